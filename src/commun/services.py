@@ -1,0 +1,18 @@
+"""What the pages and the API are given: built by ``app.py``, found at ``request.app.state.services``."""
+
+from dataclasses import dataclass
+
+from commun.assistant.turn import Assistant
+from commun.config import Settings
+from commun.engine.weights import ModelLibrary
+from commun.store.accounts import Accounts
+from commun.store.conversations import Conversations
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    accounts: Accounts
+    conversations: Conversations
+    assistant: Assistant
+    library: ModelLibrary
