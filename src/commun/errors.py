@@ -60,7 +60,7 @@ class CommunError(Exception):
     problem: ClassVar[str] = N_("Something went wrong inside Commun.")
     cure: ClassVar[str] = N_("Try again. If it happens again, the log says where.")
 
-    def __init__(self, **details: str | int | float) -> None:
+    def __init__(self, **details: str | float) -> None:
         self.details = details
         super().__init__(self.text())
 
@@ -204,7 +204,7 @@ class Busy(CommunError):
     problem = N_("Commun is busy.")
     cure = N_("Try again in %(retry_after)s seconds.")
 
-    def __init__(self, *, retry_after: int, **details: str | int | float) -> None:
+    def __init__(self, *, retry_after: int, **details: str | float) -> None:
         self.retry_after = retry_after
         super().__init__(retry_after=retry_after, **details)
 
