@@ -6,7 +6,7 @@ or raises one ``CommunError``.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -144,7 +144,7 @@ class Engine(Protocol):
         """Length of the prompt in tokens."""
         ...
 
-    def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncIterator[Delta | Finish]:
+    def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Delta | Finish, None]:
         """Streams the answer. Closing the iterator (``aclose``) cancels and frees the slot at once.
 
         Raises EngineLoading, EngineFailed (in the middle, too), InvalidParameter (a schema that cannot be compiled).
