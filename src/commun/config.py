@@ -4,6 +4,7 @@ Nothing else in Commun reads the environment. A setting that can change an answe
 the one exception, ``engine_profile``, moves into the charter with the charter.
 """
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -101,3 +102,12 @@ def load_settings(**options: Any) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(setting=CONFIG_FILE, reason=str(error)) from error
     return settings.model_copy(update={"home": settings.home.expanduser().resolve()})
+
+
+def cli_language() -> str:
+    """Language of the command line, "en" or "fr": COMMUN_LANGUAGE, then the system's locale variables."""
+    for name in ("COMMUN_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name, "")
+        if value:
+            return "fr" if value.lower().startswith("fr") else "en"
+    return "en"

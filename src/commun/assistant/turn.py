@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -126,6 +126,9 @@ class Answer:
         }
 
 
+Watcher = Callable[["Answer", CommunError | None], None]
+
+
 class Record(Protocol):
     """Where an answer is kept (``store.conversations.OpenTurn``)."""
 
@@ -223,6 +226,7 @@ class Assistant:
         self._admission = admission
         self._rules = rules
         self._meter = meter
+        self._watchers: list[Watcher] = []
         self._turns: dict[str, Turn] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -233,6 +237,10 @@ class Assistant:
     @property
     def state(self) -> EngineState:
         return self._engine.state
+
+    @property
+    def rules(self) -> Rules:
+        return self._rules
 
     @property
     def running(self) -> int:
@@ -256,6 +264,10 @@ class Assistant:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return turn
+
+    def watch(self, watcher: "Watcher") -> None:
+        """``watcher`` is called once for each ended turn (for metrics; it must not keep what was written)."""
+        self._watchers.append(watcher)
 
     def check_ready(self) -> None:
         """Raises EngineLoading or EngineFailed when no question can be taken now."""
@@ -353,6 +365,8 @@ class Assistant:
                 error = InternalError()
                 error.__cause__ = failure
         turn.tell(Failed(error, answer) if error else Done(answer))
+        for watcher in self._watchers:
+            watcher(answer, error)
         asyncio.get_running_loop().call_later(REMEMBER_S, self._turns.pop, turn.id, None)
 
     def _answer(self, draft: _Draft) -> Answer:
