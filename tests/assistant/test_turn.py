@@ -1,0 +1,192 @@
+import asyncio
+from typing import Any
+
+import pytest
+from fake_engine import FakeEngine
+
+from commun.assistant.admission import Admission
+from commun.assistant.energy import EnergyMeter
+from commun.assistant.prompt import Question
+from commun.assistant.rules import Rules
+from commun.assistant.turn import Assistant, Began, Done, Failed, Queued, Turn, TurnEvent
+from commun.engine.base import Delta, EngineState, Message
+from commun.errors import EngineFailed, EngineLoading, InternalError, MessageTooLong, QueueFull
+from commun.store.conversations import MessageState
+
+pytestmark = pytest.mark.anyio
+QUESTION = Question(messages=(Message("user", "Who are you?"),))
+
+
+class Notebook:
+    """A record that remembers what it was given."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.broken = broken
+        self.kept: list[tuple[dict[str, Any], MessageState]] = []
+        self.checkpoints: list[dict[str, Any]] = []
+
+    async def checkpoint(self, content: dict[str, Any]) -> None:
+        self.checkpoints.append(content)
+
+    async def keep(self, content: dict[str, Any], state: MessageState) -> None:
+        if self.broken:
+            raise OSError(28, "No space left on device")
+        self.kept.append((content, state))
+
+
+def assistant_on(engine: FakeEngine, *, running: int = 4, waiting: int = 4) -> Assistant:
+    return Assistant(
+        engine=engine,
+        admission=Admission(running=running, waiting=waiting),
+        rules=Rules(),
+        meter=EnergyMeter(watt=10),
+    )
+
+
+async def events_of(turn: Turn, after: int = 0) -> list[TurnEvent]:
+    return [event async for _number, event in turn.follow(after)]
+
+
+async def test_an_answer_is_told_piece_by_piece_and_kept_before_it_is_told_as_done() -> None:
+    notebook = Notebook()
+    turn = assistant_on(FakeEngine("One two three")).begin(QUESTION, notebook)
+    kept_when_done = None
+    pieces = []
+    async for _number, event in turn.follow():
+        if isinstance(event, Delta):
+            pieces.append(event.text)
+        if isinstance(event, Done):
+            kept_when_done = list(notebook.kept)
+            assert event.answer.text == "One two three" == "".join(pieces)
+            assert event.answer.completion_tokens == len(event.answer.token_ids) == len(event.answer.logprobs)
+            assert event.answer.energy_wh > 0
+    assert kept_when_done is not None
+    assert kept_when_done[0][0]["text"] == "One two three"
+    assert kept_when_done[0][1] is MessageState.COMPLETE
+
+
+async def test_a_reader_who_comes_back_gets_exactly_what_was_missed() -> None:
+    turn = assistant_on(FakeEngine("a b c d e f", delay_s=0.002)).begin(QUESTION)
+    seen = ""
+    last = 0
+    async for number, event in turn.follow():
+        last = number
+        if isinstance(event, Delta):
+            seen += event.text
+            if len(seen) > 4:
+                break
+    rest = "".join(event.text for event in await events_of(turn, after=last) if isinstance(event, Delta))
+    assert seen + rest == "a b c d e f"
+
+
+async def test_a_slow_reader_gets_what_piled_up_as_one() -> None:
+    turn = assistant_on(FakeEngine("a b c d e f")).begin(QUESTION)
+    await events_of(turn)
+    deltas = [event for event in await events_of(turn) if isinstance(event, Delta)]
+    assert [delta.text for delta in deltas] == ["a b c d e f"]
+
+
+async def test_a_stopped_answer_keeps_what_was_written_and_frees_its_place() -> None:
+    notebook = Notebook()
+    engine = FakeEngine("word " * 1000, delay_s=0.001)
+    assistant = assistant_on(engine)
+    turn = assistant.begin(QUESTION, notebook)
+    async for _number, event in turn.follow():
+        if isinstance(event, Delta):
+            turn.stop()
+    content, state = notebook.kept[0]
+    assert state is MessageState.STOPPED
+    assert content["text"].startswith("word")
+    assert content["finish_reason"] == "cancelled"
+    assert engine.cancelled == 1
+    assert assistant.running == 0
+
+
+async def test_who_stops_while_waiting_leaves_the_queue() -> None:
+    engine = FakeEngine("word " * 1000, delay_s=0.001)
+    assistant = assistant_on(engine, running=1)
+    first = assistant.begin(QUESTION)
+    second = assistant.begin(QUESTION)
+    await asyncio.sleep(0.01)
+    second.stop()
+    ended = await events_of(second)
+    assert isinstance(ended[0], Queued)
+    assert isinstance(ended[-1], Done)
+    assert len(engine.calls) == 1
+    first.stop()
+    await events_of(first)
+    assert (assistant.running, assistant.waiting) == (0, 0)
+
+
+async def test_an_engine_that_fails_ends_the_answer_visibly_and_what_was_written_is_kept() -> None:
+    notebook = Notebook()
+    turn = assistant_on(FakeEngine("one two three four", fail_after=2)).begin(QUESTION, notebook)
+    last = (await events_of(turn))[-1]
+    assert isinstance(last, Failed)
+    assert isinstance(last.error, EngineFailed)
+    content, state = notebook.kept[0]
+    assert state is MessageState.FAILED
+    assert content["text"].split() == ["one", "two"]
+    assert content["error"] == "engine_failed"
+
+
+async def test_an_unforeseen_failure_is_an_internal_error_and_not_silence() -> None:
+    engine = FakeEngine(lambda _prompt, _sampling: 1 / 0)  # type: ignore[arg-type,return-value]
+    last = (await events_of(assistant_on(engine).begin(QUESTION)))[-1]
+    assert isinstance(last, Failed)
+    assert isinstance(last.error, InternalError)
+
+
+async def test_an_answer_that_cannot_be_kept_is_never_told_as_done() -> None:
+    last = (await events_of(assistant_on(FakeEngine("a b")).begin(QUESTION, Notebook(broken=True))))[-1]
+    assert isinstance(last, Failed)
+    assert last.answer.text == "a b"
+
+
+async def test_a_question_that_is_too_long_fails_before_the_engine_is_asked() -> None:
+    engine = FakeEngine(context_length=8)
+    last = (await events_of(assistant_on(engine).begin(QUESTION)))[-1]
+    assert isinstance(last, Failed)
+    assert isinstance(last.error, MessageTooLong)
+    assert engine.calls == []
+
+
+async def test_no_turn_begins_on_an_engine_that_is_not_ready_nor_beyond_the_waiting_room() -> None:
+    with pytest.raises(EngineLoading):
+        assistant_on(FakeEngine(state=EngineState.LOADING)).begin(QUESTION)
+    with pytest.raises(EngineFailed):
+        assistant_on(FakeEngine(state=EngineState.FAILED)).begin(QUESTION)
+    assistant = assistant_on(FakeEngine("x", delay_s=1), running=1, waiting=0)
+    assistant.begin(QUESTION)
+    with pytest.raises(QueueFull):
+        assistant.begin(QUESTION)
+    await assistant.close()
+
+
+async def test_what_was_dropped_is_told_with_the_beginning_and_in_the_answer() -> None:
+    engine = FakeEngine("ok", context_length=80)
+    messages = (Message("user", "old " * 60), Message("assistant", "yes"), Message("user", "new"))
+    events = await events_of(assistant_on(engine).begin(Question(messages=messages)))
+    began = next(event for event in events if isinstance(event, Began))
+    assert began.dropped_messages == 2
+    assert isinstance(events[-1], Done)
+    assert events[-1].answer.dropped_messages == 2
+
+
+async def test_closing_the_server_keeps_unfinished_answers_as_interrupted() -> None:
+    notebook = Notebook()
+    assistant = assistant_on(FakeEngine("word " * 1000, delay_s=0.001))
+    turn = assistant.begin(QUESTION, notebook)
+    async for _number, event in turn.follow():
+        if isinstance(event, Delta):
+            break
+    await assistant.close()
+    assert notebook.kept[0][1] is MessageState.INTERRUPTED
+
+
+async def test_watchers_hear_of_each_end_once() -> None:
+    heard: list[str] = []
+    assistant = assistant_on(FakeEngine("a"))
+    assistant.watch(lambda answer, error: heard.append(answer.text if error is None else error.code))
+    await events_of(assistant.begin(QUESTION))
+    assert heard == ["a"]
