@@ -88,24 +88,22 @@ class RemoteEngine:
     ``timeout_s``: how long the first token may take, and each one after it.
     """
 
-    def __init__(
-        self, base_url: str, model: str, api_key: str = "", *, context_length: int = 0, timeout_s: float = 120
-    ) -> None:
-        parts = urlsplit(base_url)
+    def __init__(self, url: str, model: str, key: str = "", *, context_length: int = 0, timeout_s: float = 120) -> None:
+        parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(setting="remote_url", reason="not an http(s) address")
         if parts.username or parts.password:
             raise ConfigError(setting="remote_url", reason="credentials belong in remote_key")
-        if not (api_key.isascii() and api_key.isprintable()):
+        if not (key.isascii() and key.isprintable()):
             raise ConfigError(setting="remote_key", reason="only printable ASCII characters are allowed")
-        self._base = base_url.rstrip("/")
+        self._base = url.rstrip("/")
         self._root = self._base.removesuffix("/v1")
         self._model = model
         self._context_length = context_length
         self._timeout_s = timeout_s
         headers = {"accept-encoding": "identity", "user-agent": "commun"}
-        if api_key:
-            headers["authorization"] = f"Bearer {api_key}"
+        if key:
+            headers["authorization"] = f"Bearer {key}"
         self._client = httpx2.AsyncClient(
             headers=headers,
             timeout=httpx2.Timeout(timeout_s, connect=CONNECT_S),
