@@ -1,0 +1,73 @@
+"""Bringing the tables to the newest revision: a private copy first, then Alembic.
+
+Alembic is imported only when there is something to do: it would cost a tenth of a second at each start.
+"""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from commun.store.folder import private_file, private_folder
+from commun.store.schema import REVISION
+
+BACKUPS: Final = "backups"
+BACKUPS_KEPT: Final = 5
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+log = structlog.get_logger()
+
+
+def revision(path: Path) -> str | None:
+    """The revision of the tables in the file, or None where there are none yet."""
+    with closing(sqlite3.connect(path)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            return None
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return None if row is None else str(row[0])
+
+
+def is_current(path: Path) -> bool:
+    return revision(path) == REVISION
+
+
+def upgrade(path: Path, to: str = "head") -> None:
+    """Migrates, after a backup if there is anything to lose. All of it happens or none of it."""
+    before = revision(path)
+    if before is not None:
+        backup(path, before)
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    engine = create_engine(f"sqlite+pysqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            config.attributes["connection"] = connection
+            command.upgrade(config, to)
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            connection.exec_driver_sql("ROLLBACK")
+            raise
+    log.info("database_migrated", before=before, after=revision(path))
+
+
+def backup(path: Path, before: str) -> Path:
+    """A copy of the database in ``backups``, readable by its owner only; the newest ones are kept."""
+    folder = path.parent / BACKUPS
+    private_folder(folder)
+    target = folder / f"{path.stem}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-before-{before}.db"
+    private_file(target)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+    for old in sorted(folder.glob(f"{path.stem}-*.db"))[:-BACKUPS_KEPT]:
+        old.unlink()
+    return target
