@@ -6,12 +6,13 @@ line calls.
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
+from starlette.applications import Starlette
+
+from commun.api.metrics import Metrics
+from commun.api.routes import api_routes
 
 from commun.assistant.admission import Admission
 from commun.assistant.energy import EnergyMeter
@@ -21,12 +22,12 @@ from commun.config import Settings
 from commun.engine.base import Engine
 from commun.engine.weights import ModelLibrary
 from commun.errors import CommunError
+from commun.logs import configure_logs
+from commun.services import Services
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations
 from commun.store.database import Database
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
+from commun.web.routes import web_routes
 
 DATABASE_FILE = "commun.db"
 PURGE_EVERY_S = 600
@@ -42,7 +43,11 @@ def build_engine(settings: Settings, library: ModelLibrary, model: str | None = 
         from commun.engine.remote import RemoteEngine
 
         return RemoteEngine(
-            url=settings.remote_url, model=settings.remote_model, key=settings.remote_key.get_secret_value()
+            settings.remote_url,
+            settings.remote_model,
+            settings.remote_key.get_secret_value(),
+            timeout_s=settings.engine_timeout_s,
+            context_length=settings.remote_context,
         )
     from commun.engine.openvino import OpenVINOEngine
 
@@ -69,4 +74,125 @@ def build_assistant(settings: Settings, engine: Engine) -> Assistant:
 def log_progress(stage: str, done: int, total: int) -> None:
     """Long steps at start-up, as log lines at each tenth."""
     if total and done and (done * 10 // total) != ((done - 1) * 10 // total):
-        log.info("model", stage=stage, percent=done * 100 // total)
+        log.info("preparing the model", stage=stage, percent=done * 100 // total)
+
+
+def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette:
+    """The whole server. ``engine``: another one than the settings name (tests, benchmarks)."""
+    database = Database(settings.home / DATABASE_FILE)
+    library = ModelLibrary(settings.home)
+    engine = engine or build_engine(settings, library)
+    services = Services(
+        settings=settings,
+        accounts=Accounts(database, session_days=settings.session_days),
+        conversations=Conversations(database),
+        assistant=build_assistant(settings, engine),
+        library=library,
+    )
+    metrics = Metrics()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        try:
+            database.open(exclusive=True)
+        except CommunError as error:
+            app.state.startup_error = error  # the command line tells it, without a traceback
+            raise
+        interrupted = await services.conversations.recover()
+        if interrupted:
+            log.info("answers were interrupted by the last stop", count=interrupted)
+        background = [
+            asyncio.create_task(load(engine)),
+            asyncio.create_task(purge_now_and_then(services.conversations)),
+        ]
+        try:
+            yield
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await services.assistant.close()
+            await engine.close()
+            database.close()
+
+    app = Starlette(routes=[*api_routes(metrics), *web_routes()], lifespan=lifespan, middleware=[])
+    app.state.services = services
+    return app
+
+
+async def load(engine: Engine) -> None:
+    """Loads the model while the pages are already served; they say so meanwhile."""
+    try:
+        await engine.start()
+    except CommunError as error:
+        log.error("the model could not be loaded", code=error.code, problem=error.text())  # noqa: TRY400  (no traceback)
+    except Exception:
+        log.exception("the model could not be loaded")
+    else:
+        log.info("the model is ready", model=engine.info.model, profile=engine.info.profile)
+
+
+async def purge_now_and_then(conversations: Conversations) -> None:
+    """Erases what was deleted longer ago than UNDO_S."""
+    while True:
+        await conversations.purge_deleted(older_than_s=UNDO_S)
+        await asyncio.sleep(PURGE_EVERY_S)
+
+
+def run_server(settings: Settings, translate: Translate) -> None:
+    """``commun serve``."""
+    from commun.server import serve_until_stopped
+
+    configure_logs(settings)
+    app = create_app(settings)
+
+    async def announce(url: str) -> None:
+        token = await app.state.services.accounts.make_link()
+        print(translate("Commun is running. Open this link (it works once):"), flush=True)  # noqa: T201
+        print(f"\n    {url}/welcome?token={token}\n", flush=True)  # noqa: T201
+
+    serve_until_stopped(app, settings, announce)
+
+
+def run_chat(settings: Settings, translate: Translate, *, model: str | None, seed: int | None) -> None:
+    """``commun chat``."""
+    from commun.terminal import converse, note
+
+    configure_logs(settings.model_copy(update={"log_level": "warning"}))
+    engine = build_engine(settings, ModelLibrary(settings.home), model)
+    assistant = build_assistant(settings, engine)
+
+    async def run() -> None:
+        note(translate("Loading the model…"))
+        await engine.start()
+        try:
+            await converse(assistant, translate, seed=seed)
+        finally:
+            await assistant.close()
+            await engine.close()
+
+    asyncio.run(run())
+
+
+async def make_api_key(settings: Settings, name: str) -> str:
+    """``commun user key``: also while a server runs on the same data folder."""
+    async with open_accounts(settings) as accounts:
+        return await accounts.make_api_key(await accounts.ensure_founder(), name)
+
+
+async def make_link(settings: Settings) -> str:
+    """``commun user link``."""
+    async with open_accounts(settings) as accounts:
+        token = await accounts.make_link()
+    base = settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
+    return f"{base}/welcome?token={token}"
+
+
+@contextlib.asynccontextmanager
+async def open_accounts(settings: Settings) -> AsyncIterator[Accounts]:
+    database = Database(settings.home / DATABASE_FILE)
+    database.open()
+    try:
+        yield Accounts(database, session_days=settings.session_days)
+    finally:
+        database.close()

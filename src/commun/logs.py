@@ -1,0 +1,33 @@
+"""Structured log lines on standard error; never content of conversations (a test plants canaries and looks)."""
+
+import logging
+import sys
+
+import structlog
+
+from commun.config import Settings
+
+
+def configure_logs(settings: Settings) -> None:
+    """``log_format`` "json": one object a line, times in UTC; "console": for eyes. Foreign libraries: warnings only."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks
+            if settings.log_format == "json"
+            else structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what it would say, we say

@@ -1,0 +1,68 @@
+"""The server process: a socket, uvicorn on it, and the link to open printed once it listens."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+import uvicorn
+from starlette.applications import Starlette
+
+from commun.config import Settings
+from commun.errors import CommunError, ConfigError
+
+LISTEN_BACKLOG = 2048
+GRACE_S = 5  # open event streams get this long when the server stops
+KEEP_ALIVE_S = 75
+
+
+class AnnouncingServer(uvicorn.Server):
+    """Uvicorn that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            await self._announce()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket. Raises ConfigError when address or port cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        reason = f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}); choose another with --port"
+        raise ConfigError(setting="port", reason=reason) from error
+    listener.listen(LISTEN_BACKLOG)
+    return listener
+
+
+def serve_until_stopped(app: Starlette, settings: Settings, announce: Callable[[str], Awaitable[None]]) -> None:
+    """Serves until a signal. ``announce`` gets the base URL. Raises what kept the server from starting."""
+    listener = listen(settings)
+    port = listener.getsockname()[1]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104  (compared only)
+    url = settings.public_url.rstrip("/") or f"http://{host}:{port}"
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        h11_max_incomplete_event_size=settings.max_header_bytes,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        date_header=True,
+    )
+    server = AnnouncingServer(config, lambda: announce(url))
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listener]))
+    failure: CommunError | None = getattr(app.state, "startup_error", None)
+    if failure is not None:
+        raise failure
