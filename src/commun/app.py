@@ -13,7 +13,6 @@ from starlette.applications import Starlette
 
 from commun.api.metrics import Metrics
 from commun.api.routes import api_routes
-
 from commun.assistant.admission import Admission
 from commun.assistant.energy import EnergyMeter
 from commun.assistant.rules import Rules

@@ -34,7 +34,7 @@ def test_what_fits_is_left_whole() -> None:
 
 
 def test_the_oldest_turns_go_first_question_and_answer_together() -> None:
-    result = prepared(Question(messages=chat("old " * 50, "answer " * 30, "new question")))
+    result = prepared(Question(messages=chat("old " * 70, "answer " * 30, "new question")))
     assert result.dropped_messages == 2
     assert [m.content for m in result.prompt.messages] == ["Rule one.", "new question"]
 
