@@ -1,124 +1,285 @@
-"""Accounts: who signs in, with which browser or key, and what opens their vault."""
+"""Accounts: who signs in, with which browser or API key, and what opens their vault.
 
-from dataclasses import dataclass, field
+Who owns what: the database owns the truth; this class owns two small caches of it (``tokens.Recent``), which any
+change through this class empties. A change by another process is noticed when an entry expires, seconds later.
+"""
 
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from commun.errors import NotFound, VaultLocked
+from commun.store import sessions as rows
 from commun.store.database import Database
-from commun.store.vault import AccountKey, PublicKey
+from commun.store.people import ApiKeyInfo, Caller, SessionInfo, SignedIn, Viewer
+from commun.store.recovery import RecoveryCodeWrong, new_secret, read_code, write_code
+from commun.store.schema import accounts, api_keys, links, sessions, vaults
+from commun.store.tokens import API_KEY_PREFIX, Recent, digest, identify, new_api_key, new_token
+from commun.store.tree import new_id
+from commun.store.vault import PublicKey, VaultError, unwrap, wrap
 
+__all__ = ["Accounts", "ApiKeyInfo", "Caller", "SessionInfo", "SignedIn", "Viewer"]
 
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """A signed-in browser. ``key`` None: signed in, but the vault is locked. ``vault_id``: the key pair in use."""
+T = TypeVar("T")
 
-    account_id: str
-    session_id: str
-    language: str
-    theme: str
-    key: AccountKey | None = field(repr=False)
-    vault_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who holds an API key. ``public_key`` None: the account has no vault yet, nothing can be stored for it."""
-
-    account_id: str
-    key_id: str
-    name: str
-    public_key: PublicKey | None = field(repr=False)
-    vault_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """``token``: the session cookie's value; it authenticates and opens the vault, and is stored nowhere."""
-
-    token: str = field(repr=False)
-    viewer: Viewer
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """``current``: the browser that asks. ``unlocked``: it opens the vault. Times: seconds since 1970."""
-
-    id: str
-    created: float
-    last_used: float
-    expires: float
-    current: bool
-    unlocked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKeyInfo:
-    """``prefix``: its first characters, to recognise it by."""
-
-    id: str
-    name: str
-    prefix: str
-    created: float
-    last_used: float | None
+LINK_LIFETIME_S: Final = 3600.0
+TOUCH_EVERY_S: Final = 60.0  # last-used times are true to the minute, and cost one write a minute
+DAY_S: Final = 86_400.0
+_PREFIX_LENGTH: Final = len(API_KEY_PREFIX) + 4
 
 
 class Accounts:
-    def __init__(self, database: Database, *, session_days: int) -> None:
+    """``session_days``: how long a browser stays signed in after it was last used. ``now``: seconds since 1970."""
+
+    def __init__(self, database: Database, *, session_days: int, now: Callable[[], float] = time.time) -> None:
         self._database = database
-        self._session_days = session_days
+        self._session_s = session_days * DAY_S
+        self._now = now
+        self._viewers: Recent[Viewer] = Recent()
+        self._callers: Recent[Caller] = Recent()
+
+    # Signing in
 
     async def make_link(self) -> str:
         """A one-time sign-in token for the founder; good for an hour, replaced by a newer one."""
-        raise NotImplementedError
+        token, expires = new_token(), self._now() + LINK_LIFETIME_S
+        await self._database.write(lambda connection: rows.replace_link(connection, token, expires))
+        return token
 
     async def redeem_link(self, token: str, *, session: str | None = None) -> SignedIn:
-        """Raises LinkExpired."""
-        raise NotImplementedError
+        """Signs a browser in; the first time, this makes the founder's account or its vault. ``session``: the
+        browser's present cookie; a valid one is kept, and what it opens stays open. Raises LinkExpired.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> SignedIn:
+            rows.use_link(connection, token, now)
+            account_id = rows.ensure_founder(connection, now)
+            kept = rows.find_session(connection, session, now) if session else None
+            if kept is not None and session and kept.viewer.account_id == account_id:
+                return SignedIn(session, kept.viewer)
+            opened = rows.new_session(connection, account_id, now, now + self._session_s)
+            found = rows.find_session(connection, opened, now)
+            if found is None:
+                raise NotFound
+            return SignedIn(opened, found.viewer)
+
+        signed_in = await self._database.write(work)
+        self._forget()
+        return signed_in
 
     async def viewer(self, token: str) -> Viewer | None:
-        raise NotImplementedError
+        """Whose cookie this is; None if nobody's or expired. On the path of every request: remembered for seconds."""
+        image, generation, now = identify(token), self._viewers.generation, self._now()
+        known = self._viewers.find(image)
+        if known is not None:
+            return known
+        found = await self._database.read(lambda connection: rows.find_session(connection, token, now))
+        if found is None:
+            return None
+        if now - found.last_used > TOUCH_EVERY_S:
+            self._touch_session(found.viewer.session_id, now)
+        self._viewers.put(image, found.viewer, generation)
+        return found.viewer
+
+    def _touch_session(self, session_id: str, now: float) -> None:
+        used = {"last_used": now, "expires": now + self._session_s}
+        self._database.post(
+            lambda connection: connection.execute(update(sessions).where(sessions.c.id == session_id).values(used))
+        )
+
+    # Sessions
 
     async def sign_out(self, viewer: Viewer) -> None:
-        raise NotImplementedError
+        await self.revoke_session(viewer, viewer.session_id)
 
     async def sessions(self, viewer: Viewer) -> list[SessionInfo]:
-        raise NotImplementedError
+        """The account's signed-in browsers, last used first."""
+        query = (
+            select(sessions)
+            .where(sessions.c.account_id == viewer.account_id, sessions.c.expires > self._now())
+            .order_by(sessions.c.last_used.desc())
+        )
+        found = await self._database.read(lambda connection: connection.execute(query).all())
+        return [
+            SessionInfo(
+                id=row.id,
+                created=row.created,
+                last_used=row.last_used,
+                expires=row.expires,
+                current=row.id == viewer.session_id,
+                unlocked=row.wrapped_key is not None and row.vault_id == viewer.vault_id,
+            )
+            for row in found
+        ]
 
     async def revoke_session(self, viewer: Viewer, session_id: str) -> None:
-        raise NotImplementedError
+        """Signs a browser out, this one or another. Raises NotFound."""
+        chosen = delete(sessions).where(sessions.c.id == session_id, sessions.c.account_id == viewer.account_id)
+        removed = await self._database.write(lambda connection: connection.execute(chosen).rowcount)
+        self._forget()
+        if not removed:
+            raise NotFound
+
+    async def purge_expired(self) -> int:
+        """Removes sessions and links that have ended; returns how many sessions."""
+        now = self._now()
+
+        def work(connection: Connection) -> int:
+            connection.execute(delete(links).where(links.c.expires <= now))
+            return connection.execute(delete(sessions).where(sessions.c.expires <= now)).rowcount
+
+        return await self._database.write(work)
+
+    # The vault
 
     async def make_recovery_code(self, viewer: Viewer) -> str:
-        raise NotImplementedError
+        """A code that opens the vault in another browser; replaces the older one. Shown once. Raises VaultLocked."""
+        if viewer.key is None:
+            raise VaultLocked
+        secret = new_secret()
+        wrapped = wrap(viewer.key, secret, rows.recovering(viewer.account_id, viewer.vault_id))
+        change = (
+            update(vaults)
+            .where(vaults.c.id == viewer.vault_id, vaults.c.account_id == viewer.account_id)
+            .values(recovery=wrapped, recovery_made=self._now())
+        )
+        await self._database.write(lambda connection: connection.execute(change))
+        return write_code(secret)
 
     async def has_recovery_code(self, viewer: Viewer) -> bool:
-        raise NotImplementedError
+        query = select(vaults.c.id).where(vaults.c.id == viewer.vault_id, vaults.c.recovery.is_not(None))
+        return await self._database.read(lambda connection: connection.execute(query).first() is not None)
 
     async def unlock(self, token: str, viewer: Viewer, code: str) -> Viewer:
-        """Raises RecoveryCodeMistyped, RecoveryCodeWrong (both Refused)."""
-        raise NotImplementedError
+        """Opens the vault in this browser, for as long as it stays signed in. Raises RecoveryCodeMistyped and
+        RecoveryCodeWrong (both Refused), NotSignedIn if ``token`` is not this session's.
+        """
+        secret = read_code(code)
+
+        def work(connection: Connection) -> Viewer:
+            query = select(vaults.c.recovery).where(
+                vaults.c.id == viewer.vault_id, vaults.c.account_id == viewer.account_id
+            )
+            recovery = connection.execute(query).scalar()
+            if recovery is None:
+                raise RecoveryCodeWrong
+            try:
+                key = unwrap(recovery, secret, rows.recovering(viewer.account_id, viewer.vault_id))
+            except VaultError:
+                raise RecoveryCodeWrong from None
+            rows.give_key(
+                connection,
+                key,
+                token,
+                account_id=viewer.account_id,
+                session_id=viewer.session_id,
+                vault_id=viewer.vault_id,
+            )
+            return self._again(connection, token)
+
+        return await self._change(work)
 
     async def start_over(self, token: str, viewer: Viewer) -> Viewer:
-        raise NotImplementedError
+        """A new key pair for an account whose key is lost. Older conversations stay sealed and are hidden; other
+        browsers are locked. Raises NotSignedIn if ``token`` is not this session's.
+        """
+        now = self._now()
+
+        def work(connection: Connection) -> Viewer:
+            rows.new_vault(connection, token, viewer.account_id, viewer.session_id, now)
+            return self._again(connection, token)
+
+        return await self._change(work)
+
+    def _again(self, connection: Connection, token: str) -> Viewer:
+        found = rows.find_session(connection, token, self._now())
+        if found is None:
+            raise NotFound
+        return found.viewer
+
+    # Preferences
 
     async def set_language(self, viewer: Viewer, language: str) -> None:
-        raise NotImplementedError
+        """``language``: a code such as “fr”, or "" for the browser's."""
+        await self._prefer(viewer, "language", language)
 
     async def set_theme(self, viewer: Viewer, theme: str) -> None:
-        raise NotImplementedError
+        """``theme``: “light”, “dark”, or "" for the browser's."""
+        await self._prefer(viewer, "theme", theme)
+
+    async def _prefer(self, viewer: Viewer, column: str, value: str) -> None:
+        change = update(accounts).where(accounts.c.id == viewer.account_id).values({column: value})
+        await self._change(lambda connection: connection.execute(change))
+
+    # API keys
 
     async def founder_id(self) -> str | None:
-        raise NotImplementedError
+        return await self._database.read(rows.find_founder)
 
     async def ensure_founder(self) -> str:
-        """The founder's account, made (without a vault) if there is none."""
-        raise NotImplementedError
+        """The founder's account; made, without a vault, if nobody opened the link yet."""
+        now = self._now()
+        return await self._database.write(lambda connection: rows.ensure_founder(connection, now))
 
     async def make_api_key(self, account_id: str, name: str) -> str:
-        raise NotImplementedError
+        """A new key, ``cm_…``; only its SHA-256 is stored, so this is the one time that it can be shown."""
+        api_key = new_api_key()
+        row = {
+            "id": new_id(),
+            "account_id": account_id,
+            "name": name,
+            "prefix": api_key[:_PREFIX_LENGTH],
+            "token_hash": digest(api_key),
+            "created": self._now(),
+        }
+        await self._database.write(lambda connection: connection.execute(insert(api_keys), row))
+        return api_key
 
     async def caller(self, api_key: str) -> Caller | None:
-        raise NotImplementedError
+        """Whose API key this is; None if nobody's or revoked. Remembered for seconds."""
+        image, generation, now = digest(api_key), self._callers.generation, self._now()
+        known = self._callers.find(image)
+        if known is not None:
+            return known
+        query = (
+            select(api_keys, accounts.c.vault_id, vaults.c.public_key)
+            .join(accounts, accounts.c.id == api_keys.c.account_id)
+            .outerjoin(vaults, vaults.c.id == accounts.c.vault_id)
+            .where(api_keys.c.token_hash == image)
+        )
+        row = await self._database.read(lambda connection: connection.execute(query).first())
+        if row is None:
+            return None
+        public_key = PublicKey.from_bytes(row.public_key) if row.public_key is not None else None
+        caller = Caller(row.account_id, row.id, row.name, public_key, row.vault_id or "")
+        if row.last_used is None or now - row.last_used > TOUCH_EVERY_S:
+            used = update(api_keys).where(api_keys.c.id == row.id).values(last_used=now)
+            self._database.post(lambda connection: connection.execute(used))
+        self._callers.put(image, caller, generation)
+        return caller
 
     async def api_keys(self, account_id: str) -> list[ApiKeyInfo]:
-        raise NotImplementedError
+        """The account's keys, newest first."""
+        query = select(api_keys).where(api_keys.c.account_id == account_id).order_by(api_keys.c.created.desc())
+        found = await self._database.read(lambda connection: connection.execute(query).all())
+        return [ApiKeyInfo(row.id, row.name, row.prefix, row.created, row.last_used) for row in found]
 
     async def revoke_api_key(self, account_id: str, key_id: str) -> None:
-        raise NotImplementedError
+        """From now on the key opens nothing. Raises NotFound."""
+        chosen = delete(api_keys).where(api_keys.c.id == key_id, api_keys.c.account_id == account_id)
+        if not await self._change(lambda connection: connection.execute(chosen).rowcount):
+            raise NotFound
+
+    async def _change(self, work: Callable[[Connection], T]) -> T:
+        """Writes, then forgets what was remembered: in this order, so that no reader brings the old state back."""
+        try:
+            return await self._database.write(work)
+        finally:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._viewers.clear()
+        self._callers.clear()

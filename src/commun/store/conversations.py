@@ -1,49 +1,81 @@
 """Conversations: sealed titles and messages, written turn by turn. Every method checks whose they are.
 
-What belongs to another account, to a vault that is not in use any more, or does not exist is NotFound: which of these
-is nobody's business. Work on the tables runs in the database's threads (``database.py``), seals included.
+What belongs to another account, was sealed with a key pair that is no longer in use, or does not exist is NotFound:
+which of these is nobody's business. A locked vault is VaultLocked. Work on the tables, seals included, runs in the
+database's threads (``database.py``), never in the event loop's.
 """
 
-import json
+import builtins
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, delete, insert, select, update
+from sqlalchemy import Connection, delete, exists, select, update
 
-from commun.errors import Conflict, InvalidParameter, NotFound, VaultLocked
-from commun.store.accounts import Caller, Viewer
+from commun.store import rows
 from commun.store.database import Database
+from commun.store.people import Caller, Viewer
 from commun.store.schema import conversations, messages
 from commun.store.search import find
 from commun.store.tree import Conversation, Hit, MessageState, StoredMessage, Summary, new_id
-from commun.store.vault import AccountKey, ConversationKey, NoVault, bind
+from commun.store.turns import OpenTurn, Start
 
-__all__ = [
-    "Conversation",
-    "Conversations",
-    "Hit",
-    "MessageState",
-    "OpenTurn",
-    "StoredMessage",
-    "Summary",
-]
+__all__ = ["Conversation", "Conversations", "Hit", "MessageState", "OpenTurn", "StoredMessage", "Summary"]
+
+MAX_TITLE: Final = 200  # characters; what is longer is cut
 
 
 class Conversations:
-    """All conversations of everybody."""
+    """All conversations of everybody. ``now``: seconds since 1970."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
         self._database = database
+        self._now = now
 
-    async def list(self, viewer: Viewer) -> "list[Summary]":
-        """Newest first, deleted ones left out. Raises VaultLocked."""
-        raise NotImplementedError
+    async def list(self, viewer: Viewer) -> builtins.list[Summary]:
+        """Newest first, deleted ones left out."""
+        rows.unlocked(viewer)
+        running = exists().where(
+            messages.c.conversation_id == conversations.c.id, messages.c.state == MessageState.RUNNING.value
+        )
+        query = (
+            select(conversations, running.label("running"))
+            .where(rows.owned(viewer))
+            .order_by(conversations.c.updated.desc())
+        )
+
+        def work(connection: Connection) -> builtins.list[Summary]:
+            return [
+                Summary(
+                    id=row.id,
+                    title=rows.open_title(rows.open_conversation_key(viewer, row), row),
+                    created=row.created,
+                    updated=row.updated,
+                    running=bool(row.running),
+                )
+                for row in connection.execute(query)
+            ]
+
+        return await self._database.read(work)
 
     async def get(self, viewer: Viewer, conversation_id: str) -> Conversation:
-        """Raises NotFound, VaultLocked."""
-        raise NotImplementedError
+        """The whole tree, opened. Raises NotFound."""
+        rows.unlocked(viewer)
+        query = select(messages).where(messages.c.conversation_id == conversation_id).order_by(messages.c.number)
+
+        def work(connection: Connection) -> Conversation:
+            row = rows.get_owned(connection, viewer, conversation_id)
+            key = rows.open_conversation_key(viewer, row)
+            return Conversation(
+                id=row.id,
+                title=rows.open_title(key, row),
+                created=row.created,
+                updated=row.updated,
+                messages={one.id: rows.open_message(key, one) for one in connection.execute(query)},
+                leaf_id=row.leaf_id,
+            )
+
+        return await self._database.read(work)
 
     async def start_turn(
         self,
@@ -53,50 +85,127 @@ class Conversations:
         parent_id: str | None,
         question: str | None,
         title: str,
-    ) -> "OpenTurn":
-        """Stores the question and an empty running answer, moves the leaf. Raises Conflict, NotFound, VaultLocked,
-        InvalidParameter.
+    ) -> OpenTurn:
+        """Stores the question and an answer that is running, shows their branch; all or nothing.
+
+        ``conversation_id`` None: a new conversation called ``title``. ``question`` None: another answer to the user's
+        message ``parent_id``; else a message of the user's under ``parent_id`` (None: at the beginning). Raises
+        Conflict while another answer of this conversation is running, NotFound, InvalidParameter.
         """
-        raise NotImplementedError
+        rows.unlocked(viewer)
+        start = Start(viewer, parent_id, question, self._now())
+
+        def work(connection: Connection) -> OpenTurn:
+            if conversation_id is None:
+                key = start.in_new(connection, title[:MAX_TITLE])
+            else:
+                key = start.in_known(connection, conversation_id)
+            return OpenTurn(start.conversation_id, start.question_id, start.answer_id, key, self._database, self._now)
+
+        return await self._database.write(work)
 
     async def record_turn(
         self, owner: Caller, *, title: str, question: Sequence[dict[str, Any]], answer: dict[str, Any]
     ) -> str:
-        """Stores a finished turn of the API; returns the conversation's id. Raises NoVault."""
-        raise NotImplementedError
+        """Stores a finished turn of the API as a conversation and returns its id. ``question``: messages with
+        ``role``, ``text`` and whatever else is to be kept; ``answer``: a content with ``text``. Raises NoVault.
+        """
+        now, conversation_id = self._now(), new_id()
+        parts = [(part["role"], {name: part[name] for name in part if name != "role"}) for part in question]
+        parts.append(("assistant", answer))
+        ids: builtins.list[str | None] = [None, *(new_id() for _ in parts)]
+
+        def work(connection: Connection) -> str:
+            key = rows.add_conversation(
+                connection,
+                owner,
+                conversation_id=conversation_id,
+                title=title[:MAX_TITLE],
+                leaf_id=str(ids[-1]),
+                now=now,
+            )
+            added = [
+                rows.message_row(
+                    key,
+                    message_id=str(ids[place + 1]),
+                    conversation_id=conversation_id,
+                    parent_id=ids[place],
+                    role=role,
+                    content={"text": "", **content},
+                    now=now,
+                )
+                for place, (role, content) in enumerate(parts)
+            ]
+            rows.add_messages(connection, added)
+            return conversation_id
+
+        return await self._database.write(work)
 
     async def rename(self, viewer: Viewer, conversation_id: str, title: str) -> None:
-        raise NotImplementedError
+        """Raises NotFound."""
+
+        def work(connection: Connection) -> None:
+            row = rows.get_owned(connection, viewer, conversation_id)
+            sealed = rows.open_conversation_key(viewer, row).seal(
+                title[:MAX_TITLE].encode(), rows.title_context(conversation_id)
+            )
+            rows.change(connection, conversation_id, title=sealed)
+
+        await self._database.write(work)
 
     async def delete(self, viewer: Viewer, conversation_id: str) -> None:
-        raise NotImplementedError
+        """Hides it; ``restore`` brings it back until ``purge_deleted`` removes it for good. Raises NotFound."""
+
+        def work(connection: Connection) -> None:
+            rows.get_owned(connection, viewer, conversation_id)
+            rows.change(connection, conversation_id, deleted=self._now())
+
+        await self._database.write(work)
 
     async def restore(self, viewer: Viewer, conversation_id: str) -> None:
-        raise NotImplementedError
+        """Raises NotFound, also when there is nothing to undo."""
+
+        def work(connection: Connection) -> None:
+            rows.get_owned(connection, viewer, conversation_id, deleted=True)
+            rows.change(connection, conversation_id, deleted=None)
+
+        await self._database.write(work)
 
     async def choose_leaf(self, viewer: Viewer, conversation_id: str, message_id: str) -> None:
-        raise NotImplementedError
+        """Shows the branch that ends in this message. Raises NotFound."""
 
-    async def search(self, viewer: Viewer, text: str) -> "list[Hit]":
-        raise NotImplementedError
+        def work(connection: Connection) -> None:
+            rows.get_owned(connection, viewer, conversation_id)
+            rows.get_message(connection, conversation_id, message_id)
+            rows.change(connection, conversation_id, leaf_id=message_id)
+
+        await self._database.write(work)
+
+    async def search(self, viewer: Viewer, text: str) -> builtins.list[Hit]:
+        """Titles, then messages, newest first; at most ``search.MAX_HITS``."""
+        rows.unlocked(viewer)
+        return await self._database.read(lambda connection: find(connection, viewer, text))
 
     async def purge_deleted(self, older_than_s: float) -> int:
-        raise NotImplementedError
+        """Removes what was deleted that long ago, keys first to last, and overwrites where it stood, in the
+        write-ahead log too. Returns how many conversations. Backups are not touched.
+        """
+        old = select(conversations.c.id).where(conversations.c.deleted <= self._now() - older_than_s)
+
+        def work(connection: Connection) -> int:
+            connection.execute(delete(messages).where(messages.c.conversation_id.in_(old)))
+            return connection.execute(delete(conversations).where(conversations.c.id.in_(old))).rowcount
+
+        purged = await self._database.write(work)
+        if purged:
+            await self._database.forget()
+        return purged
 
     async def recover(self) -> int:
-        raise NotImplementedError
-
-
-@dataclass(slots=True)
-class OpenTurn:
-    """An answer that is being written. Holds the conversation key in memory while it is."""
-
-    conversation_id: str
-    question_id: str
-    answer_id: str
-
-    async def checkpoint(self, content: dict[str, Any]) -> None:
-        raise NotImplementedError
-
-    async def keep(self, content: dict[str, Any], state: MessageState) -> None:
-        raise NotImplementedError
+        """At start: what was running when the process ended was interrupted. Returns how many answers."""
+        cut = (
+            update(messages)
+            .where(messages.c.state == MessageState.RUNNING.value)
+            .values(state=MessageState.INTERRUPTED.value)
+        )
+        return await self._database.write(lambda connection: connection.execute(cut).rowcount)

@@ -8,7 +8,7 @@ The migrations (``migrations/versions``) are what makes the tables; a test check
 
 from typing import Final
 
-from sqlalchemy import Column, Float, ForeignKey, Index, LargeBinary, MetaData, String, Table, text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, text
 
 REVISION: Final = "0001"  # the newest migration; checked with plain SQL at start, so that Alembic is seldom imported
 
@@ -40,7 +40,9 @@ vaults = Table(
     ),
     Column("created", Float, nullable=False, comment="In clear: when the key pair was made."),
     Column("public_key", LargeBinary, nullable=False, comment="In clear: seals to the account; opens nothing."),
-    Column("recovery", LargeBinary, comment="Sealed: the private key under the recovery code; shows whether there is one."),
+    Column(
+        "recovery", LargeBinary, comment="Sealed: the private key under the recovery code; shows whether there is one."
+    ),
     Column("recovery_made", Float, comment="In clear: when the recovery code was made."),
     comment="The account's key pairs: one in use, older ones after somebody started over.",
 )
@@ -57,11 +59,18 @@ sessions = Table(
         index=True,
         comment="In clear: whose it is.",
     ),
-    Column("token_hash", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the cookie: cannot be turned back."),
+    Column(
+        "token_hash", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the cookie: cannot be turned back."
+    ),
     Column("created", Float, nullable=False, comment="In clear: when the browser signed in."),
     Column("last_used", Float, nullable=False, comment="In clear: when it was last used, to the minute."),
     Column("expires", Float, nullable=False, comment="In clear: when it ends."),
-    Column("vault_id", String, ForeignKey("vaults.id", ondelete="CASCADE"), comment="In clear: which key pair it opens, if any."),
+    Column(
+        "vault_id",
+        String,
+        ForeignKey("vaults.id", ondelete="CASCADE"),
+        comment="In clear: which key pair it opens, if any.",
+    ),
     Column("wrapped_key", LargeBinary, comment="Sealed: the private key under the cookie's token."),
     comment="Signed-in browsers.",
 )
@@ -88,7 +97,9 @@ api_keys = Table(
     ),
     Column("name", String, nullable=False, comment="In clear: the name that its owner gave it."),
     Column("prefix", String, nullable=False, comment="In clear: its first characters, to recognise it by."),
-    Column("token_hash", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the key: cannot be turned back."),
+    Column(
+        "token_hash", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the key: cannot be turned back."
+    ),
     Column("created", Float, nullable=False, comment="In clear: when it was made."),
     Column("last_used", Float, comment="In clear: when it was last used, to the minute."),
     comment="API keys.",
@@ -99,7 +110,11 @@ conversations = Table(
     metadata,
     Column("id", String, primary_key=True, comment="A random name. Reveals nothing."),
     Column(
-        "account_id", String, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, comment="In clear: whose it is."
+        "account_id",
+        String,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        nullable=False,
+        comment="In clear: whose it is.",
     ),
     Column(
         "vault_id",
@@ -108,7 +123,12 @@ conversations = Table(
         nullable=False,
         comment="In clear: which key pair it is sealed to.",
     ),
-    Column("sealed_key", LargeBinary, nullable=False, comment="Sealed: the conversation's own key. Without it nothing opens."),
+    Column(
+        "sealed_key",
+        LargeBinary,
+        nullable=False,
+        comment="Sealed: the conversation's own key. Without it nothing opens.",
+    ),
     Column("title", LargeBinary, nullable=False, comment="Sealed: the title; its length shows, in bytes."),
     Column("created", Float, nullable=False, comment="In clear: when it began."),
     Column("updated", Float, nullable=False, comment="In clear: when it last went on."),
@@ -121,7 +141,8 @@ conversations = Table(
 messages = Table(
     "messages",
     metadata,
-    Column("id", String, primary_key=True, comment="A random name. Reveals nothing."),
+    Column("number", Integer, primary_key=True, comment="In clear: the order in which messages were written."),
+    Column("id", String, nullable=False, unique=True, comment="A random name. Reveals nothing."),
     Column(
         "conversation_id",
         String,
@@ -129,12 +150,18 @@ messages = Table(
         nullable=False,
         comment="In clear: where it belongs.",
     ),
-    Column("parent_id", String, comment="In clear: the message before it: the shape of the tree of edits and branches."),
+    Column(
+        "parent_id", String, comment="In clear: the message before it: the shape of the tree of edits and branches."
+    ),
     Column("role", String, nullable=False, comment="In clear: system, user or assistant."),
-    Column("state", String, nullable=False, comment="In clear: whether the answer is complete, running, stopped or failed."),
+    Column(
+        "state", String, nullable=False, comment="In clear: whether the answer is complete, running, stopped or failed."
+    ),
     Column("created", Float, nullable=False, comment="In clear: when it was written."),
-    Column("content", LargeBinary, nullable=False, comment="Sealed: text, tokens, figures; the length shows, in bytes."),
-    Index("messages_by_conversation", "conversation_id", "created"),
+    Column(
+        "content", LargeBinary, nullable=False, comment="Sealed: text, tokens, figures; the length shows, in bytes."
+    ),
+    Index("messages_by_conversation", "conversation_id"),
     # One running answer per conversation, whoever writes: the index refuses the second.
     Index("messages_one_running", "conversation_id", unique=True, sqlite_where=text("state = 'running'")),
     comment="One row per message.",
@@ -147,8 +174,7 @@ def describe() -> str:
         "# What a copy of the database shows",
         "",
         "Written from `src/commun/store/schema.py` by `python -m commun.store.schema`; a test compares them.",
-        "“Sealed” means bytes that open only with a secret that the database does not hold"
-        " (`src/commun/store/vault.py`).",
+        "“Sealed”: bytes that open only with a secret that the database does not hold (`src/commun/store/vault.py`).",
     ]
     for table in metadata.sorted_tables:
         lines += ["", f"## {table.name}", "", f"{table.comment}", "", "| column | what it reveals |", "|---|---|"]

