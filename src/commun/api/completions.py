@@ -1,0 +1,65 @@
+"""``POST /v1/chat/completions``: start here to see how a program is answered.
+
+1. the key says who calls (``keys.py``); 2. the body is read and every wish is granted or refused (``requests.py``);
+3. the turn begins (``assistant/turn.py``); 4. its events become OpenAI's JSON, whole or streamed (``stream.py``,
+``wire.py``).
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from commun.api.keys import services_of
+from commun.api.models import check_model
+from commun.api.record import record_for
+from commun.api.requests import ChatRequest, read
+from commun.api.stream import DROPPED_HEADER, EventStream, whole_answer
+from commun.api.wire import ChatChunks, chat_completion
+from commun.assistant.prompt import Question
+from commun.engine.base import Message, Role
+from commun.errors import InvalidParameter
+from commun.store.accounts import Caller
+
+
+def question_of(asked: ChatRequest) -> Question:
+    """The question to the assistant. Raises InvalidParameter."""
+    short, long = asked.max_tokens, asked.max_completion_tokens
+    if short is not None and long is not None and short != long:
+        raise InvalidParameter(parameter="max_tokens", reason="max_completion_tokens says something else")
+    if all(message.role in {"system", "developer"} for message in asked.messages):
+        raise InvalidParameter(parameter="messages", reason="there is no message to answer")
+    return Question(
+        messages=tuple(Message(_role(message.role), message.text()) for message in asked.messages),
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        max_tokens=asked.limit(),
+        seed=asked.seed,
+        stop=asked.stops(),
+        json_schema=asked.schema_text(),
+        ignore_eos=bool(asked.ignore_eos),
+    )
+
+
+def _role(role: str) -> Role:
+    if role == "user":
+        return "user"
+    return "assistant" if role == "assistant" else "system"
+
+
+async def chat(request: Request, caller: Caller) -> ASGIApp:
+    """Answers a chat."""
+    asked = read(ChatRequest, await request.body())
+    services = services_of(request)
+    assistant = services.assistant
+    check_model(services, asked.model)
+    question = question_of(asked)
+    turn = assistant.begin(question, record_for(services, caller, asked))
+    token_bytes = assistant.token_bytes if asked.logprobs else None
+    if asked.stream:
+        return EventStream(turn, ChatChunks(assistant.info, wants_usage=asked.wants_usage(), token_bytes=token_bytes))
+    answer = await whole_answer(turn, request.receive)
+    body = chat_completion(answer, assistant.info, token_bytes)
+    response = Response(body, media_type="application/json")
+    if answer.dropped_messages:
+        response.headers[DROPPED_HEADER.decode()] = str(answer.dropped_messages)
+    return response

@@ -1,0 +1,47 @@
+"""``/healthz``: the process answers. ``/readyz``: it could answer a question now, or why not.
+
+Both are for supervisors and need no key; they tell nothing else about the server.
+"""
+
+import json
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from commun.api.keys import services_of
+from commun.engine.base import EngineState
+
+NOT_CACHED = {"cache-control": "no-store"}
+log = structlog.get_logger()
+
+
+def _told(status: int, document: dict[str, str]) -> Response:
+    return Response(json.dumps(document).encode(), status, NOT_CACHED, media_type="application/json")
+
+
+async def healthz(_request: Request) -> Response:
+    """GET /healthz."""
+    return _told(200, {"status": "alive"})
+
+
+async def readyz(request: Request) -> Response:
+    """GET /readyz: the engine is ready and the database takes writes; else 503 with what is missing."""
+    services = services_of(request)
+    engine = services.assistant.state
+    database = await _database_state(request)
+    ready = engine is EngineState.READY and database == "writable"
+    document = {"status": "ready" if ready else "not ready", "engine": engine.value, "database": database}
+    return _told(200 if ready else 503, document)
+
+
+async def _database_state(request: Request) -> str:
+    database = getattr(services_of(request), "database", None)
+    if database is None:
+        return "writable"
+    try:
+        await database.check_writable()
+    except Exception:
+        log.exception("the database takes no writes")
+        return "not writable"
+    return "writable"

@@ -1,0 +1,61 @@
+"""``store: true``: the finished turn is kept, sealed, in the account that the API key belongs to."""
+
+from typing import TYPE_CHECKING, Any
+
+from commun.api.requests import ChatRequest
+from commun.errors import InvalidParameter, Refused
+from commun.store.accounts import Caller
+from commun.store.tree import MessageState
+
+if TYPE_CHECKING:
+    from commun.services import Services
+
+TITLE_LENGTH = 60  # characters
+
+
+class NoAccountKey(Refused):
+    """``store`` was asked for, and there is nobody yet to whom the answer could be sealed."""
+
+    code = "no_account_key"
+    problem = "The key's owner has no vault yet, so nothing can be stored for them."
+    cure = "Open the link that “commun serve” prints once, or leave “store” out."
+
+
+class KeptForCaller:
+    """What a turn gives its answer to (``turn.Record``): one transaction at the end, nothing before."""
+
+    def __init__(self, services: "Services", caller: Caller, asked: ChatRequest) -> None:
+        self._services = services
+        self._caller = caller
+        self._asked = asked
+
+    async def checkpoint(self, content: dict[str, Any]) -> None:
+        """A program that loses the connection asks again: unfinished answers are not kept."""
+
+    async def keep(self, content: dict[str, Any], state: MessageState) -> None:
+        """The commit point. A failure that has written nothing leaves nothing."""
+        if state is MessageState.FAILED and not content["text"]:
+            return
+        asked = [{"role": message.role, "text": message.text()} for message in self._asked.messages]
+        if self._asked.metadata:
+            content = content | {"metadata": self._asked.metadata}
+        await self._services.conversations.record_turn(
+            self._caller, title=title_of(asked), question=asked, answer=content
+        )
+
+
+def title_of(asked: list[dict[str, str]]) -> str:
+    """The beginning of the last question, on one line."""
+    words = " ".join(next((each["text"] for each in reversed(asked) if each["role"] == "user"), "").split())
+    return words if len(words) <= TITLE_LENGTH else words[: TITLE_LENGTH - 1].rstrip() + "…"
+
+
+def record_for(services: "Services", caller: Caller, asked: ChatRequest) -> KeptForCaller | None:
+    """Where the answer is kept, if it is to be. Raises NoAccountKey; InvalidParameter for metadata without store."""
+    if not asked.store:
+        if asked.metadata:
+            raise InvalidParameter(parameter="metadata", reason="it is only for store: true")
+        return None
+    if caller.public_key is None:
+        raise NoAccountKey
+    return KeptForCaller(services, caller, asked)

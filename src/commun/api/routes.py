@@ -1,0 +1,32 @@
+"""The API's addresses, in one place. ``app.py`` mounts them before the pages."""
+
+from starlette.routing import BaseRoute, Mount, Route, Router, request_response
+
+from commun.api.completions import chat
+from commun.api.errors import OpenAIErrors
+from commun.api.health import healthz, readyz
+from commun.api.keys import Handler, WithKey
+from commun.api.metrics import Metrics
+from commun.api.models import get_model, list_models
+
+
+def api_routes(metrics: Metrics) -> list[BaseRoute]:
+    """Everything for programs. ``metrics`` is shared with the access log and the assistant's watcher."""
+    v1 = Router(
+        [
+            _with_key("POST", "/chat/completions", chat),
+            _with_key("GET", "/models", list_models),
+            _with_key("GET", "/models/{model:path}", get_model),
+        ],
+        redirect_slashes=False,
+    )
+    return [
+        Mount("/v1", app=OpenAIErrors(v1)),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", OpenAIErrors(request_response(metrics.answer)), methods=["GET"]),
+    ]
+
+
+def _with_key(method: str, path: str, handler: Handler) -> Route:
+    return Route(path, WithKey(handler), methods=[method])

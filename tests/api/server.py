@@ -1,0 +1,101 @@
+"""The API alone on a real uvicorn server in a thread, before a scripted engine and accounts held in memory."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from commun.api.access_log import AccessLog
+from commun.api.metrics import Metrics
+from commun.api.routes import api_routes
+from commun.assistant.admission import Admission
+from commun.assistant.energy import EnergyMeter
+from commun.assistant.rules import Rules
+from commun.assistant.turn import Assistant
+from commun.store.accounts import Caller
+from fake_engine import FakeEngine
+
+KEY = "cm_test"
+KEY_WITHOUT_VAULT = "cm_no_vault"
+
+
+class MemoryAccounts:
+    """Two keys: one whose owner has a vault, one whose owner has none."""
+
+    async def caller(self, api_key: str) -> Caller | None:
+        if api_key == KEY:
+            return Caller("account", "key", "test", public_key=object(), vault_id="vault")  # type: ignore[arg-type]
+        if api_key == KEY_WITHOUT_VAULT:
+            return Caller("account2", "key2", "test", public_key=None, vault_id="")
+        return None
+
+
+@dataclass
+class MemoryConversations:
+    kept: list[dict[str, Any]] = field(default_factory=list)
+
+    async def record_turn(self, owner: Caller, **turn: Any) -> str:
+        await asyncio.sleep(0)
+        self.kept.append({"owner": owner.account_id, **turn})
+        return "conversation"
+
+
+@dataclass
+class RunningApi:
+    url: str
+    engine: FakeEngine
+    conversations: MemoryConversations
+    app: Starlette
+    assistant: Assistant
+
+
+def api_app(engine: FakeEngine, *, running: int = 4, waiting: int = 2) -> Starlette:
+    metrics = Metrics()
+    assistant = Assistant(
+        engine=engine,
+        admission=Admission(running=running, waiting=waiting),
+        rules=Rules(system_prompt="Be brief."),
+        meter=EnergyMeter(watt=10, cores=1),
+    )
+    assistant.watch(metrics.turn_ended)
+    app = Starlette(routes=api_routes(metrics), middleware=[Middleware(AccessLog, metrics=metrics)])
+    app.state.services = SimpleNamespace(
+        accounts=MemoryAccounts(), conversations=MemoryConversations(), assistant=assistant
+    )
+    return app
+
+
+@contextlib.contextmanager
+def running_api(engine: FakeEngine | None = None, **bounds: int) -> Iterator[RunningApi]:
+    engine = engine or FakeEngine()
+    app = api_app(engine, **bounds)
+    with served(app) as url:
+        services = app.state.services
+        yield RunningApi(url, engine, services.conversations, app, services.assistant)
+
+
+@contextlib.contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The base URL of ``app`` on a free port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="auto"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.005)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
