@@ -1,0 +1,143 @@
+"""OpenVINO GenAI's pipeline as the engine's process uses it. The only place that generates with OpenVINO.
+
+Profiles (DESIGN §6.1): ``exact`` keeps every number in 32 bits, so that an answer does not depend on what else runs;
+``fast`` lets activations be quantised and the cache be smaller.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from commun.engine.vocabulary import table_of
+
+PROFILES: dict[str, dict[str, str]] = {
+    "exact": {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "KV_CACHE_PRECISION": "f32",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+    },
+    "fast": {"INFERENCE_PRECISION_HINT": "f32"},
+}
+DEVICE = "CPU"
+ANY_OBJECT = '{"type": "object"}'
+
+
+class Runtime:
+    """One loaded model. Not thread-safe: the worker's loop owns it."""
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        import openvino_genai as genai
+
+        self._genai = genai
+        self._path = path
+        self._properties = dict(PROFILES[settings["profile"]])
+        if settings["threads"]:
+            self._properties["INFERENCE_NUM_THREADS"] = str(settings["threads"])
+        scheduler = genai.SchedulerConfig()
+        scheduler.enable_prefix_caching = True
+        scheduler.max_num_seqs = settings["max_running"]
+        scheduler.cache_size = settings["cache_gb"]
+        for name, value in settings.get("scheduler", {}).items():
+            setattr(scheduler, name, value)
+        self._pipeline = genai.ContinuousBatchingPipeline(str(path), scheduler, DEVICE, self._properties)
+        self._tokenizer = self._pipeline.get_tokenizer()
+        self._defaults = self._pipeline.get_config()
+        self._special_names: list[str] = []
+
+    @classmethod
+    def load(cls, settings: dict[str, Any]) -> "Runtime":
+        return cls(Path(settings["path"]), settings)
+
+    def about(self) -> dict[str, Any]:
+        import openvino
+
+        table = table_of(self._tokenizer)
+        self._special_names = [table.pieces[token].decode("utf-8", "replace") for token in table.special]
+        return {
+            "version": self._genai.get_version(),
+            "notes": {
+                "openvino": openvino.get_version(),
+                "processor": openvino.Core().get_property(DEVICE, "FULL_DEVICE_NAME"),
+            },
+            "pieces": [piece.decode("latin-1") for piece in table.pieces],
+            "special": sorted(table.special),
+            "strip_first": table.strip_first,
+            "cache_tokens": 0,
+        }
+
+    def add(self, number: int, token_ids: list[int], sampling: dict[str, Any]) -> Any:
+        return self._pipeline.add_request(number, self._tensor(token_ids), self._config(sampling))
+
+    def step(self) -> None:
+        self._pipeline.step()
+
+    def read(self, handle: Any) -> list[Any] | None:
+        """[token ids, log-probabilities, finish] since the last read, or None."""
+        token_ids: list[int] = []
+        logprobs: list[float] = []
+        finish = ""
+        while handle.can_read():
+            output = handle.read()[0]
+            token_ids += output.generated_ids
+            logprobs += output.generated_log_probs
+            reasons = self._genai.GenerationFinishReason
+            if output.finish_reason != reasons.NONE:
+                finish = "length" if output.finish_reason == reasons.LENGTH else "stop"
+        return [token_ids, logprobs, finish] if token_ids or finish else None
+
+    def encode(self, text: str) -> list[int]:
+        """With what the model wants before a text (its BOS), if anything."""
+        return self._ids(text, add_special_tokens=True)
+
+    def render(self, messages: list[list[str]]) -> list[int]:
+        """By the model's chat template; what people wrote never becomes a special token: their contents are marked
+        where such a token's name is broken in two, and the halves are encoded apart.
+        """
+        mark = unused_mark("".join(content for _, content in messages))
+        history = [{"role": role, "content": self._broken(content, mark)} for role, content in messages]
+        text = self._tokenizer.apply_chat_template(history, add_generation_prompt=True)
+        return [token for part in text.split(mark) for token in self._ids(part, add_special_tokens=False)]
+
+    def _broken(self, content: str, mark: str) -> str:
+        for name in self._special_names:
+            if name in content:
+                half = len(name) // 2 or 1
+                content = content.replace(name, name[:half] + mark + name[half:])
+        return content
+
+    def _ids(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        if not text:
+            return []
+        encoded = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        ids: list[int] = encoded.input_ids.data[0].tolist()
+        return ids
+
+    def _tensor(self, token_ids: list[int]) -> Any:
+        import numpy as np
+        import openvino
+
+        return openvino.Tensor(np.array([token_ids], dtype=np.int64))
+
+    def _config(self, sampling: dict[str, Any]) -> Any:
+        config = self._genai.GenerationConfig(
+            max_new_tokens=sampling["max_tokens"],
+            ignore_eos=sampling["ignore_eos"],
+            rng_seed=sampling["seed"],
+            logprobs=1,
+        )
+        if not sampling["ignore_eos"]:
+            config.stop_token_ids = self._defaults.stop_token_ids
+        config.eos_token_id = self._defaults.eos_token_id
+        if sampling["temperature"] > 0:
+            config.do_sample = True
+            config.temperature = sampling["temperature"]
+            config.top_p = sampling["top_p"]
+        if sampling["json_schema"] is not None:
+            config.structured_output_config = self._genai.StructuredOutputConfig(
+                json_schema=ANY_OBJECT if sampling["json_schema"].strip() == "{}" else sampling["json_schema"]
+            )
+        return config
+
+
+def unused_mark(text: str) -> str:
+    """A character of the private use area that ``text`` does not hold."""
+    return next(chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in text)

@@ -1,0 +1,148 @@
+"""The engine's own process: one thread that owns the pipeline and its loop. ``engine/openvino.py`` starts it.
+
+Why a process: ``ContinuousBatchingPipeline.step()`` holds Python's interpreter lock for as long as the step lasts
+(70 ms at 32 answers, more in a prefill), so beside it nothing else would run: no page, no timer, no watchdog. And a
+native crash, or a step that never ends, can be survived from outside only. ``engine/line.py`` has what is said.
+
+- requests join and leave between steps; with nothing to do the process sleeps on its socket;
+- any exception in the pipeline ends the process: its state is unknown then. Texts of exceptions are never told, they
+  may quote a prompt; their kind and place are;
+- the socket's end is the end of the process, so a killed server leaves nothing behind.
+"""
+
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from commun.engine.line import from_line, to_line
+from commun.engine.silence import forbid_telemetry
+
+READ_BYTES = 1 << 20
+
+
+class Line:
+    """The worker's end of the socket. ``receive`` raises EOFError when Commun is gone."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._read = bytearray()
+
+    def send(self, message: list[Any]) -> None:
+        self._socket.sendall(to_line(message))
+
+    def receive(self, *, wait: bool) -> list[list[Any]]:
+        """All whole messages that are there; with ``wait``, at least one."""
+        while True:
+            self._read_what_is_there(wait=wait)
+            *lines, rest = self._read.split(b"\n")
+            self._read = bytearray(rest)
+            if lines or not wait:
+                return [from_line(bytes(line)) for line in lines]
+
+    def _read_what_is_there(self, *, wait: bool) -> None:
+        flags = 0 if wait else socket.MSG_DONTWAIT
+        while True:
+            try:
+                data = self._socket.recv(READ_BYTES, flags)
+            except BlockingIOError:
+                return
+            if not data:
+                raise EOFError
+            self._read += data
+            if wait and b"\n" in data:
+                return
+            if not wait and len(data) < READ_BYTES:
+                return
+
+
+class Loop:
+    """Runs requests on a ``Runtime`` (engine/runtime.py) and tells what comes out."""
+
+    def __init__(self, line: Line, runtime: Any) -> None:
+        self._line = line
+        self._runtime = runtime
+        self._running: dict[int, Any] = {}
+
+    def run(self) -> None:
+        while True:
+            for message in self._line.receive(wait=not self._running):
+                self._take(message)
+            if self._running:
+                self._runtime.step()
+                self._line.send(["step", self._collect()])
+
+    def _take(self, message: list[Any]) -> None:
+        kind, number, *rest = message
+        if kind == "go":
+            self._running[number] = self._runtime.add(number, *rest)
+        elif kind == "cancel":
+            handle = self._running.pop(number, None)
+            if handle is not None:
+                handle.cancel()
+                if not self._running:
+                    self._runtime.step()  # the pipeline frees what was cancelled at its next step
+        else:
+            call: Callable[..., Any] = getattr(self._runtime, kind)
+            self._line.send(["reply", number, call(*rest)])
+
+    def _collect(self) -> list[list[Any]]:
+        news: list[list[Any]] = []
+        for number, handle in list(self._running.items()):
+            entry = self._runtime.read(handle)
+            if entry is None:
+                continue
+            news.append([number, *entry])
+            if entry[2]:
+                del self._running[number]
+        return news
+
+
+def place_of(error: BaseException) -> str:
+    """Kind and place of an exception, without its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"
+
+
+def serve(line: Line, load: Callable[[dict[str, Any]], Any]) -> int:
+    """Loads what the first message names, then runs until Commun goes. Returns the exit status."""
+    from commun.errors import CommunError
+
+    stage = "loading"
+    try:
+        ((_, settings),) = line.receive(wait=True)
+        runtime = load(settings)
+        line.send(["ready", runtime.about()])
+        stage = "running"
+        Loop(line, runtime).run()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return 0
+    except CommunError as error:
+        line.send(["broken", error.code, place_of(error), error.details])
+        return 1
+    except Exception as error:  # noqa: BLE001  (whatever it is: it is told, and the process ends)
+        line.send(["broken", stage, place_of(error), {}])
+        return 1
+    return 0
+
+
+def main(load: Callable[[dict[str, Any]], Any] | None = None) -> None:
+    """``python -m commun.engine.worker FD``: the number of an inherited socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for Commun, which then closes the socket
+    line = Line(socket.socket(fileno=int(sys.argv[1])))
+    if load is None:
+        forbid_telemetry()
+        from commun.engine.runtime import Runtime
+
+        load = Runtime.load
+    status = serve(line, load)
+    sys.stdout.flush()
+    os._exit(status)  # the pipeline's threads may be in any state; there is nothing left to write
+
+
+if __name__ == "__main__":
+    main()
