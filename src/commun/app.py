@@ -10,7 +10,12 @@ from collections.abc import AsyncIterator, Callable
 
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.types import ASGIApp, Scope
 
+from commun.api.access_log import AccessLog
+from commun.api.errors import openai_response
 from commun.api.metrics import Metrics
 from commun.api.routes import api_routes
 from commun.assistant.admission import Admission
@@ -26,6 +31,9 @@ from commun.services import Services
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations
 from commun.store.database import Database
+from commun.web.guard import API_PREFIXES, Guard, GuardRules
+from commun.web.limits import RateLimits
+from commun.web.problem import page_error_handlers, problem_response
 from commun.web.routes import web_routes
 
 DATABASE_FILE = "commun.db"
@@ -87,6 +95,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         conversations=Conversations(database),
         assistant=build_assistant(settings, engine),
         library=library,
+        database=database,
     )
     metrics = Metrics()
 
@@ -114,9 +123,36 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
             await engine.close()
             database.close()
 
-    app = Starlette(routes=[*api_routes(metrics), *web_routes()], lifespan=lifespan, middleware=[])
+    app = Starlette(
+        routes=[*api_routes(metrics), *web_routes()],
+        lifespan=lifespan,
+        middleware=[
+            Middleware(AccessLog, metrics=metrics),
+            Middleware(Guard, rules=guard_rules(settings), on_error=refusal),
+        ],
+        exception_handlers=page_error_handlers(),
+    )
+    services.assistant.watch(metrics.turn_ended)
     app.state.services = services
+    app.state.rate_limits = RateLimits(settings.rate_limit)
+    app.state.sign_in_limits = RateLimits(settings.sign_in_rate_limit, setting="sign_in_rate_limit")
     return app
+
+
+def guard_rules(settings: Settings) -> GuardRules:
+    return GuardRules(
+        max_body_bytes=settings.max_body_bytes,
+        max_header_bytes=settings.max_header_bytes,
+        hosts=(settings.host,),
+        public_url=settings.public_url,
+    )
+
+
+def refusal(scope: Scope, error: CommunError) -> ASGIApp:
+    """A refusal of the guard in the shape of the room it was meant for."""
+    if scope["path"].startswith(API_PREFIXES):
+        return openai_response(error)
+    return problem_response(Request(scope), error)
 
 
 async def load(engine: Engine) -> None:
@@ -148,7 +184,7 @@ def run_server(settings: Settings, translate: Translate) -> None:
     async def announce(url: str) -> None:
         token = await app.state.services.accounts.make_link()
         print(translate("Commun is running. Open this link (it works once):"), flush=True)  # noqa: T201
-        print(f"\n    {url}/welcome?token={token}\n", flush=True)  # noqa: T201
+        print(f"\n    {url}/sign-in?token={token}\n", flush=True)  # noqa: T201
 
     serve_until_stopped(app, settings, announce)
 
@@ -184,7 +220,7 @@ async def make_link(settings: Settings) -> str:
     async with open_accounts(settings) as accounts:
         token = await accounts.make_link()
     base = settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
-    return f"{base}/welcome?token={token}"
+    return f"{base}/sign-in?token={token}"
 
 
 @contextlib.asynccontextmanager

@@ -76,7 +76,9 @@ def serve(
 def chat(
     home: Home = None,
     model: Annotated[str | None, typer.Option(help=_("The model to talk with."), show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(help=_("The same seed gives the same answer."), show_default=False)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help=_("The same seed gives the same answer."), show_default=False)
+    ] = None,
 ) -> None:
     from commun.app import run_chat
 

@@ -50,7 +50,9 @@ class Settings(BaseSettings):
     remote_key: SecretStr = Field(default=SecretStr(""), description="The remote server's API key.")
 
     remote_context: int = Field(
-        default=0, ge=0, description="Context length of the remote model in tokens; 0: what the server tells, else 8192."
+        default=0,
+        ge=0,
+        description="Context length of the remote model in tokens; 0: what the server tells, else 8192.",
     )
 
     max_running: int = Field(default=32, ge=1, le=1024, description="Answers that are written at once.")

@@ -7,6 +7,7 @@ The tree (code, HTTP status)::
     │   ├── InvalidParameter          invalid_parameter       400
     │   ├── UnsupportedParameter      unsupported_parameter   400
     │   ├── MessageTooLong            message_too_long        400
+    │   ├── UnknownHost               unknown_host            421
     │   ├── BodyTooLarge              body_too_large          413
     │   └── HeadersTooLarge           headers_too_large       431
     ├── NotSignedIn                   not_signed_in           401
@@ -107,6 +108,15 @@ class MessageTooLong(BadRequest):
     code = "message_too_long"
     problem = N_("This message is too long for the model: %(tokens)s tokens, and %(limit)s fit.")
     cure = N_("Shorten it, or send it in several parts.")
+
+
+class UnknownHost(BadRequest):
+    """A name that is not this Commun's: a hostile page may have pointed its own name here (DNS rebinding)."""
+
+    code = "unknown_host"
+    status = 421
+    problem = N_("This Commun does not answer to this name.")
+    cure = N_("Use its own address, or add the name to the configuration as public_url.")
 
 
 class BodyTooLarge(BadRequest):

@@ -7,6 +7,7 @@ from commun.config import Settings
 from commun.engine.weights import ModelLibrary
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations
+from commun.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +17,4 @@ class Services:
     conversations: Conversations
     assistant: Assistant
     library: ModelLibrary
+    database: Database

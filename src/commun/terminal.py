@@ -51,7 +51,9 @@ async def show(turn: Turn, translate: Translate) -> str:
                 case Queued(place=place):
                     note(translate("Waiting: place %(place)s") % {"place": place})
                 case Began(dropped_messages=dropped) if dropped:
-                    note(translate("The %(count)s oldest messages no longer fit and were left out.") % {"count": dropped})
+                    note(
+                        translate("The %(count)s oldest messages no longer fit and were left out.") % {"count": dropped}
+                    )
                 case Delta(text=text):
                     sys.stdout.write(text)
                     sys.stdout.flush()
