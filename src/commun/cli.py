@@ -3,7 +3,6 @@
 Imports stay inside the commands: `commun --help` must answer at once, and only `serve` and `chat` need the engine.
 """
 
-import asyncio
 import contextlib
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commun import __version__
-from commun.config import Settings, cli_language, load_settings
+from commun.environment import cli_language
 from commun.errors import CommunError, ConfigError
 from commun.web.i18n import translator
 
@@ -65,6 +64,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help=_("The port to listen on."), show_default=False)] = None,
 ) -> None:
     from commun.app import run_server
+    from commun.config import load_settings
 
     run_server(load_settings(home=home, host=host, port=port), _)
 
@@ -81,6 +81,7 @@ def chat(
     ] = None,
 ) -> None:
     from commun.app import run_chat
+    from commun.config import load_settings
 
     run_chat(load_settings(home=home), _, model=model, seed=seed)
 
@@ -141,6 +142,8 @@ def config_show(home: Home = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from commun.config import Settings, load_settings
+
     settings = load_settings(home=home)
     table = Table(box=None)
     for title in (_("Setting"), _("Value"), _("Variable"), _("Meaning")):
@@ -152,6 +155,8 @@ def config_show(home: Home = None) -> None:
 
 @config_app.command("check", help=_("Check the settings without starting."), epilog=example("commun config check"))
 def config_check(home: Home = None) -> None:
+    from commun.config import load_settings
+
     settings = load_settings(home=home)
     if settings.engine == "remote" and not settings.remote_url:
         raise ConfigError(setting="remote_url", reason="engine is “remote”, and no server is named")
@@ -162,19 +167,26 @@ def config_check(home: Home = None) -> None:
     "key", help=_("Make an API key and print it; it is shown this once."), epilog=example("commun user key laptop")
 )
 def user_key(name: Annotated[str, typer.Argument(help=_("What the key is for."))], home: Home = None) -> None:
+    import asyncio
+
     from commun.app import make_api_key
+    from commun.config import load_settings
 
     typer.echo(asyncio.run(make_api_key(load_settings(home=home), name)))
 
 
 @user_app.command("link", help=_("Make a new sign-in link and print it."), epilog=example("commun user link"))
 def user_link(home: Home = None) -> None:
+    import asyncio
+
     from commun.app import make_link
+    from commun.config import load_settings
 
     typer.echo(asyncio.run(make_link(load_settings(home=home))))
 
 
 def open_library(home: Path | None) -> "ModelLibrary":
+    from commun.config import load_settings
     from commun.engine.weights import ModelLibrary
 
     return ModelLibrary(load_settings(home=home).home)

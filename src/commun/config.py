@@ -1,10 +1,10 @@
 """Every setting of operation, typed: ``commun.toml`` in the data folder, over it ``COMMUN_*``, over it the options.
 
-Nothing else in Commun reads the environment. A setting that can change an answer does not belong here (DESIGN §1);
-the one exception, ``engine_profile``, moves into the charter with the charter.
+Nothing else in Commun reads the environment (but for the terminal's language: ``environment.py``). A setting that can
+change an answer does not belong here; the one exception, ``engine_profile``, moves into the charter with
+the charter.
 """
 
-import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -108,12 +108,3 @@ def load_settings(**options: Any) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(setting=CONFIG_FILE, reason=str(error)) from error
     return settings.model_copy(update={"home": settings.home.expanduser().resolve()})
-
-
-def cli_language() -> str:
-    """Language of the command line, "en" or "fr": COMMUN_LANGUAGE, then the system's locale variables."""
-    for name in ("COMMUN_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
-        value = os.environ.get(name, "")
-        if value:
-            return "fr" if value.lower().startswith("fr") else "en"
-    return "en"

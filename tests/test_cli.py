@@ -1,0 +1,114 @@
+"""The command line as somebody types it: in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from commun.cli import app
+
+COMMANDS = [
+    ["serve"],
+    ["chat"],
+    ["model", "list"],
+    ["model", "add"],
+    ["model", "use"],
+    ["model", "remove"],
+    ["config", "show"],
+    ["config", "check"],
+    ["user", "key"],
+    ["user", "link"],
+]
+
+
+def commun(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "commun.cli", *arguments],
+        env=os.environ | {"COMMUN_HOME": str(home), "COMMUN_LANGUAGE": "en", "COLUMNS": "200"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert f"commun {command[0]}" in result.output
+
+
+def test_every_command_is_in_the_list_above() -> None:
+    group = typer.main.get_command(app)
+    context = typer.Context(group)
+    found = []
+    for name in group.list_commands(context):  # type: ignore[attr-defined]
+        command = group.get_command(context, name)  # type: ignore[attr-defined]
+        inner = getattr(command, "list_commands", None)
+        found += [[name, sub] for sub in inner(context)] if inner else [[name]]
+    assert sorted(found) == sorted(COMMANDS)
+
+
+def test_help_speaks_french_where_the_system_does(tmp_path: Path) -> None:
+    text = commun("--help", home=tmp_path, COMMUN_LANGUAGE="fr").stdout
+    assert "Les modèles de cette machine" in text
+
+
+def test_a_wrong_setting_is_one_line_with_its_cure_and_status_1(tmp_path: Path) -> None:
+    (tmp_path / "commun.toml").write_text("prot = 8080\n")
+    result = commun("config", "check", home=tmp_path)
+    assert result.returncode == 1
+    assert "prot" in result.stderr
+    assert "commun config check" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_options_go_over_the_environment_and_the_environment_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "commun.toml").write_text('port = 1001\nhost = "file.example"\nlog_level = "error"\n')
+    shown = commun("config", "show", "--home", str(tmp_path), home=Path("elsewhere"), COMMUN_PORT="1002").stdout
+    rows = {line.split()[0]: line.split()[1] for line in shown.splitlines() if len(line.split()) > 1}
+    assert rows["port"] == "1002"
+    assert rows["host"] == "file.example"
+    assert rows["home"] == str(tmp_path)
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    assert "hunter2" not in commun("config", "show", home=tmp_path, COMMUN_REMOTE_KEY="hunter2").stdout
+
+
+def test_an_api_key_is_made_and_printed_alone_so_that_scripts_can_use_it(tmp_path: Path) -> None:
+    result = commun("user", "key", "laptop", home=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip().startswith("cm_")
+    assert len(result.stdout.split()) == 1
+
+
+def test_an_unknown_model_names_the_cure(tmp_path: Path) -> None:
+    result = commun("model", "use", "no-such-model", home=tmp_path)
+    assert result.returncode == 1
+    assert "commun model list" in result.stderr
+
+
+def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        result = commun("serve", "--port", str(other.getsockname()[1]), home=tmp_path)
+    assert result.returncode == 1
+    assert "--port" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_importing_the_command_line_imports_neither_server_nor_engine() -> None:
+    heavy = ["openvino", "openvino_genai", "numpy", "sqlalchemy", "starlette", "uvicorn", "jinja2", "cryptography"]
+    code = f"import sys, json, commun.cli; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert json.loads(loaded) == []
