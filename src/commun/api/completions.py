@@ -13,7 +13,7 @@ from commun.api.keys import services_of
 from commun.api.models import check_model
 from commun.api.record import record_for
 from commun.api.requests import ChatRequest, read
-from commun.api.stream import DROPPED_HEADER, EventStream, whole_answer
+from commun.api.stream import DROPPED_HEADER, EventStream, ending, while_there
 from commun.api.wire import ChatChunks, chat_completion
 from commun.assistant.prompt import Question
 from commun.engine.base import Message, Role
@@ -57,7 +57,7 @@ async def chat(request: Request, caller: Caller) -> ASGIApp:
     token_bytes = assistant.token_bytes if asked.logprobs else None
     if asked.stream:
         return EventStream(turn, ChatChunks(assistant.info, wants_usage=asked.wants_usage(), token_bytes=token_bytes))
-    answer = await whole_answer(turn, request.receive)
+    answer = await while_there(request.receive, ending(turn))
     body = chat_completion(answer, assistant.info, token_bytes)
     response = Response(body, media_type="application/json")
     if answer.dropped_messages:

@@ -1,8 +1,8 @@
 """OpenAI's error shape for everything that goes wrong under ``/v1``.
 
 ``{"error": {"message": …, "type": …, "param": …, "code": …}}``: every ``CommunError`` has one, and so have the errors
-of the framework (404, 405, a body that cannot be read). Two codes are OpenAI's own words, because clients look for them.
-The texts are English: programs and their authors read them.
+of the framework (404, 405, a body that cannot be read). Two codes are OpenAI's own words, because clients look for
+them. The texts are English: programs and their authors read them.
 """
 
 import json

@@ -33,6 +33,13 @@ MaxTokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 
+ALWAYS_THE_SAME = {
+    *("n", "best_of", "presence_penalty", "frequency_penalty", "logit_bias", "top_logprobs", "include_obfuscation"),
+    *("tools", "tool_calls", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
+    *("modalities", "service_tier", "verbosity", "annotations"),
+}
+
+
 class Asked(BaseModel):
     """Unknown fields are errors; numbers are numbers, never strings."""
 
@@ -185,36 +192,16 @@ class CompletionRequest(Common):
         prompt = self.prompt
         if isinstance(prompt, str):
             return [prompt]
-        if isinstance(prompt[0], int):
-            return [prompt]  # type: ignore[list-item]
-        return list(prompt)  # type: ignore[arg-type]
+        several: list[str | list[int]] = [each for each in prompt if not isinstance(each, int)]
+        return several or [[each for each in prompt if isinstance(each, int)]]
 
 
+# Fields whose one value means "as always": any other value is a wish that is not granted.
 UNSUPPORTED = frozenset(
-    [
-        "n",
-        "presence_penalty",
-        "frequency_penalty",
-        "logit_bias",
-        "top_logprobs",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "functions",
-        "function_call",
-        "modalities",
-        "service_tier",
-        "verbosity",
-        "reasoning_effort",
-        "prediction",
-        "audio",
-        "web_search_options",
-        "best_of",
-        "suffix",
-        "name",
-        "tool_calls",
-        "include_obfuscation",
-    ]
+    name
+    for model in (ChatMessage, ChatRequest, CompletionRequest, StreamOptions)
+    for name, field in model.model_fields.items()
+    if field.annotation is type(None) or name in ALWAYS_THE_SAME
 )
 REASONS = {
     "missing": "it is required",
@@ -263,9 +250,9 @@ def _path(location: Sequence[str | int], document: Any) -> tuple[str, list[str |
     known: list[str | int] = []
     node = document
     for index, part in enumerate(location):
-        if (isinstance(part, int) and isinstance(node, list)) or (isinstance(node, dict) and part in node):
+        if (isinstance(node, list) and isinstance(part, int)) or (isinstance(node, dict) and part in node):
             node = node[part]
-        elif not (isinstance(node, dict) and index == len(location) - 1):
+        elif not isinstance(node, dict) or index < len(location) - 1:
             continue
         known.append(part)
     name = ""

@@ -8,6 +8,7 @@ from commun.api.health import healthz, readyz
 from commun.api.keys import Handler, WithKey
 from commun.api.metrics import Metrics
 from commun.api.models import get_model, list_models
+from commun.api.text_completions import complete
 
 
 def api_routes(metrics: Metrics) -> list[BaseRoute]:
@@ -15,6 +16,7 @@ def api_routes(metrics: Metrics) -> list[BaseRoute]:
     v1 = Router(
         [
             _with_key("POST", "/chat/completions", chat),
+            _with_key("POST", "/completions", complete),
             _with_key("GET", "/models", list_models),
             _with_key("GET", "/models/{model:path}", get_model),
         ],

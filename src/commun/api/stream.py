@@ -10,7 +10,8 @@ Rules:
 """
 
 import asyncio
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +22,7 @@ from commun.errors import CommunError, EngineFailed, InternalError
 
 KEEP_ALIVE_S = 15.0  # proxies close a silent connection after 30 to 60 s
 DROPPED_HEADER = b"commun-dropped-messages"
+Result = TypeVar("Result")
 
 
 class Chunks(Protocol):
@@ -40,27 +42,41 @@ def check_whole(answer: Answer) -> Answer:
     return answer
 
 
-async def whole_answer(turn: Turn, receive: Receive) -> Answer:
-    """Waits for the end. Raises the turn's error, or ClientGone."""
-    leaving = asyncio.create_task(_stop_when_gone(turn, receive))
+async def ending(turn: Turn) -> Answer:
+    """The answer, once it is whole. Raises the turn's error. Stops the turn when it is itself cancelled."""
     try:
         async for _number, event in turn.follow():
             if isinstance(event, Failed):
                 raise event.error
             if isinstance(event, Done):
-                if leaving.done():
-                    raise ClientGone
                 return check_whole(event.answer)
     finally:
-        leaving.cancel()
         turn.stop()
     raise InternalError
 
 
-async def _stop_when_gone(turn: Turn, receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    turn.stop()
+async def while_there(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+    """What ``work`` gives. When the client leaves, it is cancelled at once. Raises ClientGone."""
+    working = asyncio.current_task()
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        if working is not None:
+            working.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not gone or working is None or working.uncancel() > 0:
+            raise
+        raise ClientGone from None
+    finally:
+        watching.cancel()
 
 
 class EventStream:

@@ -147,11 +147,12 @@ class ChatChunks:
     def last(self, answer: Answer) -> bytes:
         """Why it ended, what it cost if asked, and the end of the stream."""
         told = json.dumps(extension(answer), separators=(",", ":"))
-        end = (
-            f'{self._head}"choices":[{{"index":0,"delta":{{}},"logprobs":null,'
-            f'"finish_reason":"{finish_word(answer.finish_reason)}"}}]{self._usage},"commun":{told}}}\n\n'
-        )
+        end = f'{self._head}{self.ending(finish_word(answer.finish_reason))}{self._usage},"commun":{told}}}\n\n'
         if self._wants_usage:
             cost = json.dumps(usage(answer.prompt_tokens, answer.completion_tokens), separators=(",", ":"))
             end += f'{self._head}"choices":[],"usage":{cost}}}\n\n'
         return end.encode() + DONE
+
+    def ending(self, reason: str) -> str:
+        """The choice that says why it ended."""
+        return f'"choices":[{{"index":0,"delta":{{}},"logprobs":null,"finish_reason":"{reason}"}}]'
