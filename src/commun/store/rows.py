@@ -1,7 +1,7 @@
 """Rows of conversations and messages: sealed, opened, owned. Functions for the database's threads.
 
-Every seal is bound to its row (``vault.bind``): a message's content to its id, conversation, parent and role; a title to
-its conversation; a conversation's key to its conversation, owner and the owner's key pair.
+Every seal is bound to its row (``vault.bind``): a message's content to its id, conversation, parent and role; a title
+to its conversation; a conversation's key to its conversation, owner and the owner's key pair.
 """
 
 import json
