@@ -15,7 +15,7 @@ How tokens become HTML:
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
@@ -23,8 +23,8 @@ from markdown_it.token import Token
 from mdit_py_plugins.tasklists import tasklists_plugin
 
 from commun.web.highlight import highlighted, language_of
+from commun.web.links import is_allowed_link, link_bare_addresses
 from commun.web.maths import maths_plugin
-from commun.web.sanitise import URL_SCHEMES
 
 MAX_NESTING = 40  # levels of quotes and lists; a list takes two
 MAX_SHOWN_LANGUAGE = 40  # characters of a fence's info string
@@ -34,15 +34,14 @@ _ALIGNMENT = re.compile(r"text-align:(left|center|right)")
 
 def make_markdown() -> MarkdownIt:
     """A parser of the dialect. Stateless between calls: one serves all threads."""
-    markdown = MarkdownIt("commonmark", {"html": False, "linkify": True, "maxNesting": MAX_NESTING, "xhtmlOut": False})
-    markdown.enable(["table", "strikethrough", "linkify"])
+    markdown = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_NESTING, "xhtmlOut": False})
+    markdown.enable(["table", "strikethrough"])
     markdown.disable(["reference", "html_block", "html_inline"])
     markdown.use(tasklists_plugin, label=True)
     markdown.use(maths_plugin)
-    assert markdown.linkify is not None  # noqa: S101  (the option above makes it)
-    markdown.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})  # main.py is no link
+    markdown.core.ruler.after("inline", "bare_links", link_bare_addresses)
     markdown.validateLink = is_allowed_link  # type: ignore[method-assign]
-    rules: dict[str, Any] = markdown.renderer.rules
+    rules = cast("Any", markdown.renderer).rules
     rules["fence"] = rules["code_block"] = _code
     rules["image"] = _image
     rules["heading_open"] = rules["heading_close"] = _heading
@@ -51,15 +50,6 @@ def make_markdown() -> MarkdownIt:
     rules["table_close"] = lambda *_: "</table></div>\n"
     rules["th_open"] = rules["td_open"] = _cell
     return markdown
-
-
-def is_allowed_link(url: str) -> bool:
-    """Absolute http, https and mailto only: a relative one would lead into Commun itself."""
-    try:
-        parts = urlsplit(url.strip())
-    except ValueError:
-        return False
-    return parts.scheme in URL_SCHEMES and (parts.scheme == "mailto" or bool(parts.netloc))
 
 
 def code_figure(code: str, info: str, *, still_open: bool = False) -> str:
@@ -115,7 +105,7 @@ def _with_direction(tokens: Sequence[Token], index: int, options: Any, env: Any)
     token = tokens[index]
     if not token.hidden:
         token.attrSet("dir", "auto")
-    return _renderer.renderToken(tokens, index, options, env)
+    return str(_renderer.renderToken(tokens, index, options, env))
 
 
 def _cell(tokens: Sequence[Token], index: int, *_: Any) -> str:

@@ -25,23 +25,23 @@ from commun.errors import BadRequest, BodyTooLarge, CommunError, CrossOrigin, He
 
 OnError = Callable[[Scope, CommunError], ASGIApp]
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "connect-src 'self'",
-        "font-src 'self'",
-        "media-src 'self' blob:",
-        "manifest-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types commun htmx default",
-    )
+_POLICY = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data: blob:",
+    "connect-src 'self'",
+    "font-src 'self'",
+    "media-src 'self' blob:",
+    "manifest-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types commun htmx default",
 )
+CONTENT_SECURITY_POLICY = "; ".join(_POLICY)
+_DENIED = "browsing-topics camera display-capture geolocation hid microphone midi payment serial usb"
 PAGE_HEADERS = (
     ("content-security-policy", CONTENT_SECURITY_POLICY),
     ("x-content-type-options", "nosniff"),
@@ -50,11 +50,7 @@ PAGE_HEADERS = (
     ("cross-origin-resource-policy", "same-origin"),
     ("origin-agent-cluster", "?1"),
     ("x-frame-options", "DENY"),
-    (
-        "permissions-policy",
-        "accelerometer=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), "
-        "microphone=(), midi=(), payment=(), serial=(), usb=()",
-    ),
+    ("permissions-policy", ", ".join(f"{name}=()" for name in _DENIED.split())),
 )
 API_HEADERS = (
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -73,7 +69,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class GuardRules:
-    """``hosts``: the names of this Commun besides localhost, without ports. ``public_url``: as browsers see it, or ""."""
+    """``hosts``: names of this Commun besides localhost, without ports. ``public_url``: as browsers see it, or ""."""
 
     max_body_bytes: int
     max_header_bytes: int

@@ -14,7 +14,7 @@ Written as ``$…$``, ``\(…\)``, ``$$…$$``, ``\[…\]`` or ``\begin{align}�
 import re
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any
+from typing import Any, cast
 from xml.etree.ElementTree import Element
 
 from latex2mathml.converter import Converter
@@ -26,19 +26,22 @@ from markdown_it.token import Token
 MAX_LATEX = 4_000  # characters in one formula: 25 ms; longer ones are shown as source
 MAX_DEPTH = 60  # nesting in the MathML tree; a page-long derivation has about 15
 
-MATHML_TAGS = frozenset(
-    "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom msub msup msubsup munder "
-    "mover munderover mmultiscripts mprescripts none mtable mtr mtd".split()
-)
-MATHML_ATTRIBUTES = frozenset(
-    "accent accentunder columnalign columnlines columnspacing columnspan depth dir displaystyle fence form height "
-    "largeop linethickness lspace mathsize mathvariant maxsize minsize movablelimits rowalign rowlines rowspacing "
-    "rowspan rspace scriptlevel separator stretchy symmetric voffset width".split()
-)
-ENVIRONMENTS = frozenset(
-    "align align* aligned alignat alignat* array bmatrix Bmatrix cases dcases displaymath eqnarray eqnarray* equation "
-    "equation* gather gather* gathered matrix multline multline* pmatrix smallmatrix split vmatrix Vmatrix".split()
-)
+_MATHML_TAGS = """
+math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom msub msup msubsup munder mover
+munderover mmultiscripts mprescripts none mtable mtr mtd
+"""
+MATHML_TAGS = frozenset(_MATHML_TAGS.split())
+_MATHML_ATTRIBUTES = """
+accent accentunder columnalign columnlines columnspacing columnspan depth dir displaystyle fence form height largeop
+linethickness lspace mathsize mathvariant maxsize minsize movablelimits rowalign rowlines rowspacing rowspan rspace
+scriptlevel separator stretchy symmetric voffset width
+"""
+MATHML_ATTRIBUTES = frozenset(_MATHML_ATTRIBUTES.split())
+_ENVIRONMENTS = """
+align align* aligned alignat alignat* array bmatrix Bmatrix cases dcases displaymath eqnarray eqnarray* equation
+equation* gather gather* gathered matrix multline multline* pmatrix smallmatrix split vmatrix Vmatrix
+"""
+ENVIRONMENTS = frozenset(_ENVIRONMENTS.split())
 
 _MACROS = re.compile(r"\\(?:def|gdef|edef|xdef|let|newcommand|renewcommand|providecommand|require|include)\b")
 _REFERENCE = re.compile(r"&#x([0-9A-Fa-f]{1,6});")
@@ -104,7 +107,7 @@ def maths_plugin(markdown: MarkdownIt) -> None:
         ("math_display", "span", True),
         ("math_block", "div", True),
     ):
-        markdown.renderer.rules[name] = _render_rule(name, tag, block=block)
+        cast("Any", markdown.renderer).rules[name] = _render_rule(name, tag, block=block)
 
 
 def _render_rule(name: str, tag: str, *, block: bool) -> Callable[..., str]:

@@ -12,10 +12,11 @@ from commun.web.maths import MATHML_ATTRIBUTES, MATHML_TAGS
 
 URL_SCHEMES = frozenset({"http", "https", "mailto"})
 
-TAGS = frozenset(
-    "a blockquote br code del div em figcaption figure h3 h4 h5 h6 hr input label li ol p pre s span strong table tbody "
-    "td th thead tr ul".split()
-)
+_TAGS = """
+a blockquote br code del div em figcaption figure h3 h4 h5 h6 hr input label li ol p pre s span strong table tbody
+td th thead tr ul
+"""
+TAGS = frozenset(_TAGS.split())
 CLASSES = {
     "a": {"image"},
     "code": {"latex", "open"},

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 from markdown_it.token import Token
@@ -26,7 +27,7 @@ from commun.web.sanitise import clean
 
 INTERVAL_S = 0.1
 TAIL_GROWTH = 48
-CODE_GROWTH = 4
+CODE_GROWTH = 8
 
 _NEWLINE = re.compile(r"\r\n?")
 
@@ -48,14 +49,43 @@ class Update:
 
 @dataclass(slots=True)
 class _OpenCode:
-    """A fence at the top level that is not closed yet; its opening line is not in ``lines``."""
+    """A fence at the top level that is not closed yet. Positions are in the text, which begins with the fence."""
 
     info: str
+    marker: str
     indent: int
     closing: re.Pattern[str]
+    begins: int  # after the opening line
+    looked_to: int  # complete lines before this are no closing line
+    shown: str = ""
     html: str = ""
-    code: str = ""
-    highlighted_at: int = 0
+    highlighted: int = 0  # characters of ``shown`` that were highlighted when they were last
+
+    def is_closed(self, text: str) -> bool:
+        """Whether a line that is complete now closes it. Each line is looked at once."""
+        complete = text.rfind("\n") + 1
+        if complete <= self.looked_to:
+            return False
+        lines = text[self.looked_to : complete].split("\n")
+        self.looked_to = complete
+        return any(self.closing.fullmatch(line) for line in lines)
+
+    def show(self, text: str) -> str | None:
+        """Takes the text of now. Returns the HTML to append to what is shown, or None if all of it is new."""
+        complete = text.rfind("\n") + 1
+        last = text[complete:]
+        may_close = not last.strip() or last.lstrip().startswith(self.marker)
+        code = text[self.begins : complete if may_close or self.indent else None]
+        if self.indent:
+            code = re.sub(rf"(?m)^ {{1,{self.indent}}}", "", code)
+        added, self.shown = code[len(self.shown) :], code
+        if (len(code) - self.highlighted) * CODE_GROWTH >= self.highlighted:
+            self.highlighted = len(code)
+            self.html = highlighted(code, language_of(self.info))
+            return None
+        more = escape(added, quote=False)
+        self.html += more
+        return more
 
 
 class StreamingMarkdown:
@@ -65,7 +95,7 @@ class StreamingMarkdown:
         self._interval = interval
         self._clock = clock
         self._rendered_at = float("-inf")
-        self._text = ""  # of the open block, complete lines and the last one
+        self._text = ""  # of the open block: complete lines, then the one being written
         self._pending = ""  # not yet looked at
         self._tail = ""
         self._env: dict[str, Any] = {}
@@ -76,41 +106,74 @@ class StreamingMarkdown:
         self._pending += delta
         grown = len(self._pending)
         now = self._clock()
-        if not grown or now - self._rendered_at < self._interval or grown * TAIL_GROWTH < len(self._text):
+        too_little = self._code is None and grown * TAIL_GROWTH < len(self._text)
+        if not grown or now - self._rendered_at < self._interval or too_little:
             return Update([], self._tail, changed=False)
         self._rendered_at = now
-        before = self._tail
         self._take(final=False)
-        frozen = self._freeze()
-        self._tail = clean(MARKDOWN.render(self._text, self._env))
-        return Update(frozen, self._tail, changed=bool(frozen) or self._tail != before)
+        before = self._tail
+        append = None
+        frozen: list[str] = []
+        if self._code is None or self._code.is_closed(self._text):
+            frozen, self._code = self._freeze()
+        if self._code is None:
+            self._tail = self._rendered(self._text)
+        else:
+            fresh = not self._code.html
+            append = self._code.show(self._text)
+            append = None if fresh or frozen else append
+            self._tail = code_figure(self._code.html, self._code.info, still_open=True)
+        return Update(frozen, self._tail, append, changed=bool(frozen) or self._tail != before)
 
     def finish(self) -> Update:
         """The answer is over: the rest is frozen and the tail is empty."""
         self._take(final=True)
-        frozen = self._freeze()
-        if self._text:
-            frozen.append(clean(MARKDOWN.render(self._text, self._env)))
+        frozen, _ = self._freeze()
+        if rest := self._rendered(self._text):
+            frozen.append(rest)
         self._text = self._tail = ""
         self._env.clear()
         return Update(frozen, "")
 
     def _take(self, *, final: bool) -> None:
-        """Moves what is pending into the text, with newlines as one character; a last \\r may yet become \\r\\n."""
+        r"""Moves what is pending into the text, each newline one character. A last \r may yet become \r\n."""
         held = "\r" if self._pending.endswith("\r") and not final else ""
         self._text += _NEWLINE.sub("\n", self._pending[: len(self._pending) - len(held)])
         self._pending = held
 
-    def _freeze(self) -> list[str]:
-        """Cuts the finished blocks off the text and renders them."""
+    def _freeze(self) -> tuple[list[str], _OpenCode | None]:
+        """Cuts the finished blocks off the text and renders them; tells whether the open one is a fence."""
         complete = self._text.rfind("\n") + 1
         tokens: list[Token] = []
         MARKDOWN.block.parse(self._text[:complete], MARKDOWN, {}, tokens)
-        starts = [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
-        if len(starts) < 2:  # noqa: PLR2004
-            return []
+        blocks = [token for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
+        if not blocks:
+            return [], None
+        starts = [token.map[0] for token in blocks if token.map]
         lines = self._text.split("\n")
-        ends = [*starts[1:], len(lines)]
-        blocks = ["\n".join(lines[start:end]) for start, end in zip(starts, ends, strict=True)]
-        self._text = blocks.pop()
-        return [clean(MARKDOWN.render(block + "\n", self._env)) for block in blocks]
+        frozen = [self._rendered("\n".join(lines[start:end]) + "\n") for start, end in pairwise(starts)]
+        if frozen:
+            self._text = "\n".join(lines[starts[-1] :])
+            self._env.clear()
+        return frozen, _open_code(blocks[-1], self._text)
+
+    def _rendered(self, text: str) -> str:
+        return clean(MARKDOWN.render(text, self._env))
+
+
+def _open_code(block: Token, text: str) -> _OpenCode | None:
+    """What is known of ``block``, with which ``text`` begins, if it is a fence that nothing has closed."""
+    if block.type != "fence":
+        return None
+    begins = len(text) - len(text.lstrip("\n"))
+    begins = text.index("\n", begins) + 1
+    marker = re.escape(block.markup[0])
+    code = _OpenCode(
+        info=block.info,
+        marker=block.markup[0],
+        indent=len(text.lstrip("\n")) - len(text.lstrip("\n").lstrip(" ")),
+        closing=re.compile(rf" {{0,3}}{marker}{{{len(block.markup)},}}[ \t]*"),
+        begins=begins,
+        looked_to=begins,
+    )
+    return None if code.is_closed(text) else code
