@@ -243,7 +243,7 @@ def _named(error: ValidationError, body: bytes) -> InvalidParameter | Unsupporte
     return InvalidParameter(parameter=name or "body", reason=reason[:1].lower() + reason[1:])
 
 
-def _path(location: Sequence[str | int], document: Any) -> tuple[str, list[str | int]]:
+def _path(location: Sequence[Any], document: Any) -> tuple[str, list[str | int]]:
     """``messages[0].content`` out of pydantic's location, which also names branches of unions: what is not in the
     document is such a branch, except where a required field is missing, at the end.
     """

@@ -8,6 +8,7 @@ from commun.api.health import healthz, readyz
 from commun.api.keys import Handler, WithKey
 from commun.api.metrics import Metrics
 from commun.api.models import get_model, list_models
+from commun.api.openapi import openapi
 from commun.api.text_completions import complete
 
 
@@ -23,7 +24,9 @@ def api_routes(metrics: Metrics) -> list[BaseRoute]:
         redirect_slashes=False,
     )
     return [
+        Route("/v1", OpenAIErrors(v1)),
         Mount("/v1", app=OpenAIErrors(v1)),
+        Route("/openapi.json", openapi),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", OpenAIErrors(request_response(metrics.answer)), methods=["GET"]),

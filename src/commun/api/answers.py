@@ -1,0 +1,127 @@
+"""What a program is answered, as types: for the OpenAPI document and the tests. The bytes are made in ``wire.py``."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Finish = Literal["stop", "length"]
+
+
+class Told(BaseModel):
+    """Exactly these fields."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Usage(Told):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Extension(Told):
+    """Commun's own field. ``seed``: the one that was used. ``dropped_messages``: how many of the oldest messages were
+    left out because the conversation did not fit the model's context; absent when none were.
+    """
+
+    seed: int = Field(ge=0, le=2**32 - 1)
+    dropped_messages: int = Field(default=0, ge=1)
+
+
+class TokenLogprob(Told):
+    token: str
+    bytes: list[int]
+    logprob: float
+    top_logprobs: list[None] = Field(max_length=0)
+
+
+class ChatLogprobs(Told):
+    content: list[TokenLogprob]
+    refusal: None
+
+
+class AnswerMessage(Told):
+    role: Literal["assistant"]
+    content: str
+    refusal: None
+
+
+class ChatChoice(Told):
+    index: Literal[0]
+    message: AnswerMessage
+    logprobs: ChatLogprobs | None
+    finish_reason: Finish
+
+
+class ChatCompletion(Told):
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[ChatChoice] = Field(min_length=1, max_length=1)
+    usage: Usage
+    commun: Extension
+
+
+class TextLogprobs(Told):
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None] | None
+    text_offset: list[int]
+
+
+class TextChoice(Told):
+    index: int
+    text: str
+    logprobs: TextLogprobs | None
+    finish_reason: Finish
+
+
+class TextCompletion(Told):
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[TextChoice] = Field(min_length=1)
+    usage: Usage
+    commun: Extension
+
+
+class Model(Told):
+    """``max_model_len``: the context in tokens."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    max_model_len: int
+
+
+class ModelList(Told):
+    object: Literal["list"]
+    data: list[Model]
+
+
+class Problem(Told):
+    message: str
+    type: Literal[
+        "invalid_request_error", "authentication_error", "permission_error", "rate_limit_error", "server_error"
+    ]
+    param: str | None
+    code: str
+
+
+class ErrorBody(Told):
+    error: Problem
+
+
+class Health(Told):
+    status: Literal["alive"]
+
+
+class Readiness(Told):
+    status: Literal["ready", "not ready"]
+    engine: Literal["loading", "ready", "failed", "closed"]
+    database: Literal["writable", "not writable"]
