@@ -54,7 +54,7 @@ class Store:
         return viewer
 
     async def chat(
-        self, viewer, question="Why?", answer="Because.", title="A chat", conversation_id=None, parent_id=None
+        self, viewer, question="Why?", answer="Because.", *, title="A chat", conversation_id=None, parent_id=None
     ):
         """A whole turn; returns it."""
         turn = await self.conversations.start_turn(

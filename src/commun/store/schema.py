@@ -60,7 +60,11 @@ sessions = Table(
         comment="In clear: whose it is.",
     ),
     Column(
-        "token_hash", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the cookie: cannot be turned back."
+        "token_hash",
+        LargeBinary,
+        nullable=False,
+        unique=True,
+        comment="Derived from the cookie by HKDF-SHA256: cannot be turned back.",
     ),
     Column("created", Float, nullable=False, comment="In clear: when the browser signed in."),
     Column("last_used", Float, nullable=False, comment="In clear: when it was last used, to the minute."),

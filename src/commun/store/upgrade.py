@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from commun.errors import N_, CommunError
 from commun.store.folder import private_file, private_folder
 from commun.store.schema import REVISION
 
@@ -30,8 +31,20 @@ def revision(path: Path) -> str | None:
         return None if row is None else str(row[0])
 
 
+class NewerDatabase(CommunError):
+    """``details``: ``home``."""
+
+    code = "newer_database"
+    problem = N_("The data folder “%(home)s” was used by a newer Commun than this one.")
+    cure = N_("Install the newer Commun again, or name another folder with --home.")
+
+
 def is_current(path: Path) -> bool:
-    return revision(path) == REVISION
+    """Whether there is nothing to migrate. Raises NewerDatabase: what this Commun does not know, it leaves alone."""
+    found = revision(path)
+    if found is not None and found > REVISION:
+        raise NewerDatabase(home=str(path.parent))
+    return found == REVISION
 
 
 def upgrade(path: Path, to: str = "head") -> None:

@@ -1,0 +1,181 @@
+"""The one writer, the readers, and the data folder that belongs to one server."""
+
+import asyncio
+import stat
+import subprocess
+import sys
+
+import pytest
+from opened_store import open_store
+from sqlalchemy.exc import IntegrityError
+
+from commun.errors import DataFolderBusy
+from commun.store.database import DATABASE_FILE, Database
+
+INSERT = "INSERT INTO links VALUES (?, ?)"
+
+
+def links(connection):
+    return [row[0] for row in connection.exec_driver_sql("SELECT token_hash FROM links ORDER BY token_hash")]
+
+
+def adding(name, fail=False):
+    def work(connection):
+        connection.exec_driver_sql(INSERT, (name, 0.0))
+        if fail:
+            raise ValueError(name)
+        return name
+
+    return work
+
+
+def test_what_was_written_is_read(store, run):
+    async def scenario():
+        assert await store.database.write(adding(b"a")) == b"a"
+        assert await store.database.read(links) == [b"a"]
+
+    run(scenario())
+
+
+def test_one_failing_write_takes_no_other_with_it(store, run):
+    async def scenario():
+        works = [adding(b"%02d" % number, fail=number % 3 == 0) for number in range(30)]
+        results = await asyncio.gather(*(store.database.write(work) for work in works), return_exceptions=True)
+        assert [isinstance(one, ValueError) for one in results] == [number % 3 == 0 for number in range(30)]
+        assert await store.database.read(links) == [b"%02d" % number for number in range(30) if number % 3]
+
+    run(scenario())
+
+
+def test_a_broken_rule_of_the_tables_is_the_writers_own_error(store, run):
+    async def scenario():
+        await store.database.write(adding(b"a"))
+        results = await asyncio.gather(
+            store.database.write(adding(b"a")), store.database.write(adding(b"b")), return_exceptions=True
+        )
+        assert isinstance(results[0], IntegrityError)
+        assert await store.database.read(links) == [b"a", b"b"]
+
+    run(scenario())
+
+
+def test_writes_that_wait_share_a_commit(store, run):
+    async def scenario():
+        release = asyncio.get_running_loop().create_future()
+        commits = []
+
+        def slow(connection):
+            asyncio.run_coroutine_threadsafe(asyncio.wait_for(release, 5), loop).result()
+
+        def counting(connection):
+            driver = connection.connection.driver_connection
+            commits.append(driver.total_changes)
+            adding(b"%03d" % len(commits))(connection)
+
+        loop = asyncio.get_running_loop()
+        first = asyncio.ensure_future(store.database.write(slow))
+        await asyncio.sleep(0.05)
+        rest = [asyncio.ensure_future(store.database.write(counting)) for _ in range(100)]
+        await asyncio.sleep(0.05)
+        seen = []
+        rest[0].add_done_callback(lambda _: seen.append(len(commits)))
+        release.set_result(None)
+        await asyncio.gather(first, *rest)
+        assert seen == [100]
+
+    run(scenario())
+
+
+def test_a_reader_cannot_write(store, run):
+    async def scenario():
+        with pytest.raises(Exception, match="readonly"):
+            await store.database.read(adding(b"a"))
+        assert await store.database.read(links) == []
+
+    run(scenario())
+
+
+def test_closing_finishes_what_is_queued(store, run):
+    async def scenario():
+        for number in range(50):
+            store.database.post(adding(b"%02d" % number))
+        store.database.close()
+        store.database.open()
+        assert len(await store.database.read(links)) == 50
+
+    run(scenario())
+
+
+def test_a_closed_database_says_so(store, run):
+    store.database.close()
+
+    async def scenario():
+        with pytest.raises(RuntimeError, match="not open"):
+            await store.database.write(links)
+
+    run(scenario())
+
+
+def test_a_second_server_on_one_folder_is_refused_and_the_command_line_is_not(store, run):
+    with pytest.raises(DataFolderBusy):
+        Database(store.database.path).open(exclusive=True)
+    other = open_store(store.home, exclusive=False)
+    run(other.database.write(adding(b"from the command line")))
+    other.database.close()
+    assert run(store.database.read(links)) == [b"from the command line"]
+    store.database.close()
+    again = Database(store.database.path)
+    again.open(exclusive=True)
+    again.close()
+
+
+def test_two_processes_write_without_losing_anything(store, run):
+    script = (
+        "import asyncio, sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
+        "from opened_store import open_store\n"
+        "store = open_store(Path(sys.argv[1]), exclusive=False)\n"
+        "async def main():\n"
+        "    for number in range(50):\n"
+        "        await store.accounts.make_api_key(await store.accounts.ensure_founder(), str(number))\n"
+        "asyncio.run(main()); store.database.close()\n"
+    )
+    here = str(__import__("pathlib").Path(__file__).parent)
+    other = subprocess.Popen([sys.executable, "-c", script, str(store.home), here], stdout=subprocess.DEVNULL)
+
+    async def scenario():
+        founder = await store.accounts.ensure_founder()
+        while other.poll() is None:
+            await store.accounts.make_api_key(founder, "here")
+        names = [one.name for one in await store.accounts.api_keys(founder)]
+        assert {str(number) for number in range(50)} <= set(names)
+
+    run(scenario())
+    assert other.returncode == 0
+
+
+def test_the_folder_and_its_files_are_their_owners_only(store, run):
+    run(store.database.write(adding(b"a")))
+    assert stat.S_IMODE(store.home.stat().st_mode) == 0o700
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in store.home.iterdir()}
+    assert set(modes) == {DATABASE_FILE, f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm", "commun.lock"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_the_promises_made_to_sqlite_are_kept(store, run):
+    names = ("journal_mode", "synchronous", "secure_delete", "foreign_keys", "temp_store")
+
+    def settings(connection):
+        return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+
+    assert run(store.database.write(settings)) == ["wal", 2, 1, 1, 2]
+    assert run(store.database.read(lambda c: c.exec_driver_sql("PRAGMA foreign_keys").scalar())) == 1
+
+
+def test_opening_a_current_database_imports_no_alembic(store):
+    store.database.close()
+    script = (
+        "import sys; from pathlib import Path; from commun.store.database import Database\n"
+        f"database = Database(Path({str(store.database.path)!r})); database.open(exclusive=True); database.close()\n"
+        "sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
