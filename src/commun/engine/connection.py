@@ -1,7 +1,7 @@
 """One life of the engine's process, seen from Commun: who waits for what, and the news of each step.
 
-Each stream holds what its reader has not yet taken as one growing delta. So a slow reader blocks nobody and loses nothing,
-and what is held is bounded by the answer's length; a step wakes each waiting reader at most once.
+Each stream holds what its reader has not yet taken as one growing delta. So a slow reader blocks nobody and loses
+nothing, and what is held is bounded by the answer's length; a step wakes each waiting reader at most once.
 """
 
 import asyncio

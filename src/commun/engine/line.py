@@ -10,7 +10,7 @@ To the worker::
 From the worker::
 
     ["ready", {version, notes, pieces, special, strip_first, cache_tokens}]     pieces: each byte as one character
-    ["step", [[id, token_ids, logprobs, finish], ...]]     finish: "" | "stop" | "length"; one line per step, maybe empty
+    ["step", [[id, token_ids, logprobs, finish], ...]]     after each step; finish: "" | "stop" | "length"
     ["reply", call, value]
     ["refused", id or call, code, {details}]               the error tree's code
     ["broken", code, reason]                               the worker ends after this

@@ -1,14 +1,14 @@
-"""The embedded engine: OpenVINO GenAI on this machine's processor, in a process of its own (``engine/worker.py`` says why).
+"""The embedded engine: OpenVINO GenAI on this machine's processor, in a process of its own (``worker.py`` says why).
 
-States: LOADING until the first load ends; READY; FAILED from the moment at which the process dies or hangs (a step longer
-than ``step_timeout_s``) until a fresh one has loaded: every running answer then ends with EngineFailed.
+States: LOADING until the first load ends; READY; FAILED from the moment at which the process dies or hangs (a step
+longer than ``step_timeout_s``) until a fresh one has loaded: every running answer then ends with EngineFailed.
 """
 
 import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -114,7 +114,7 @@ class OpenVINOEngine:
     async def count(self, prompt: Prompt) -> int:
         return len(known_ids(prompt))
 
-    def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncIterator[Delta | Finish]:
+    def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Delta | Finish, None]:
         return self._generate(prompt, sampling, time.monotonic())
 
     async def score(self, token_ids: Sequence[int]) -> list[Score]:
@@ -126,7 +126,7 @@ class OpenVINOEngine:
     def token_bytes(self, token_id: int) -> bytes:
         return self._ready().table.pieces[token_id]
 
-    async def _generate(self, prompt: Prompt, sampling: Sampling, began: float) -> AsyncIterator[Delta | Finish]:
+    async def _generate(self, prompt: Prompt, sampling: Sampling, began: float) -> AsyncGenerator[Delta | Finish, None]:
         connection = self._ready()
         token_ids = known_ids(prompt)
         number, stream = connection.go(token_ids, self._bounded(token_ids, sampling))

@@ -7,6 +7,8 @@ Profiles (DESIGN §6.1): ``exact`` keeps every number in 32 bits, so that an ans
 from pathlib import Path
 from typing import Any
 
+from commun.engine.grammar import SchemaTrial
+from commun.engine.scoring import Scorer
 from commun.engine.vocabulary import table_of
 
 PROFILES: dict[str, dict[str, str]] = {
@@ -41,7 +43,12 @@ class Runtime:
         self._pipeline = genai.ContinuousBatchingPipeline(str(path), scheduler, DEVICE, self._properties)
         self._tokenizer = self._pipeline.get_tokenizer()
         self._defaults = self._pipeline.get_config()
-        self._special_names: list[str] = []
+        self._table = table_of(self._tokenizer)
+        self._special_names = [
+            self._table.pieces[token].decode("utf-8", "replace") for token in sorted(self._table.special)
+        ]
+        self._trial: SchemaTrial | None = None
+        self._scorer: Scorer | None = None
 
     @classmethod
     def load(cls, settings: dict[str, Any]) -> "Runtime":
@@ -50,8 +57,7 @@ class Runtime:
     def about(self) -> dict[str, Any]:
         import openvino
 
-        table = table_of(self._tokenizer)
-        self._special_names = [table.pieces[token].decode("utf-8", "replace") for token in table.special]
+        table = self._table
         return {
             "version": self._genai.get_version(),
             "notes": {
@@ -65,6 +71,7 @@ class Runtime:
         }
 
     def add(self, number: int, token_ids: list[int], sampling: dict[str, Any]) -> Any:
+        """Raises InvalidParameter; any other exception means that the pipeline is broken."""
         return self._pipeline.add_request(number, self._tensor(token_ids), self._config(sampling))
 
     def step(self) -> None:
@@ -96,6 +103,12 @@ class Runtime:
         history = [{"role": role, "content": self._broken(content, mark)} for role, content in messages]
         text = self._tokenizer.apply_chat_template(history, add_generation_prompt=True)
         return [token for part in text.split(mark) for token in self._ids(part, add_special_tokens=False)]
+
+    def score(self, token_ids: list[int]) -> list[list[float]]:
+        """See ``Scorer.score``."""
+        if self._scorer is None:
+            self._scorer = Scorer(self._path, DEVICE, self._properties)
+        return self._scorer.score(token_ids)
 
     def _broken(self, content: str, mark: str) -> str:
         for name in self._special_names:
@@ -132,10 +145,16 @@ class Runtime:
             config.temperature = sampling["temperature"]
             config.top_p = sampling["top_p"]
         if sampling["json_schema"] is not None:
-            config.structured_output_config = self._genai.StructuredOutputConfig(
-                json_schema=ANY_OBJECT if sampling["json_schema"].strip() == "{}" else sampling["json_schema"]
-            )
+            config.structured_output_config = self._structure(sampling["json_schema"])
         return config
+
+    def _structure(self, schema: str) -> Any:
+        if schema.strip() == "{}":
+            schema = ANY_OBJECT
+        if self._trial is None:
+            self._trial = SchemaTrial(self._tokenizer, len(self._table.pieces), DEVICE)
+        self._trial.check(schema)
+        return self._genai.StructuredOutputConfig(json_schema=schema)
 
 
 def unused_mark(text: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 from commun.engine.line import from_line, to_line
 from commun.engine.silence import forbid_telemetry
+from commun.errors import CommunError
 
 READ_BYTES = 1 << 20
 
@@ -78,7 +79,10 @@ class Loop:
     def _take(self, message: list[Any]) -> None:
         kind, number, *rest = message
         if kind == "go":
-            self._running[number] = self._runtime.add(number, *rest)
+            try:
+                self._running[number] = self._runtime.add(number, *rest)
+            except CommunError as error:
+                self._line.send(["refused", number, error.code, error.details])
         elif kind == "cancel":
             handle = self._running.pop(number, None)
             if handle is not None:
@@ -110,8 +114,6 @@ def place_of(error: BaseException) -> str:
 
 def serve(line: Line, load: Callable[[dict[str, Any]], Any]) -> int:
     """Loads what the first message names, then runs until Commun goes. Returns the exit status."""
-    from commun.errors import CommunError
-
     stage = "loading"
     try:
         ((_, settings),) = line.receive(wait=True)
