@@ -31,7 +31,7 @@ def catalogue(language: str) -> gettext.NullTranslations:
 
 
 def translator(language: str) -> Callable[[str], str]:
-    """gettext for one of LANGUAGES; English for any other."""
+    """The gettext function of one of LANGUAGES; English for any other."""
     return catalogue(language if language in LANGUAGES else LANGUAGES[0]).gettext
 
 

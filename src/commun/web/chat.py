@@ -1,0 +1,275 @@
+"""What one does in a chat: ask, edit, ask again, choose a branch, stop, rename, delete.
+
+Every action is a form that works without scripts: it then ends in a page. Our own script asks for JSON and gets the
+same parts rendered. An answer goes on when its reader leaves; ``live.py`` has the streams.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+
+from commun.assistant.prompt import Question
+from commun.assistant.turn import Turn
+from commun.engine.base import Message
+from commun.errors import BadRequest, CommunError, NotFound
+from commun.store.conversations import MessageState, OpenTurn
+from commun.web.live import AnswerStream, Live, live_turns
+from commun.web.pages import ChatView, chat_of, chat_response, new_chat
+from commun.web.sidebar import sidebar_of
+from commun.web.templating import part
+from commun.web.transcript import answer_view, prompt_message, prompt_messages, question_view, title_of
+from commun.web.visit import Visit, check_asking, member_of
+
+WAIT_S: Final = 30.0  # how long a page without scripts waits for its answer before it is shown unfinished
+TITLE_LIMIT: Final = 200
+HISTORY_LIMIT: Final = 400  # messages of a temporary chat; the body's size is bounded by guard.py
+
+
+async def _form(request: Request) -> FormData:
+    return await request.form(max_files=0, max_fields=20, max_part_size=4_194_304)
+
+
+def _field(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _question(form: FormData) -> str:
+    """What was asked, with newlines as one character. Raises BadRequest when there is nothing."""
+    question = _field(form, "question").replace("\r\n", "\n").strip()
+    if not question:
+        raise BadRequest
+    return question
+
+
+async def ask(request: Request) -> Response:
+    """A question: in a new conversation, or under ``parent``."""
+    visit = await member_of(request)
+    form = await _form(request)
+    conversation_id = request.path_params.get("id")
+    parent = _field(form, "parent") or None
+    return await _answer(visit, conversation_id, parent, _question(form))
+
+
+async def edit(request: Request) -> Response:
+    """A question asked differently: a sibling of ``message``."""
+    visit = await member_of(request)
+    form = await _form(request)
+    message = await _message(visit, request.path_params["id"], _field(form, "message"), "user")
+    return await _answer(visit, request.path_params["id"], message.parent_id, _question(form))
+
+
+async def again(request: Request) -> Response:
+    """Another answer to the same question: a sibling of ``message``."""
+    visit = await member_of(request)
+    form = await _form(request)
+    message = await _message(visit, request.path_params["id"], _field(form, "message"), "assistant")
+    return await _answer(visit, request.path_params["id"], message.parent_id, None)
+
+
+async def branch(request: Request) -> Response:
+    """Shows the branch through ``message``, and remembers it."""
+    visit = await member_of(request)
+    conversations = visit.services.conversations
+    found = await conversations.get(visit.owner, request.path_params["id"])
+    message_id = _field(await _form(request), "message")
+    if message_id not in found.messages:
+        raise NotFound
+    found.leaf_id = found.leaf_under(message_id)
+    await conversations.choose_leaf(visit.owner, found.id, found.leaf_id)
+    if visit.wants_data:
+        return await chat_response(visit, chat_of(visit, found))
+    return _see(f"/c/{found.id}#m-{message_id}")
+
+
+async def _message(visit: Visit, conversation_id: str, message_id: str, role: str) -> Any:
+    found = await visit.services.conversations.get(visit.owner, conversation_id)
+    message = found.messages.get(message_id)
+    if message is None or message.role != role:
+        raise NotFound
+    return message
+
+
+async def _answer(visit: Visit, conversation_id: str | None, parent: str | None, question: str | None) -> Response:
+    services = visit.services
+    check_asking(visit)
+    services.assistant.check_ready()
+    opened = await services.conversations.start_turn(
+        visit.owner,
+        conversation_id=conversation_id,
+        parent_id=parent,
+        question=question,
+        title=title_of(question or ""),
+    )
+    found = await services.conversations.get(visit.owner, opened.conversation_id)
+    messages = prompt_messages(found.path(opened.question_id))
+    turn = await _begin(visit, opened, messages)
+    if turn is not None:
+        live_turns(visit.request).add(services.assistant, Live(turn, visit.owner.account_id, opened.conversation_id))
+    if not visit.wants_data:
+        if turn is not None:
+            await _wait(turn)
+        return _see(f"/c/{opened.conversation_id}#m-{opened.answer_id}")
+    if turn is None or conversation_id is None or question is None or found.siblings(opened.question_id)[1:]:
+        found = await services.conversations.get(visit.owner, opened.conversation_id)
+        return await chat_response(visit, chat_of(visit, found))
+    return await _appended(visit, chat_of(visit, found))
+
+
+async def _begin(visit: Visit, opened: OpenTurn, messages: tuple[Message, ...]) -> Turn | None:
+    """Starts the turn; where it is refused (the waiting room is full) the answer is kept as failed: nothing may stay
+    "running" that nobody writes.
+    """
+    try:
+        return visit.services.assistant.begin(Question(messages=messages), opened, turn_id=opened.answer_id)
+    except CommunError as error:
+        await opened.keep({"text": "", "error": error.code}, MessageState.FAILED)
+        return None
+
+
+async def _appended(visit: Visit, chat: ChatView) -> Response:
+    """The two new messages only: a long conversation is not rendered again for each question."""
+    html = "".join(part(visit.language, "_message.html", message=message, chat=chat) for message in chat.messages[-2:])
+    groups = await sidebar_of(visit, chat.conversation_id)
+    sidebar = part(visit.language, "_list.html", groups=groups)
+    return JSONResponse({"append": html, "parent": chat.parent, "sidebar": sidebar})
+
+
+async def _wait(turn: Turn) -> None:
+    """Until the answer is whole, or WAIT_S."""
+
+    async def ended() -> None:
+        async for _number, _event in turn.follow():
+            pass
+
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ended(), WAIT_S)
+
+
+async def ask_temporary(request: Request) -> Response:
+    """A question in a chat that is nowhere but on the page: it sends all that was said before with each question."""
+    visit = await member_of(request)
+    form = await _form(request)
+    question = _question(form)
+    history = _history(_field(form, "history"))
+    check_asking(visit)
+    said = [prompt_message(each["role"], each["text"]) for each in history]
+    messages = (*(message for message in said if message is not None), Message("user", question))
+    turn = visit.services.assistant.begin(Question(messages=messages))
+    live_turns(request).add(visit.services.assistant, Live(turn, visit.owner.account_id, ""))
+    asked = [*history, {"role": "user", "text": question}]
+    answer = answer_view(turn.id, {"text": ""}, MessageState.RUNNING, visit.language)
+    if visit.wants_data:
+        views = (question_view(f"q-{turn.id}", question), answer)
+        chat = new_chat(visit, temporary=True)
+        html = "".join(part(visit.language, "_message.html", message=view, chat=chat) for view in views)
+        return JSONResponse({"append": html, "parent": ""})
+    await _wait(turn)
+    return await _temporary_page(visit, turn, asked)
+
+
+def _history(text: str) -> list[dict[str, str]]:
+    """What the page remembers. Raises BadRequest for anything but a list of roles and texts."""
+    if not text:
+        return []
+    try:
+        history = json.loads(text)
+        said = [{"role": str(each["role"]), "text": str(each["text"])} for each in history]
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadRequest from error
+    if len(said) > HISTORY_LIMIT or any(each["role"] not in {"user", "assistant"} for each in said):
+        raise BadRequest
+    return said
+
+
+async def _temporary_page(visit: Visit, turn: Turn, asked: list[dict[str, str]]) -> Response:
+    """Without scripts: the page itself, with what was said in a hidden field of its form."""
+    from commun.assistant.turn import Done, Failed
+
+    last = turn.events[-1] if turn.ended else None
+    content: Mapping[str, Any] = last.answer.as_content() if isinstance(last, Done | Failed) else {"text": ""}
+    error = last.error if isinstance(last, Failed) else None
+    state = MessageState.FAILED if error or last is None else MessageState.COMPLETE
+    asked = [*asked, {"role": "assistant", "text": str(content["text"])}]
+    views = [
+        question_view(f"t-{index}", each["text"])
+        if each["role"] == "user"
+        else answer_view(f"t-{index}", {"text": each["text"]}, MessageState.COMPLETE, visit.language)
+        for index, each in enumerate(asked[:-1])
+    ]
+    views.append(answer_view(turn.id, content, state, visit.language, error=error))
+    base = new_chat(visit, temporary=True)
+    chat = ChatView(
+        conversation_id="",
+        title="",
+        action=base.action,
+        parent=json.dumps(asked),
+        messages=tuple(views),
+        temporary=True,
+    )
+    return await chat_response(visit, chat)
+
+
+async def events(request: Request) -> Response:
+    """An answer while it is being written. 204 when there is nothing (more) to follow: the reader then looks at the
+    conversation itself.
+    """
+    visit = await member_of(request)
+    live = live_turns(request).find(visit.services.assistant, request.path_params["id"], visit.owner.account_id)
+    seen = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
+    if live is None or (live.turn.ended and seen.isdigit() and int(seen) >= len(live.turn.events)):
+        return Response(status_code=204)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    stream = AnswerStream(live.turn, visit.language).events()
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+async def stop(request: Request) -> Response:
+    visit = await member_of(request)
+    live = live_turns(request).get(visit.services.assistant, request.path_params["id"], visit.owner.account_id)
+    live.turn.stop()
+    if visit.wants_data:
+        return JSONResponse({})
+    await _wait(live.turn)
+    return _see(f"/c/{live.conversation_id}#m-{live.turn.id}" if live.conversation_id else "/temporary")
+
+
+async def rename(request: Request) -> Response:
+    visit = await member_of(request)
+    title = " ".join(_field(await _form(request), "title").split())[:TITLE_LIMIT]
+    if not title:
+        raise BadRequest
+    await visit.services.conversations.rename(visit.owner, request.path_params["id"], title)
+    return await _changed(visit, f"/c/{request.path_params['id']}", {"title": title})
+
+
+async def delete(request: Request) -> Response:
+    visit = await member_of(request)
+    conversation_id = request.path_params["id"]
+    await visit.services.conversations.delete(visit.owner, conversation_id)
+    toast = part(visit.language, "_deleted.html", deleted=conversation_id)
+    return await _changed(visit, f"/?deleted={conversation_id}", {"toast": toast})
+
+
+async def restore(request: Request) -> Response:
+    visit = await member_of(request)
+    await visit.services.conversations.restore(visit.owner, request.path_params["id"])
+    return await _changed(visit, f"/c/{request.path_params['id']}", {})
+
+
+async def _changed(visit: Visit, url: str, data: dict[str, Any]) -> Response:
+    if not visit.wants_data:
+        return _see(url)
+    current = visit.request.query_params.get("current", "")
+    sidebar = part(visit.language, "_list.html", groups=await sidebar_of(visit, current))
+    return JSONResponse({"sidebar": sidebar, **data})
+
+
+def _see(url: str) -> Response:
+    return RedirectResponse(url, status_code=303)

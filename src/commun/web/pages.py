@@ -1,0 +1,208 @@
+"""What one reads: a new chat, a conversation, search, exports. Nothing here changes anything."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from commun.engine.base import EngineState
+from commun.errors import N_, CommunError, NotFound
+from commun.services import Services
+from commun.store.conversations import Conversation, MessageState
+from commun.web.live import live_turns, text_so_far
+from commun.web.render import render_markdown, split_reasoning
+from commun.web.sidebar import sidebar_of, view_hits
+from commun.web.templating import page, part
+from commun.web.transcript import MessageView, view_path
+from commun.web.visit import Visit, member_of
+
+STARTERS: Final = (
+    N_("Explain compost to a ten-year-old."),
+    N_("Write a short email that moves a meeting to Thursday."),
+    N_("List five questions to ask before renting a flat."),
+    N_("What does this Python line do? [x * x for x in range(5)]"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineView:
+    """``state``: ready, loading or failed. ``small``: the embedded default model answers. ``remote``: another
+    server runs it.
+    """
+
+    state: str
+    model: str
+    small: bool
+    remote: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChatView:
+    """The main part of a chat. ``action``: where the composer sends; ``parent``: the message it continues."""
+
+    conversation_id: str
+    title: str
+    action: str
+    parent: str
+    messages: tuple[MessageView, ...] = ()
+    temporary: bool = False
+    running: str = ""
+    starters: tuple[str, ...] = ()
+    deleted: str = ""
+
+
+def engine_view(services: Services) -> EngineView:
+    assistant = services.assistant
+    ready = assistant.state is EngineState.READY
+    state = "ready" if ready else "failed" if assistant.state is EngineState.FAILED else "loading"
+    remote = services.settings.engine == "remote"
+    try:
+        info = assistant.info
+    except CommunError:
+        return EngineView(state, "", small=False, remote=remote)
+    return EngineView(state, info.model, small=info.embedded_default, remote=remote)
+
+
+def new_chat(visit: Visit, *, temporary: bool = False, deleted: str = "") -> ChatView:
+    return ChatView(
+        conversation_id="",
+        title="",
+        action="/temporary" if temporary else "/ask",
+        parent="",
+        temporary=temporary,
+        starters=tuple(visit.translate(starter) for starter in STARTERS),
+        deleted=deleted,
+    )
+
+
+def chat_of(visit: Visit, conversation: Conversation) -> ChatView:
+    messages = [_as_written_now(visit, message) for message in view_path(conversation, visit.language)]
+    running = [message.id for message in messages if message.running]
+    return ChatView(
+        conversation_id=conversation.id,
+        title=conversation.title,
+        action=f"/c/{conversation.id}/ask",
+        parent=messages[-1].id,
+        messages=tuple(messages),
+        running=running[-1] if running else "",
+    )
+
+
+def _as_written_now(visit: Visit, message: MessageView) -> MessageView:
+    """A running answer shows what has been written, not the last checkpoint: so it can be read without scripts, too."""
+    if not message.running:
+        return message
+    live = live_turns(visit.request).find(visit.services.assistant, message.id, visit.owner.account_id)
+    if live is None:
+        return message
+    thought, answer = split_reasoning(text_so_far(live.turn))
+    return replace(message, html=Markup(render_markdown(answer)), thought=Markup(render_markdown(thought)))  # noqa: S704
+
+
+async def chat_response(visit: Visit, chat: ChatView) -> Response:
+    """The whole page, or for our own script its two parts and the address they stand at."""
+    engine = engine_view(visit.services)
+    groups = await sidebar_of(visit, chat.conversation_id)
+    if not visit.wants_data:
+        return page(visit, "chat.html", chat=chat, engine=engine, groups=groups)
+    return JSONResponse(
+        {
+            "main": part(visit.language, "_main.html", chat=chat, engine=engine),
+            "sidebar": part(visit.language, "_list.html", groups=groups),
+            "title": chat.title,
+            "url": f"/c/{chat.conversation_id}" if chat.conversation_id else None,
+        },
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+async def home(request: Request) -> Response:
+    visit = await member_of(request)
+    return await chat_response(visit, new_chat(visit, deleted=request.query_params.get("deleted", "")[:64]))
+
+
+async def temporary(request: Request) -> Response:
+    visit = await member_of(request)
+    return await chat_response(visit, new_chat(visit, temporary=True))
+
+
+async def conversation(request: Request) -> Response:
+    """``?message=``: the branch on which that message stands (a link from search); the stored branch stays."""
+    visit = await member_of(request)
+    found = await visit.services.conversations.get(visit.owner, request.path_params["id"])
+    wanted = request.query_params.get("message")
+    if wanted:
+        if wanted not in found.messages:
+            raise NotFound
+        found.leaf_id = found.leaf_under(wanted)
+    return await chat_response(visit, chat_of(visit, found))
+
+
+async def engine(request: Request) -> Response:
+    """Whether the model is loaded: asked by the page until it is."""
+    visit = await member_of(request)
+    view = engine_view(visit.services)
+    data = {"state": view.state, "html": part(visit.language, "_engine.html", engine=view)}
+    return JSONResponse(data, headers={"Cache-Control": "no-store"})
+
+
+async def search(request: Request) -> Response:
+    visit = await member_of(request)
+    wanted = request.query_params.get("q", "").strip()[:200]
+    hits = view_hits(visit, await visit.services.conversations.search(visit.owner, wanted)) if wanted else []
+    if visit.wants_data:
+        html = part(visit.language, "_hits.html", hits=hits, wanted=wanted)
+        return JSONResponse({"html": html}, headers={"Cache-Control": "no-store"})
+    groups = await sidebar_of(visit)
+    return page(visit, "search.html", hits=hits, wanted=wanted, groups=groups)
+
+
+async def export_markdown(request: Request) -> Response:
+    """The shown branch, as one reads it."""
+    visit = await member_of(request)
+    found = await visit.services.conversations.get(visit.owner, request.path_params["id"])
+    _ = visit.translate
+    names = {"user": _("You"), "assistant": "Commun"}
+    parts = [f"# {found.title}\n"]
+    for message in found.path():
+        moment = visit.local(message.created).isoformat(sep=" ", timespec="minutes")
+        parts.append(f"## {names.get(message.role, message.role)} · {moment}\n\n{message.content['text'].strip()}\n")
+    parts.append(f"---\n{_('The answers were written by an AI and may be wrong.')}\n")
+    return _download("\n".join(parts), "text/markdown; charset=utf-8", f"{found.id}.md")
+
+
+async def export_json(request: Request) -> Response:
+    """Everything that is stored of the conversation: all branches, token ids and log-probabilities included."""
+    visit = await member_of(request)
+    found = await visit.services.conversations.get(visit.owner, request.path_params["id"])
+    return _download(json.dumps(export_of(found), ensure_ascii=False, indent=1), "application/json", f"{found.id}.json")
+
+
+def export_of(found: Conversation) -> dict[str, Any]:
+    return {
+        "format": "commun-conversation/1",
+        "id": found.id,
+        "title": found.title,
+        "created": found.created,
+        "updated": found.updated,
+        "leaf": found.leaf_id,
+        "messages": [
+            {
+                "id": message.id,
+                "parent": message.parent_id,
+                "role": message.role,
+                "state": MessageState(message.state).value,
+                "created": message.created,
+                "content": message.content,
+            }
+            for message in found.messages.values()
+        ],
+    }
+
+
+def _download(text: str, media_type: str, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="commun-{name}"', "Cache-Control": "no-store"}
+    return Response(text, media_type=media_type, headers=headers)

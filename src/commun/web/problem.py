@@ -1,0 +1,49 @@
+"""Errors on pages: one shape for people (a page) and for our own script (JSON), in the reader's language."""
+
+import contextlib
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from commun.errors import Busy, CommunError, NotSignedIn, VaultLocked
+from commun.services import Services
+from commun.web.i18n import choose_language, translator
+from commun.web.templating import page
+from commun.web.visit import Visit, visit_of, zone_named
+
+
+async def problem_response(request: Request, error: CommunError) -> Response:
+    """The response to an error, also to one that came before anybody knew who asks."""
+    visit = await _visit(request)
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Busy) else {}
+    if visit.wants_data:
+        return JSONResponse({"error": problem_data(error, visit.language)}, status_code=error.status, headers=headers)
+    context = {
+        "problem": error.problem_text(visit.translate),
+        "cure": error.cure_text(visit.translate),
+        "code": error.code,
+        "locked": isinstance(error, VaultLocked),
+        "signed_out": isinstance(error, NotSignedIn),
+    }
+    response = page(visit, "problem.html", status=error.status, **context)
+    response.headers.update(headers)
+    return response
+
+
+def problem_data(error: CommunError, language: str) -> dict[str, str]:
+    translate = translator(language)
+    return {
+        "code": error.code,
+        "problem": error.problem_text(translate),
+        "cure": error.cure_text(translate),
+    }
+
+
+async def _visit(request: Request) -> Visit:
+    """Who asks, if that can be told: the very store that tells it may be what failed."""
+    services: Services | None = getattr(request.app.state, "services", None) if "app" in request.scope else None
+    if services is not None:
+        with contextlib.suppress(Exception):
+            return await visit_of(request)
+    language = choose_language("", request.headers.get("accept-language", ""))
+    return Visit(request, services, None, "", language, "auto", zone_named(""))  # type: ignore[arg-type]
