@@ -1,4 +1,4 @@
-"""A running API for each test."""
+"""One running API for each file of tests."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 from api.server import RunningApi, running_api
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def api() -> Iterator[RunningApi]:
     with running_api() as running:
         yield running

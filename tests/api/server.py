@@ -87,7 +87,7 @@ def running_api(engine: FakeEngine | None = None, **bounds: int) -> Iterator[Run
 def served(app: Any) -> Iterator[str]:
     """The base URL of ``app`` on a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="auto"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 10

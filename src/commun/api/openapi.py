@@ -49,7 +49,8 @@ DROPPED = {
         "schema": {"type": "integer", "minimum": 1},
     }
 }
-EVENTS = {"text/event-stream": {"schema": {"type": "string", "description": "Chunks, then `data: [DONE]`."}}}
+EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+EVENTS = {"text/event-stream": {"schema": EVENT | {"description": "One chunk as JSON; the last event is [DONE]."}}}
 
 
 def _content(model: str) -> dict[str, Any]:
