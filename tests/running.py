@@ -64,7 +64,7 @@ class RunningCommun:
             if httpx2.get(f"{self.url}/readyz").status_code == 200:
                 return
             time.sleep(0.05)
-        raise AssertionError("never ready:\n" + "".join(self.output))
+        raise AssertionError("never ready:\n" + "".join(self.output[-20:]))
 
     def sign_in(self, client: httpx2.Client | None = None) -> httpx2.Client:
         """A browser's worth of HTTP: a client with the founder's session."""
