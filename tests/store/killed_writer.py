@@ -16,6 +16,7 @@ from pathlib import Path
 
 from opened_store import open_store
 
+from commun.errors import CommunError
 from commun.store.conversations import MessageState
 
 WRITERS = 8
@@ -73,7 +74,11 @@ async def check(store, token: str, kept: list[list[str]], wrong: list[str]) -> i
     interrupted = await store.conversations.recover()
     viewer = await store.accounts.viewer(token)
     for conversation_id, answer_id in kept:
-        stored = await store.conversations.get(viewer, conversation_id)
+        try:
+            stored = await store.conversations.get(viewer, conversation_id)
+        except CommunError as error:
+            wrong.append(f"{conversation_id} does not open: {error.code}")
+            continue
         answer = stored.messages[stored.leaf_id if answer_id == "-" else answer_id]
         if answer.state is not MessageState.COMPLETE or not answer.content["text"].startswith(WHOLE):
             wrong.append(f"{answer_id} is {answer.state}")

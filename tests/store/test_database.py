@@ -179,3 +179,16 @@ def test_opening_a_current_database_imports_no_alembic(store):
         "sys.exit('alembic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_write_that_must_survive_a_power_cut_carries_those_before_it_to_the_disk(store, run):
+    def synchronous(connection):
+        return connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+    async def scenario():
+        assert await store.database.write(synchronous, flush=False) == 1
+        assert await store.database.write(synchronous) == 2
+        together = (store.database.write(synchronous, flush=flush) for flush in (False, True, False))
+        assert 2 in await asyncio.gather(*together)
+
+    run(scenario())

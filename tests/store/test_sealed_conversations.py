@@ -218,6 +218,48 @@ def test_what_the_api_stores_is_read_in_the_page(store, run):
     run(scenario())
 
 
+def test_once_listed_what_the_api_stored_is_sealed_by_its_owner_and_opens_as_before(store, run):
+    async def scenario():
+        viewer = await store.founder()
+        caller = await store.accounts.caller(await store.accounts.make_api_key(viewer.account_id, "script"))
+        for title in ("one", "two"):
+            question = [{"role": "user", "text": "Why?"}]
+            await store.conversations.record_turn(caller, title=title, question=question, answer={"text": "So."})
+
+        def versions(connection):
+            return [row[0][:1] for row in connection.exec_driver_sql("SELECT sealed_key FROM conversations")]
+
+        assert await store.database.read(versions) == [b"\x01", b"\x01"]
+        before = await store.conversations.list(viewer)
+        await store.database.write(lambda connection: None)
+        assert await store.database.read(versions) == [b"\x02", b"\x02"]
+        assert await store.conversations.list(viewer) == before
+        assert (await store.conversations.get(viewer, before[0].id)).path()[-1].content == {"text": "So."}
+
+    run(scenario())
+
+
+def test_half_a_character_does_no_harm(store, run):
+    async def scenario():
+        viewer = await store.founder()
+        turn = await store.chat(viewer, "a\ud800b", "c\udfffd", title="\ud83e")
+        stored = await store.conversations.get(viewer, turn.conversation_id)
+        assert [one.content["text"] for one in stored.path()] == ["a?b", "c?d"]
+        assert stored.title == "?"
+
+    run(scenario())
+
+
+def test_the_list_can_be_bounded(store, run):
+    async def scenario():
+        viewer = await store.founder()
+        for title in ("one", "two", "three"):
+            await store.chat(viewer, title=title)
+        assert [one.title for one in await store.conversations.list(viewer, limit=2)] == ["three", "two"]
+
+    run(scenario())
+
+
 def test_without_a_vault_nothing_is_stored(store, run):
     async def scenario():
         founder = await store.accounts.ensure_founder()

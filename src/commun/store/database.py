@@ -3,8 +3,10 @@
 Who owns what: the *writer thread* owns the only connection that writes. Functions given to ``write`` are queued; all
 that are waiting are run in one transaction, each in its own savepoint, so that one that fails takes no other with it.
 
-The commit point: a caller of ``write`` hears the result only after COMMIT, with ``synchronous=FULL``: what it was told
-survives kill -9 and a power cut. Reads run in a small pool, each in its own snapshot.
+The commit point: a caller of ``write`` hears the result only after COMMIT. What it was told survives kill -9; with
+``flush`` (the rule; ``synchronous=FULL``) it survives a power cut too. Without it (``synchronous=NORMAL``) a power cut
+may take the last writes, never leave half of them; the next flushed write carries the earlier ones to the disk with
+it. Reads run in a small pool, each in its own snapshot.
 
 Refuses to: hand out a connection that outlives the function it was lent to; let two servers use one data folder.
 """
@@ -38,10 +40,13 @@ log = structlog.get_logger()
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """``future`` is None when nobody waits for the result. ``outside``: after the batch, in no transaction."""
+    """``future`` is None when nobody waits for the result. ``flush``: on the disk before anybody is told. ``outside``:
+    after the batch, in no transaction.
+    """
 
     work: Callable[[Connection], Any]
     future: "asyncio.Future[Any] | None"
+    flush: bool = True
     outside: bool = False
     result: Any = None
     error: BaseException | None = None
@@ -151,25 +156,25 @@ class Database:
         finally:
             driver.execute("COMMIT")
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, flush: bool = True) -> T:
         """Runs ``work`` in the writer; returns after COMMIT. What it raises undoes its own writes only and is raised
         here. If the caller is cancelled, the work is done all the same.
         """
-        return await self._submit(work, outside=False)
+        return await self._submit(work, flush=flush)
 
     def post(self, work: Callable[[Connection], object]) -> None:
         """Like ``write`` for what nobody waits for and may be lost in a crash (last-used times). Never blocks."""
-        self._jobs.put(_Job(work, None))
+        self._jobs.put(_Job(work, None, flush=False))
 
     async def forget(self) -> None:
         """Copies the write-ahead log into the database and cuts it to nothing, so that deleted bytes really go."""
         await self._submit(_truncate, outside=True)
 
-    async def _submit(self, work: Callable[[Connection], T], *, outside: bool) -> T:
+    async def _submit(self, work: Callable[[Connection], T], *, flush: bool = True, outside: bool = False) -> T:
         if self._writer is None:
             raise RuntimeError("the database is not open")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(work, future, outside))
+        self._jobs.put(_Job(work, future, flush, outside))
         return await future
 
     def _run(self, connection: Connection) -> None:
@@ -198,6 +203,8 @@ def commit(jobs: list[_Job], connection: Connection) -> None:
     if not jobs or driver is None:
         return
     try:
+        # Set for each transaction, before it: within one, SQLite ignores it.
+        driver.execute(f"PRAGMA synchronous = {'FULL' if any(job.flush for job in jobs) else 'NORMAL'}")
         driver.execute("BEGIN IMMEDIATE")
         for job in jobs:
             driver.execute("SAVEPOINT job")

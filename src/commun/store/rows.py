@@ -5,7 +5,7 @@ to its conversation; a conversation's key to its conversation, owner and the own
 """
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
 
@@ -14,6 +14,9 @@ from commun.store.people import Caller, Viewer
 from commun.store.schema import conversations, messages
 from commun.store.tree import MessageState, StoredMessage
 from commun.store.vault import AccountKey, ConversationKey, NoVault, bind
+
+MAX_TITLE: Final = 200
+_as_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def unlocked(viewer: Viewer) -> AccountKey:
@@ -73,6 +76,16 @@ def open_conversation_key(viewer: Viewer, row: Row[Any]) -> ConversationKey:
     return ConversationKey.from_bytes(unlocked(viewer).open(row.sealed_key, context))
 
 
+def reseal_by_owner(viewer: Viewer, row: Row[Any], key: ConversationKey) -> bytes:
+    """The conversation's key as its owner seals it, so that it opens in a microsecond next time."""
+    return unlocked(viewer).seal(key.to_bytes(), key_context(row.id, row.account_id, row.vault_id))
+
+
+def seal_title(key: ConversationKey, conversation_id: str, title: str) -> bytes:
+    """``title``: cut after ``MAX_TITLE`` characters."""
+    return key.seal(title[:MAX_TITLE].encode(errors="replace"), title_context(conversation_id))
+
+
 def open_title(key: ConversationKey, row: Row[Any]) -> str:
     return key.open(row.title, title_context(row.id)).decode()
 
@@ -85,8 +98,8 @@ def open_message(key: ConversationKey, row: Row[Any]) -> StoredMessage:
 
 
 def as_bytes(content: dict[str, Any]) -> bytes:
-    """The plaintext of a message: JSON, UTF-8, no spaces."""
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    """The plaintext of a message: JSON, UTF-8, no spaces. Half a character (a lone surrogate) becomes “?”."""
+    return _as_json(content).encode(errors="replace")
 
 
 def add_conversation(
@@ -113,7 +126,7 @@ def add_conversation(
             "account_id": owner.account_id,
             "vault_id": owner.vault_id,
             "sealed_key": seals_to.seal(key.to_bytes(), context),
-            "title": key.seal(title.encode(), title_context(conversation_id)),
+            "title": seal_title(key, conversation_id, title),
             "created": now,
             "updated": now,
             "leaf_id": leaf_id,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, exists, select, update
@@ -112,7 +113,8 @@ class OpenTurn:
 
     async def checkpoint(self, content: dict[str, Any]) -> None:
         """Stores what there is of the answer, which goes on running; after ``keep`` it does nothing."""
-        await self._database.write(lambda connection: self._write(connection, content, MessageState.RUNNING))
+        work = partial(self._write, content=content, state=MessageState.RUNNING)
+        await self._database.write(work, flush=False)
 
     async def keep(self, content: dict[str, Any], state: MessageState) -> None:
         """Stores the finished answer. When this returns, the answer survives kill -9 and a power cut; if the caller
