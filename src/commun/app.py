@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
 from starlette.types import ASGIApp, Scope
 
 from commun.api.access_log import AccessLog
@@ -30,13 +29,12 @@ from commun.logs import configure_logs
 from commun.services import Services
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations
-from commun.store.database import Database
+from commun.store.database import DATABASE_FILE, Database
 from commun.web.guard import API_PREFIXES, Guard, GuardRules
 from commun.web.limits import RateLimits
-from commun.web.problem import page_error_handlers, problem_response
+from commun.web.refusals import ProblemPage, page_error_handlers
 from commun.web.routes import web_routes
 
-DATABASE_FILE = "commun.db"
 PURGE_EVERY_S = 600
 UNDO_S = 3600  # a deleted conversation can be restored for this long, then it is erased
 
@@ -111,7 +109,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
             log.info("answers were interrupted by the last stop", count=interrupted)
         background = [
             asyncio.create_task(load(engine)),
-            asyncio.create_task(purge_now_and_then(services.conversations)),
+            asyncio.create_task(purge_now_and_then(services)),
         ]
         try:
             yield
@@ -152,7 +150,7 @@ def refusal(scope: Scope, error: CommunError) -> ASGIApp:
     """A refusal of the guard in the shape of the room it was meant for."""
     if scope["path"].startswith(API_PREFIXES):
         return openai_response(error)
-    return problem_response(Request(scope), error)
+    return ProblemPage(error)
 
 
 async def load(engine: Engine) -> None:
@@ -167,10 +165,11 @@ async def load(engine: Engine) -> None:
         log.info("the model is ready", model=engine.info.model, profile=engine.info.profile)
 
 
-async def purge_now_and_then(conversations: Conversations) -> None:
-    """Erases what was deleted longer ago than UNDO_S."""
+async def purge_now_and_then(services: Services) -> None:
+    """Erases what was deleted longer ago than UNDO_S, and sessions and links that have expired."""
     while True:
-        await conversations.purge_deleted(older_than_s=UNDO_S)
+        await services.conversations.purge_deleted(older_than_s=UNDO_S)
+        await services.accounts.purge_expired()
         await asyncio.sleep(PURGE_EVERY_S)
 
 
