@@ -150,9 +150,10 @@ def _energy(content: Mapping[str, Any], language: str) -> str:
     energy = float(content.get("energy_wh", 0))
     if energy <= 0:
         return ""
+    _ = translator(language)
     if energy < SMALLEST_WH:
-        return translator(language)("under %(n)s Wh") % {"n": number(SMALLEST_WH, 3, language)}
-    return translator(language)("%(n)s Wh") % {"n": number(energy, 3, language)}
+        return _("under %(n)s Wh") % {"n": number(SMALLEST_WH, 3, language)}
+    return _("%(n)s Wh") % {"n": number(energy, 3, language)}
 
 
 def facts_of(content: Mapping[str, Any], language: str) -> tuple[Fact, ...]:
