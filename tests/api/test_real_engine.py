@@ -1,0 +1,74 @@
+"""The API on the embedded model: seeds, log-probabilities, schemas and scores are the real engine's."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openai import OpenAI
+
+from running import RunningCommun
+
+pytestmark = pytest.mark.engine
+ASK: Any = [{"role": "user", "content": "Name three colours of the rainbow."}]
+REASK_TOLERANCE = 1e-4  # DESIGN §6.1: recorded against recomputed log-probabilities, exact profile
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+    with RunningCommun(tmp_path_factory.mktemp("api") / "home") as running:
+        running.wait_ready()
+        yield OpenAI(base_url=f"{running.url}/v1", api_key=running.api_key(), max_retries=0, timeout=120)
+
+
+def test_the_same_seed_gives_the_same_answer_streamed_and_whole(client: OpenAI) -> None:
+    asked: Any = {"model": "default", "messages": ASK, "seed": 5, "temperature": 0.8, "max_tokens": 24}
+    whole = client.chat.completions.create(**asked, logprobs=True)
+    streamed = client.chat.completions.create(**asked, stream=True)
+    text = whole.choices[0].message.content
+    assert text
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed) == text
+    told = whole.choices[0].logprobs.content
+    assert len(told) == whole.usage.completion_tokens
+    assert all(each.logprob <= 0 for each in told)
+    assert text in b"".join(bytes(each.bytes) for each in told).decode()
+
+
+def test_a_schema_is_obeyed_by_the_real_model(client: OpenAI) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"colour": {"type": "string", "enum": ["red", "green"]}},
+        "required": ["colour"],
+        "additionalProperties": False,
+    }
+    wished: Any = {"type": "json_schema", "json_schema": {"name": "colour", "schema": schema}}
+    answer = client.chat.completions.create(
+        model="default", messages=ASK, response_format=wished, max_tokens=40, seed=1
+    )
+    assert json.loads(answer.choices[0].message.content)["colour"] in ("red", "green")
+
+
+def test_a_score_agrees_with_what_was_recorded_while_writing(client: OpenAI) -> None:
+    prompt = "The capital of France is"
+    written = client.completions.create(model="default", prompt=prompt, max_tokens=8, temperature=0, logprobs=1)
+    recorded = written.choices[0].logprobs
+    whole = prompt + written.choices[0].text
+    scored = client.completions.create(
+        model="default", prompt=whole, max_tokens=1, temperature=0, echo=True, logprobs=1
+    )
+    told = scored.choices[0].logprobs
+    start = len(told.tokens) - 1 - len(recorded.tokens)
+    assert told.tokens[start:-1] == recorded.tokens
+    for now, then in zip(told.token_logprobs[start:-1], recorded.token_logprobs, strict=True):
+        assert now == pytest.approx(then, abs=REASK_TOLERANCE)
+    greedy = zip(told.token_logprobs[start:-1], told.top_logprobs[start:-1], strict=True)
+    assert all(logprob == max(top.values()) for logprob, top in greedy)
+
+
+def test_accents_and_emoji_arrive_whole(client: OpenAI) -> None:
+    text = "été, cœur, 🌍"
+    answer = client.completions.create(model="default", prompt=text, max_tokens=0, echo=True, logprobs=0)
+    assert answer.choices[0].text == text
+    told = answer.choices[0].logprobs
+    assert told.text_offset == sorted(told.text_offset)
+    assert told.text_offset[-1] < len(text)
