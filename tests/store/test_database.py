@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from opened_store import open_store
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from commun.errors import DataFolderBusy
 from commun.store.database import DATABASE_FILE, Database
@@ -112,6 +112,8 @@ def test_a_closed_database_says_so(store, run):
     async def scenario():
         with pytest.raises(RuntimeError, match="not open"):
             await store.database.write(links)
+        with pytest.raises(RuntimeError, match="not open"):
+            await store.database.read(links)
 
     run(scenario())
 
@@ -190,5 +192,28 @@ def test_a_write_that_must_survive_a_power_cut_carries_those_before_it_to_the_di
         assert await store.database.write(synchronous) == 2
         together = (store.database.write(synchronous, flush=flush) for flush in (False, True, False))
         assert 2 in await asyncio.gather(*together)
+
+    run(scenario())
+
+
+def test_a_full_disk_is_told_to_everybody_who_waits_and_the_writer_goes_on(store, run):
+    def limit(pages):
+        return lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar()
+
+    def much(connection):
+        connection.exec_driver_sql(INSERT, (b"x" * 1_000_000, 0.0))
+
+    async def scenario():
+        await store.database.write(adding(b"before"))
+        await store.database.write(limit(1))
+        results = await asyncio.gather(
+            store.database.write(adding(b"a")), store.database.write(much), return_exceptions=True
+        )
+        assert isinstance(results[1], OperationalError)
+        told = [b"a"] if results[0] == b"a" else []
+        assert await store.database.read(links) == [*told, b"before"]
+        await store.database.write(limit(1_000_000))
+        await store.database.write(adding(b"z"))
+        assert await store.database.read(links) == [*told, b"before", b"z"]
 
     run(scenario())

@@ -105,3 +105,13 @@ def test_a_database_from_a_newer_commun_is_left_alone(store):
     with pytest.raises(upgrading.NewerDatabase):
         open_store(store.home)
     assert upgrading.revision(store.database.path) == "9999"
+
+
+def test_a_file_that_is_no_database_is_told_and_left_alone(store):
+    store.database.close()
+    store.database.path.write_bytes(b"rubbish " * 1000)
+    with pytest.raises(upgrading.DamagedDatabase):
+        open_store(store.home)
+    assert store.database.path.read_bytes() == b"rubbish " * 1000
+    store.database.path.unlink()
+    open_store(store.home).database.close()  # the lock was let go

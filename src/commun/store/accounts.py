@@ -16,7 +16,7 @@ from commun.store.database import Database
 from commun.store.people import ApiKeyInfo, Caller, SessionInfo, SignedIn, Viewer
 from commun.store.recovery import RecoveryCodeWrong, new_secret, read_code, write_code
 from commun.store.schema import accounts, api_keys, links, sessions, vaults
-from commun.store.tokens import API_KEY_PREFIX, Recent, digest, identify, new_api_key, new_token
+from commun.store.tokens import API_KEY_PREFIX, Recent, digest, new_api_key, new_token
 from commun.store.tree import new_id
 from commun.store.vault import PublicKey, VaultError, unwrap, wrap
 
@@ -72,7 +72,7 @@ class Accounts:
 
     async def viewer(self, token: str) -> Viewer | None:
         """Whose cookie this is; None if nobody's or expired. On the path of every request: remembered for seconds."""
-        image, generation, now = identify(token), self._viewers.generation, self._now()
+        image, generation, now = digest(token), self._viewers.generation, self._now()
         known = self._viewers.find(image)
         if known is not None:
             return known

@@ -138,13 +138,15 @@ class Database:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Runs ``work`` in a reader thread, in one snapshot; it sees everything that was committed before."""
+        if self._readers is None:
+            raise RuntimeError("the database is not open")
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         connection: Connection | None = getattr(self._of_thread, "connection", None)
         if connection is None:
             if self._read_engine is None:
-                raise RuntimeError("the database is not open")
+                raise RuntimeError("the database was never opened")
             connection = self._of_thread.connection = self._read_engine.connect()
             self._read_connections.append(connection)
         driver = connection.connection.driver_connection
@@ -161,6 +163,10 @@ class Database:
         here. If the caller is cancelled, the work is done all the same.
         """
         return await self._submit(work, flush=flush)
+
+    async def check_writable(self) -> None:
+        """An empty transaction through the writer. Raises what keeps it from committing."""
+        await self.write(lambda connection: connection.exec_driver_sql("UPDATE accounts SET id = id WHERE 0"))
 
     def post(self, work: Callable[[Connection], object]) -> None:
         """Like ``write`` for what nobody waits for and may be lost in a crash (last-used times). Never blocks."""

@@ -22,6 +22,14 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 log = structlog.get_logger()
 
 
+class DamagedDatabase(CommunError):
+    """``details``: ``home``."""
+
+    code = "damaged_database"
+    problem = N_("The database in “%(home)s” is damaged.")
+    cure = N_("Move commun.db away and put a copy from the folder “backups” in its place.")
+
+
 def revision(path: Path) -> str | None:
     """The revision of the tables in the file, or None where there are none yet."""
     with closing(sqlite3.connect(path)) as connection:
@@ -40,8 +48,15 @@ class NewerDatabase(CommunError):
 
 
 def is_current(path: Path) -> bool:
-    """Whether there is nothing to migrate. Raises NewerDatabase: what this Commun does not know, it leaves alone."""
-    found = revision(path)
+    """Whether there is nothing to migrate. Raises DamagedDatabase, and NewerDatabase: what this Commun does not know,
+    it leaves alone.
+    """
+    try:
+        found = revision(path)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+            raise DamagedDatabase(home=str(path.parent)) from error
+        raise
     if found is not None and found > REVISION:
         raise NewerDatabase(home=str(path.parent))
     return found == REVISION
