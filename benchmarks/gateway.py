@@ -67,7 +67,7 @@ def start_commun(work: Path, *, profile: bool = False) -> Gateway:
     home, port = work / "stub-home", peers.free_port()
     home.mkdir()
     key = asyncio.run(account(home))
-    env = {"COMMUN_HOME": str(home), "COMMUN_RATE_LIMIT": "100000000/minute", "COMMUN_LOG_LEVEL": "warning"}
+    env = {"COMMUN_HOME": str(home), "COMMUN_RATE_LIMIT": "100000000/minute"}
     command = [PYTHON, HERE / "stub_engine.py", port, *(["profile"] if profile else [])]
     child = Child(command, log=work / "commun.log", env=env)
     child.wait_for(port)
@@ -223,6 +223,7 @@ def main() -> int:
     parser.add_argument("--peers", type=Path, default=peers.PEERS, help="where the peers' environments are or go")
     parser.add_argument("--profile-server", action="store_true", help="show where Commun's time goes (slows it)")
     args = parser.parse_args()
+    peers.end_cleanly()
     seconds, count = (1.0, 1) if args.quick else (args.seconds, args.rounds)
     gateways: list[Gateway] = []
     with tempfile.TemporaryDirectory(prefix="commun-bench-", ignore_cleanup_errors=True) as folder:

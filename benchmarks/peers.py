@@ -34,6 +34,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def end_cleanly() -> None:
+    """Also when this process is told to end, its children are ended: SIGTERM becomes an exception."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def environment(name: str, peers: Path) -> Path:
     """The folder of programs of a peer's environment, installed if it is not yet. Raises Missing."""
     programs = peers / name / "bin"
@@ -163,7 +168,6 @@ def commun(home: Path, port: int, log: Path, **settings: object) -> Child:
         "COMMUN_HOME": str(home),
         "COMMUN_PORT": str(port),
         "COMMUN_RATE_LIMIT": "100000000/minute",
-        "COMMUN_LOG_LEVEL": "warning",
         **{f"COMMUN_{name.upper()}": str(value) for name, value in settings.items()},
     }
     return Child([Path(PYTHON).with_name("commun"), "serve"], log=log, env=env)

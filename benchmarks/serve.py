@@ -29,7 +29,8 @@ import peers
 from load import Refused, Target, Timing, ask_all, ask_once
 from peers import Child, Missing, say
 
-NEW_TOKENS = 128
+NEW_TOKENS, QUICK_TOKENS = 128, 32
+POLL_S = 0.03  # between two tries for a first answer: often enough to see, seldom enough not to slow the loading
 SHORT, LONG = 40, 1000  # tokens of a prompt, about: each word below is one token of the default model
 VOCABULARY = (
     "time year people way day man thing woman life child world school state family student group country problem hand "
@@ -47,10 +48,10 @@ Row = dict[str, float]
 class Prompts:
     """Distinct ones for ever: no prefix is met twice. The same sequence for every contender."""
 
-    random: random.Random = field(default_factory=lambda: random.Random(7))
+    source: random.Random = field(default_factory=lambda: random.Random(7))
 
     def make(self, words: int) -> str:
-        return " ".join(self.random.choice(WORDS) for _ in range(words))
+        return " ".join(self.source.choice(WORDS) for _ in range(words))
 
 
 class Contender(Protocol):
@@ -95,7 +96,7 @@ def first_token(child: Child, target: Target, seconds: float = 900) -> float:
         with contextlib.suppress(OSError, Refused):
             timing = asyncio.run(ask_once(target, request))
             return time.perf_counter() - timing.total_s + timing.first_s - child.started
-        time.sleep(0.01)
+        time.sleep(POLL_S)
     raise Missing(f"no first token: {child.last_words()}")
 
 
@@ -158,6 +159,8 @@ def times_to_first_token(contenders: list[Contender], prompts: Prompts, words: i
 
 
 def one_round(contenders: list[Contender], prompts: Prompts, *, quick: bool) -> dict[str, Row]:
+    """``quick``: few repeats and short answers, to warm up or to see that it works at all."""
+    new_tokens = QUICK_TOKENS if quick else NEW_TOKENS
     rows: dict[str, Row] = {each.name: {} for each in contenders}
     for name, row in times_to_first_token(contenders, prompts, SHORT, 3 if quick else 9).items():
         rows[name]["ttft_40_ms"] = row["ttft_ms"]
@@ -168,19 +171,19 @@ def one_round(contenders: list[Contender], prompts: Prompts, *, quick: bool) -> 
         asked = [prompts.make(SHORT) for _ in range(clients)]
         for contender in contenders:
             for _ in range(2 if clients == 1 and not quick else 1):
-                timings, elapsed = contender.ask([f"{prompts.make(2)} {prompt}" for prompt in asked], NEW_TOKENS)
-                check(contender, timings)
-            rows[contender.name][f"tokens_{clients}"] = clients * NEW_TOKENS / elapsed
+                timings, elapsed = contender.ask([f"{prompts.make(2)} {prompt}" for prompt in asked], new_tokens)
+                check(contender, timings, new_tokens)
+            rows[contender.name][f"tokens_{clients}"] = clients * new_tokens / elapsed
             if clients == 1:
                 rows[contender.name]["decode"] = timings[0].decode_per_s
     return rows
 
 
-def check(contender: Contender, timings: list[Timing]) -> None:
+def check(contender: Contender, timings: list[Timing], new_tokens: int) -> None:
     """Nobody may win by writing less."""
-    short = [timing.completion_tokens for timing in timings if timing.completion_tokens != NEW_TOKENS]
+    short = [timing.completion_tokens for timing in timings if timing.completion_tokens != new_tokens]
     if short:
-        raise Missing(f"{contender.name} wrote {short} tokens instead of {NEW_TOKENS}")
+        raise Missing(f"{contender.name} wrote {short} tokens instead of {new_tokens}")
 
 
 def medians(rounds: list[dict[str, Row]], name: str) -> Row:
@@ -337,6 +340,7 @@ def main() -> int:
         "--direct-logprobs", action="store_true", help="let (a) record log-probabilities as Commun does"
     )
     args = parser.parse_args()
+    peers.end_cleanly()
     args.rounds = 1 if args.quick else args.rounds
     with tempfile.TemporaryDirectory(prefix="commun-bench-") as folder:
         work = Path(folder)
@@ -345,6 +349,7 @@ def main() -> int:
             first.child.stop()
             say(f"first start ever, conversion included: {cold_s:.1f} s to the first token")
             idle = idle_memory(work)
+            say(f"idle without a model: {idle or 0:.0f} MB")
             profiles = ["exact", "fast"] if args.profile == "both" else [args.profile]
             results = {profile: measure(work, args, profile) for profile in profiles}
         except Missing as missing:

@@ -4,16 +4,17 @@ Argument: the port. The data folder comes from COMMUN_HOME. With ``profile`` as 
 is profiled and the report printed on standard error when the server is stopped.
 """
 
-import asyncio
 import contextlib
 import cProfile
 import pstats
+import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
 
 from commun.app import create_app
 from commun.config import load_settings
 from commun.engine.base import Delta, EngineInfo, EngineState, Finish, FinishReason, Message, Prompt, Sampling, Score
+from commun.logs import configure_logs
 from commun.server import serve_until_stopped
 from stub import WORDS
 
@@ -59,12 +60,14 @@ async def quiet(_url: str) -> None:
 
 def main() -> None:
     settings = load_settings(port=int(sys.argv[1]))
+    configure_logs(settings)
     app = create_app(settings, engine=StubEngine())
     if sys.argv[2:] != ["profile"]:
         serve_until_stopped(app, settings, quiet)
         return
     profile = cProfile.Profile()
-    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # uvicorn raises the signal again when it has stopped
+    with contextlib.suppress(SystemExit):
         profile.runcall(serve_until_stopped, app, settings, quiet)
     stats = pstats.Stats(profile, stream=sys.stderr)
     stats.sort_stats("tottime").print_stats(45)
