@@ -98,6 +98,14 @@ def test_updates_are_held_back_for_the_interval_and_then_come_out() -> None:
     assert not writer.feed("").changed
 
 
+def test_a_slow_rendering_is_followed_by_a_long_pause() -> None:
+    seconds = iter([0.0, 1.0, 4.9, 5.1, 5.1])
+    writer = StreamingMarkdown(interval=0.1, clock=lambda: next(seconds))
+    assert writer.feed("a").changed
+    assert not writer.feed("b").changed
+    assert writer.feed("c").changed
+
+
 def test_open_code_is_highlighted_while_it_is_written_and_cheap_to_append_to() -> None:
     writer = StreamingMarkdown(interval=0)
     code = "".join(f"def name_{number}(x):\n    return {number}\n" for number in range(800))

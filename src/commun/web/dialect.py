@@ -19,6 +19,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock, table
 from markdown_it.token import Token
 from mdit_py_plugins.tasklists import tasklists_plugin
 
@@ -27,6 +28,7 @@ from commun.web.links import is_allowed_link, link_bare_addresses
 from commun.web.maths import maths_plugin
 
 MAX_NESTING = 40  # levels of quotes and lists; a list takes two
+MAX_COLUMNS = 60  # of a table
 MAX_SHOWN_LANGUAGE = 40  # characters of a fence's info string
 
 _ALIGNMENT = re.compile(r"text-align:(left|center|right)")
@@ -36,6 +38,7 @@ def make_markdown() -> MarkdownIt:
     """A parser of the dialect. Stateless between calls: one serves all threads."""
     markdown = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_NESTING, "xhtmlOut": False})
     markdown.enable(["table", "strikethrough"])
+    markdown.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
     markdown.disable(["reference", "html_block", "html_inline"])
     markdown.use(tasklists_plugin, label=True)
     markdown.use(maths_plugin)
@@ -50,6 +53,13 @@ def make_markdown() -> MarkdownIt:
     rules["table_close"] = lambda *_: "</table></div>\n"
     rules["th_open"] = rules["td_open"] = _cell
     return markdown
+
+
+def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: FBT001  (markdown-it's signature)
+    """Not with very many columns: every short row is filled up to them, 3 kB of text would be a megabyte of HTML."""
+    if start + 1 < end and state.src.count("|", state.bMarks[start + 1], state.eMarks[start + 1]) > MAX_COLUMNS:
+        return False
+    return table(state, start, end, silent)
 
 
 def code_figure(code: str, info: str, *, still_open: bool = False) -> str:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from commun.errors import BadRequest, BodyTooLarge, CommunError, CrossOrigin, HeadersTooLarge, Refused
+from commun.errors import BadRequest, BodyTooLarge, CommunError, CrossOrigin, HeadersTooLarge, UnknownHost
 
 OnError = Callable[[Scope, CommunError], ASGIApp]
 
@@ -141,7 +141,7 @@ class Guard:
             raise HeadersTooLarge
         if not api:
             if not is_known_host(headers.get(b"host", b"").decode("latin-1"), self._names):
-                raise Refused
+                raise UnknownHost
             if is_cross_origin(scope["method"], headers, self._origin):
                 raise CrossOrigin
         length = headers.get(b"content-length", b"0")
@@ -194,8 +194,8 @@ def _encoded(headers: Iterable[tuple[str, str]]) -> Headers:
 def is_known_host(host: str, names: frozenset[str]) -> bool:
     """Whether a Host header names this Commun: one of ``names``, something.localhost, or any address. Any port."""
     if host.startswith("["):
-        name, _, port = host[1:].partition("]")
-        port = port.removeprefix(":")
+        name, bracket, port = host[1:].partition("]")
+        port = port.removeprefix(":") if bracket else "?"
     else:
         name, _, port = host.partition(":")
     if port and not (port.isascii() and port.isdigit()):

@@ -110,6 +110,8 @@ def highlighted(code: str, language: str) -> str:
     pending, pending_class, done = "", "", 0
     stop_at = time.monotonic() + BUDGET_S
     for kind, text in lexer.get_tokens(code):
+        if time.monotonic() > stop_at:
+            break
         done += len(text)
         name = _class_of(kind)
         if name == pending_class or text.isspace():
@@ -117,8 +119,6 @@ def highlighted(code: str, language: str) -> str:
             continue
         parts.append(_span(pending, pending_class))
         pending, pending_class = text, name
-        if time.monotonic() > stop_at:
-            break
     parts += (_span(pending, pending_class), escape(code[done:], quote=False))
     return "".join(parts)
 

@@ -24,6 +24,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 MAX_LATEX = 4_000  # characters in one formula: 25 ms; longer ones are shown as source
+UNCLOSED = "unclosed"  # the info of a block whose end has not come: shown as source, with its opener
 MAX_DEPTH = 60  # nesting in the MathML tree; a page-long derivation has about 15
 
 _MATHML_TAGS = """
@@ -59,7 +60,11 @@ def mathml(latex: str, *, block: bool) -> str:
             return "".join(_written(tree, source, 0))
         except Exception:  # noqa: BLE001, S110  (a converter of hostile text: whatever it cannot do is shown as source)
             pass
-    return f'<code class="latex">{escape(source)}</code>'
+    return _source(source)
+
+
+def _source(latex: str) -> str:
+    return f'<code class="latex">{escape(latex)}</code>'
 
 
 def _without_display(source: str) -> str:
@@ -115,10 +120,11 @@ def _render_rule(name: str, tag: str, *, block: bool) -> Callable[..., str]:
 
     def render(tokens: Sequence[Token], index: int, _options: Any, env: Any) -> str:
         token = tokens[index]
-        key = (name, token.content)
+        key = (name, token.info, token.content)
         cache = env.setdefault("cache", {})
         if key not in cache:
-            cache[key] = mathml(token.content, block=block)
+            closed = token.info != UNCLOSED
+            cache[key] = mathml(token.content, block=block) if closed else _source(token.content)
         end = "\n" if token.block else ""
         return f'<{tag} class="math {kind}">{cache[key]}</{tag}>{end}'
 
@@ -211,5 +217,5 @@ def _block_rule(state: StateBlock, start: int, end: int, silent: bool) -> bool: 
     token.markup = closing
     token.content = content if width == 0 else content[width : content.rfind(closing) if found >= 0 else None]
     if found < 0:
-        token.content = content  # unclosed: shown with its opener
+        token.content, token.info = content, UNCLOSED
     return True

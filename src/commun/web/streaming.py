@@ -5,8 +5,9 @@ back (``dialect.py``), so a complete line that begins a block closes the one bef
 
 Bounds, for an answer of n characters:
 
-- the tail is rendered at most every ``interval`` seconds, and only when it has grown by 1/48 since it was last: at most
-  48 times the cost of rendering n, however long one list becomes;
+- the tail is rendered at most every ``interval`` seconds, for at most a fifth of the time (a slow rendering is followed
+  by a long pause), and only when it has grown by 1/48: at most 48 times the cost of rendering n, however long one list
+  becomes;
 - an open code block is not parsed at all: complete lines are appended, and it is highlighted anew when it has
   grown by 1/4.
 """
@@ -26,6 +27,7 @@ from commun.web.highlight import highlighted, language_of
 from commun.web.sanitise import clean
 
 INTERVAL_S = 0.1
+REST = 4  # times the duration of a rendering pass before the next
 TAIL_GROWTH = 48
 CODE_GROWTH = 8
 
@@ -94,7 +96,7 @@ class StreamingMarkdown:
     def __init__(self, *, interval: float = INTERVAL_S, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval = interval
         self._clock = clock
-        self._rendered_at = float("-inf")
+        self._resting_until = float("-inf")
         self._text = ""  # of the open block: complete lines, then the one being written
         self._pending = ""  # not yet looked at
         self._tail = ""
@@ -105,11 +107,10 @@ class StreamingMarkdown:
         """Takes more text."""
         self._pending += delta
         grown = len(self._pending)
-        now = self._clock()
+        started = self._clock()
         too_little = self._code is None and grown * TAIL_GROWTH < len(self._text)
-        if not grown or now - self._rendered_at < self._interval or too_little:
+        if not grown or started < self._resting_until or too_little:
             return Update([], self._tail, changed=False)
-        self._rendered_at = now
         self._take(final=False)
         before = self._tail
         append = None
@@ -123,6 +124,9 @@ class StreamingMarkdown:
             append = self._code.show(self._text)
             append = None if fresh or frozen else append
             self._tail = code_figure(self._code.html, self._code.info, still_open=True)
+        if self._interval:
+            ended = self._clock()
+            self._resting_until = started + max(self._interval, (ended - started) * (REST + 1))
         return Update(frozen, self._tail, append, changed=bool(frozen) or self._tail != before)
 
     def finish(self) -> Update:
