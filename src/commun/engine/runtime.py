@@ -20,6 +20,7 @@ PROFILES: dict[str, dict[str, str]] = {
     "fast": {"INFERENCE_PRECISION_HINT": "f32"},
 }
 DEVICE = "CPU"
+BLOCK = 32  # tokens in a block of the key-value cache, on processors
 ANY_OBJECT = '{"type": "object"}'
 
 
@@ -47,6 +48,7 @@ class Runtime:
         self._special_names = [
             self._table.pieces[token].decode("utf-8", "replace") for token in sorted(self._table.special)
         ]
+        self._cache_tokens = self._warm_up()
         self._trial: SchemaTrial | None = None
         self._scorer: Scorer | None = None
 
@@ -67,8 +69,23 @@ class Runtime:
             "pieces": [piece.decode("latin-1") for piece in table.pieces],
             "special": sorted(table.special),
             "strip_first": table.strip_first,
-            "cache_tokens": 0,
+            "cache_tokens": self._cache_tokens,
         }
+
+    def _warm_up(self) -> int:
+        """One short answer, so that the first person does not wait for the kernels to be compiled; what it takes of
+        the cache tells how many tokens the cache holds. One block is left over for the pipeline's own rounding.
+        """
+        prompt = [self._defaults.eos_token_id] * (BLOCK + 1)
+        config = self._genai.GenerationConfig(max_new_tokens=2, ignore_eos=True, logprobs=1)
+        handle = self._pipeline.add_request(0, self._tensor(prompt), config)
+        share = 0.0
+        while self._pipeline.has_non_finished_requests():
+            self._pipeline.step()
+            share = max(share, self._pipeline.get_metrics().cache_usage)
+        self.read(handle)
+        blocks = round(2 * 100 / share)
+        return (blocks - 1) * BLOCK
 
     def add(self, number: int, token_ids: list[int], sampling: dict[str, Any]) -> Any:
         """Raises InvalidParameter; any other exception means that the pipeline is broken."""

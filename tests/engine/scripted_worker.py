@@ -1,0 +1,83 @@
+"""The engine's real process around a scripted pipeline: it says bytes in order, and breaks where a prompt asks it to.
+
+Prompt [n, ...]: n tokens are said, one per step. The last id says what goes wrong (FAULTS). Vocabulary: 256 bytes and
+one special token.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from commun.engine.worker import main
+
+RAISE, HANG, DIE, SLOW = 1001, 1002, 1003, 1004
+SPECIAL = 256
+
+
+class Request:
+    def __init__(self, prompt: list[int], limit: int) -> None:
+        self.prompt, self.said, self.read, self.cancelled = prompt, 0, 0, False
+        self.total = min(prompt[0], limit)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Scripted:
+    def __init__(self, settings: dict[str, Any]) -> None:
+        if Path(settings["path"], "broken").exists():
+            raise RuntimeError("a secret text that must not be told")
+        self.requests: list[Request] = []
+
+    def about(self) -> dict[str, Any]:
+        return {
+            "version": "scripted",
+            "notes": {},
+            "pieces": [chr(value) for value in range(256)] + ["<end>"],
+            "special": [SPECIAL],
+            "strip_first": False,
+            "cache_tokens": 512,
+        }
+
+    def add(self, number: int, token_ids: list[int], sampling: dict[str, Any]) -> Request:
+        self.requests.append(Request(token_ids, sampling["max_tokens"]))
+        return self.requests[-1]
+
+    def step(self) -> None:
+        self.requests = [each for each in self.requests if each.said < each.total and not each.cancelled]
+        time.sleep(0.001)
+        for request in self.requests:
+            request.said += 1
+            fault = request.prompt[-1] if request.said > 2 else 0
+            if fault == RAISE:
+                raise RuntimeError("a secret text that must not be told")
+            if fault == HANG:
+                time.sleep(3600)
+            if fault == DIE:
+                os.abort()
+            if fault == SLOW:
+                time.sleep(0.02)
+
+    def read(self, request: Request) -> list[Any] | None:
+        if request.read == request.said:
+            return None
+        ids = [97 + at % 26 for at in range(request.read, request.said)]
+        request.read = request.said
+        finish = "length" if request.said == request.total else ""
+        return [ids, [-0.5] * len(ids), finish]
+
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    def render(self, messages: list[list[str]]) -> list[int]:
+        return list("".join(content for _, content in messages).encode())
+
+    def score(self, token_ids: list[int]) -> list[list[float]]:
+        return [[token, -0.5, token, -0.5] for token in token_ids[1:]]
+
+
+if __name__ == "__main__":
+    sys.stderr = Path(os.devnull).open("w")
+    main(Scripted)
