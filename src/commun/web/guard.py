@@ -9,7 +9,8 @@ In this order, and refused with the first thing that is wrong (``on_error`` rend
 4. it does not come from another site (pages only, methods that change something): see ``is_cross_origin``;
 5. its body is no larger than ``max_body_bytes``, by its Content-Length and again while it is read.
 
-Every response gets the security headers of its kind. The API (``api_prefixes``) reads no cookie, only keys that another
+``Guard(app, rules=GuardRules(max_body_bytes=…, max_header_bytes=…, hosts=(…,), public_url="…"), on_error=…)``, outermost;
+``on_error(scope, error)`` returns the ASGI response. Every response gets the security headers of its kind. The API (``api_prefixes``) reads no cookie, only keys that another
 site cannot know: it needs neither 3 nor 4, and is reached from containers under any name.
 """
 
@@ -38,7 +39,7 @@ _POLICY = (
     "base-uri 'none'",
     "frame-ancestors 'none'",
     "require-trusted-types-for 'script'",
-    "trusted-types commun htmx default",
+    "trusted-types commun",
 )
 CONTENT_SECURITY_POLICY = "; ".join(_POLICY)
 _DENIED = "browsing-topics camera display-capture geolocation hid microphone midi payment serial usb"
