@@ -13,6 +13,7 @@ from commun.api.metrics import Metrics
 
 UNMATCHED = "(no route)"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+ASKED_ALL_THE_TIME = frozenset({"/healthz", "/readyz", "/metrics"})  # by supervisors: only at level debug
 NO_ANSWER = 499  # the client left before the answer began
 
 log = structlog.get_logger("commun.access")
@@ -48,7 +49,8 @@ class AccessLog:
             self._metrics.request_ended(route, status)
             method = scope["method"] if scope["method"] in METHODS else "(other)"
             taken = round((time.perf_counter() - began) * 1000, 2)
-            log.info("request", method=method, route=route, status=status, ms=taken)
+            tell = log.debug if route in ASKED_ALL_THE_TIME else log.info
+            tell("request", method=method, route=route, status=status, ms=taken)
 
 
 def template(scope: Scope) -> str:
