@@ -1,6 +1,7 @@
 """The one writer, the readers, and the data folder that belongs to one server."""
 
 import asyncio
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -210,10 +211,21 @@ def test_a_full_disk_is_told_to_everybody_who_waits_and_the_writer_goes_on(store
             store.database.write(adding(b"a")), store.database.write(much), return_exceptions=True
         )
         assert isinstance(results[1], OperationalError)
+        await store.database.check_writable()
         told = [b"a"] if results[0] == b"a" else []
         assert await store.database.read(links) == [*told, b"before"]
         await store.database.write(limit(1_000_000))
         await store.database.write(adding(b"z"))
         assert await store.database.read(links) == [*told, b"before", b"z"]
+
+    run(scenario())
+
+
+def test_whether_it_takes_writes_is_found_by_writing(store, run):
+    async def scenario():
+        await store.database.check_writable()
+        await store.database.write(lambda connection: connection.exec_driver_sql("PRAGMA query_only = ON"))
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await store.database.check_writable()
 
     run(scenario())

@@ -218,6 +218,21 @@ def test_what_the_api_stores_is_read_in_the_page(store, run):
     run(scenario())
 
 
+@pytest.mark.parametrize("state", [MessageState.STOPPED, MessageState.FAILED, MessageState.COMPLETE])
+def test_the_api_says_how_its_answer_ended(store, run, state):
+    async def scenario():
+        viewer = await store.founder()
+        caller = await store.accounts.caller(await store.accounts.make_api_key(viewer.account_id, "script"))
+        question = [{"role": "user", "text": "Why?"}]
+        stored_as = await store.conversations.record_turn(
+            caller, title="T", question=question, answer={"text": "S"}, state=state
+        )
+        path = (await store.conversations.get(viewer, stored_as)).path()
+        assert [one.state for one in path] == [MessageState.COMPLETE, state]
+
+    run(scenario())
+
+
 def test_once_listed_what_the_api_stored_is_sealed_by_its_owner_and_opens_as_before(store, run):
     async def scenario():
         viewer = await store.founder()

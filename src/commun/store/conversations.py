@@ -116,10 +116,17 @@ class Conversations:
         )  # nobody was told anything yet: the answer's commit flushes it
 
     async def record_turn(
-        self, owner: Caller, *, title: str, question: Sequence[dict[str, Any]], answer: dict[str, Any]
+        self,
+        owner: Caller,
+        *,
+        title: str,
+        question: Sequence[dict[str, Any]],
+        answer: dict[str, Any],
+        state: MessageState = MessageState.COMPLETE,
     ) -> str:
-        """Stores a finished turn of the API as a conversation and returns its id. ``question``: messages with
-        ``role``, ``text`` and whatever else is to be kept; ``answer``: a content with ``text``. Raises NoVault.
+        """Stores a turn of the API that has ended as a conversation; returns its id. ``question``: messages with
+        ``role``, ``text`` and whatever else is to be kept; ``answer``: a content with ``text``; ``state``: how the
+        answer ended. Raises NoVault.
         """
         now, conversation_id = self._now(), new_id()
         parts = [(part["role"], {name: part[name] for name in part if name != "role"}) for part in question]
@@ -144,6 +151,7 @@ class Conversations:
                     role=role,
                     content={"text": "", **content},
                     now=now,
+                    state=state if place == len(question) else MessageState.COMPLETE,
                 )
                 for place, (role, content) in enumerate(parts)
             ]

@@ -14,6 +14,7 @@ Refuses to: hand out a connection that outlives the function it was lent to; let
 import asyncio
 import contextlib
 import queue
+import secrets
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ DATABASE_FILE: Final = "commun.db"
 READERS: Final = 4
 MAX_BATCH: Final = 256  # bounds how long a commit's oldest caller waits for its youngest
 BUSY_TIMEOUT_MS: Final = 10_000  # another process writes for milliseconds (command line)
+CHECK_TIMEOUT_S: Final = 5.0
 TRUNCATE_TIMEOUT_MS: Final = 500  # a long search must not hold the writer up: the log is truncated next time
 
 T = TypeVar("T")
@@ -164,13 +166,17 @@ class Database:
         """
         return await self._submit(work, flush=flush)
 
-    async def check_writable(self) -> None:
-        """An empty transaction through the writer. Raises what keeps it from committing."""
-        await self.write(lambda connection: connection.exec_driver_sql("UPDATE accounts SET id = id WHERE 0"))
-
     def post(self, work: Callable[[Connection], object]) -> None:
         """Like ``write`` for what nobody waits for and may be lost in a crash (last-used times). Never blocks."""
         self._jobs.put(_Job(work, None, flush=False))
+
+    async def check_writable(self) -> None:
+        """Writes a number that nobody reads; raises whatever stands in the way (a full disk, TimeoutError)."""
+
+        def work(connection: Connection) -> None:
+            connection.exec_driver_sql(f"PRAGMA user_version = {secrets.randbelow(1 << 31)}")
+
+        await asyncio.wait_for(self.write(work, flush=False), CHECK_TIMEOUT_S)
 
     async def forget(self) -> None:
         """Copies the write-ahead log into the database and cuts it to nothing, so that deleted bytes really go."""
