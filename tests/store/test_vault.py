@@ -1,5 +1,10 @@
 """The vault: what is sealed opens with its key, in its place, whole, and in no other way."""
 
+import hashlib
+import json
+from base64 import b64decode
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,3 +108,15 @@ def test_different_facts_give_different_contexts(facts):
 def test_a_fact_cannot_pretend_to_be_two():
     with pytest.raises(VaultError):
         bind("table", "column", "one\x00two")
+
+
+def test_what_was_sealed_by_the_first_version_opens_for_ever():
+    formats = json.loads((Path(__file__).parent / "vault_formats.json").read_text("utf-8"))
+    account, conversation = AccountKey.from_bytes(bytes(range(96))), ConversationKey.from_bytes(bytes(range(32)))
+    context, plaintext = b64decode(formats["context"]), formats["plaintext"].encode()
+    assert bind("messages", "content", "c1", "c2", "", "user") == context
+    assert hashlib.sha256(account.public.raw).hexdigest() == formats["public_key_sha256"]
+    assert account.open(b64decode(formats["to_public_key"]), context) == plaintext
+    assert account.open(b64decode(formats["by_owner"]), context) == plaintext
+    assert conversation.open(b64decode(formats["content"]), context) == plaintext
+    assert unwrap(b64decode(formats["wrapped"]), b"s" * 32, context) == account
