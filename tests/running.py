@@ -52,6 +52,7 @@ class RunningCommun:
             if found:
                 return found[1], found[2]
             if self.process.poll() is not None:
+                self._reader.join(timeout=5)
                 break
             time.sleep(0.02)
         raise AssertionError("no link was printed:\n" + "".join(self.output))
@@ -78,15 +79,17 @@ class RunningCommun:
         return self.command("user", "key", name).strip()
 
     def command(self, *arguments: str, text: str | None = None) -> str:
-        return subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "commun.cli", *arguments],
             env=self.environment,
             input=text,
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
             timeout=START_S,
-        ).stdout
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     def kill(self) -> None:
         """kill -9 to the process and all its children, as a power switch would."""

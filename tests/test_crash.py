@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from conftest import with_models
 from running import BROWSER, RunningCommun
 
 pytestmark = pytest.mark.engine
@@ -46,9 +47,9 @@ class Writer(threading.Thread):
             return  # killed under us
 
 
-def test_fifty_kills_lose_no_finished_answer_and_break_no_conversation(tmp_path: Path) -> None:
+def test_fifty_kills_lose_no_finished_answer_and_break_no_conversation(tmp_path: Path, models: Path) -> None:
     dice = random.Random(7)
-    home = tmp_path / "home"
+    home = with_models(tmp_path / "home", models)
     commun = RunningCommun(home)
     cookies = commun.sign_in().cookies
     finished: dict[str, str] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from conftest import with_models
 from running import RunningCommun
 
 pytestmark = pytest.mark.engine
@@ -54,8 +55,10 @@ def use_it(commun: RunningCommun) -> list[bytes]:
     ]
 
 
-def test_no_file_of_the_data_folder_and_no_log_line_holds_what_was_written_nor_a_key(tmp_path: Path) -> None:
-    with RunningCommun(tmp_path / "home", log_level="debug", log_format="json") as commun:
+def test_no_file_of_the_data_folder_and_no_log_line_holds_what_was_written_nor_a_key(
+    tmp_path: Path, models: Path
+) -> None:
+    with RunningCommun(with_models(tmp_path / "home", models), log_level="debug", log_format="json") as commun:
         commun.wait_ready()
         secrets = use_it(commun)
         while_running = {file: file.read_bytes() for file in commun.home.rglob("*") if is_data(file)}
@@ -76,7 +79,7 @@ def is_data(file: Path) -> bool:
     return file.is_file() and "models" not in file.parts
 
 
-def test_nothing_leaves_the_machine_unasked(tmp_path: Path) -> None:
+def test_nothing_leaves_the_machine_unasked(tmp_path: Path, models: Path) -> None:
     strace = shutil.which("strace")
     if strace is None:
         if os.environ.get("CI") == "true":
@@ -87,7 +90,7 @@ def test_nothing_leaves_the_machine_unasked(tmp_path: Path) -> None:
         *(strace, "-f", "-qq", "-o", str(trace), "-e", "trace=connect,sendto,sendmsg,sendmmsg"),
         *("-e", "inject=connect:error=ENETUNREACH"),
     ]
-    with RunningCommun(tmp_path / "home", around=around) as commun:
+    with RunningCommun(with_models(tmp_path / "home", models), around=around) as commun:
         commun.wait_ready()
         use_it(commun)
     calls = [line for line in trace.read_text().splitlines() if INTERNET_CALL.search(line)]

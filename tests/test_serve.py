@@ -8,14 +8,16 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from conftest import with_models
 from running import BROWSER, RunningCommun
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def commun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCommun]:
-    with RunningCommun(tmp_path_factory.mktemp("serve") / "home", log_format="json") as running:
+def commun(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[RunningCommun]:
+    home = with_models(tmp_path_factory.mktemp("serve") / "home", models)
+    with RunningCommun(home, log_format="json") as running:
         running.wait_ready()
         yield running
 
@@ -94,20 +96,22 @@ def test_the_terminal_answers_a_piped_question_alone_on_standard_output(commun: 
     assert answer == commun.command("chat", "--seed", "3", text="What is two plus two?")
 
 
-def test_logs_are_json_lines_and_the_second_start_keeps_the_conversations(commun: RunningCommun) -> None:
+def test_logs_are_json_lines_where_the_settings_say_so(commun: RunningCommun) -> None:
     lines = [line for line in commun.output if line.startswith("{")]
     assert lines
     for line in lines:
         json.loads(line)
 
 
-def test_conversations_survive_a_restart_with_the_same_cookie(tmp_path: Path, commun: RunningCommun) -> None:
-    with RunningCommun(tmp_path / "home") as first:
+def test_conversations_survive_a_restart_with_the_same_cookie(tmp_path: Path, models: Path) -> None:
+    home = with_models(tmp_path / "home", models)
+    with RunningCommun(home) as first:
         first.wait_ready()
         client = first.sign_in()
         conversation, answer = ask(client, "Remember the word heliotrope.")
         finished(client, answer)
-    with RunningCommun(tmp_path / "home") as second:
+    with RunningCommun(home) as second:
+        second.wait_ready()
         again = httpx2.Client(base_url=second.url, headers=BROWSER, cookies=client.cookies)
         page = again.get(f"/c/{conversation}", headers={"accept": "text/html"}).text
         assert "heliotrope" in page

@@ -224,6 +224,7 @@ async def make_link(settings: Settings) -> str:
 
 @contextlib.asynccontextmanager
 async def open_accounts(settings: Settings) -> AsyncIterator[Accounts]:
+    configure_logs(settings.model_copy(update={"log_level": "warning"}))  # standard output is the command's alone
     database = Database(settings.home / DATABASE_FILE)
     database.open()
     try:
