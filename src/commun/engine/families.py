@@ -66,7 +66,8 @@ def rope_divisors(gguf: Gguf) -> npt.NDArray[np.float32] | None:
     if scaling not in ROPE_SCALINGS and factor != 1:
         raise UnsupportedModel(model=gguf.path.name, reason=f"its positions are scaled by “{scaling}”")
     if "rope_freqs.weight" in gguf.tensors:
-        return gguf.weights("rope_freqs.weight")[0]
+        factors: npt.NDArray[np.float32] = gguf.weights("rope_freqs.weight")[0]
+        return factors
     if scaling == "linear" and factor != 1:
         return np.full(head_size // 2, factor, dtype=np.float32)
     return None

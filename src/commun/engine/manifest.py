@@ -12,18 +12,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from commun.errors import CorruptModel
+from commun.errors import N_, CorruptModel
 
 MANIFEST_FILE = "manifest.toml"
 CHUNK = 4 << 20
 MAX_MANIFEST_BYTES = 1 << 20
+
+# What a long step is doing; a person reads it.
+CHECKING = N_("Checking the files")
+DOWNLOADING = N_("Downloading")
+EXTRACTING = N_("Unpacking")
+BUILDING = N_("Building the graph")
+CONVERTING = N_("Converting the weights")
+SAVING = N_("Saving")
+COMPARING = N_("Comparing with the original")
 
 Format = Literal["gguf-converted", "openvino"]
 T = TypeVar("T")
 
 
 class Progress(Protocol):
-    """``stage``: a word for what is being done; ``done`` of ``total``, in bytes or steps (total 0: unknown)."""
+    """``stage``: what is being done, one of the sentences above (a message id); ``done`` of ``total``, in bytes or
+    steps (total 0: unknown).
+    """
 
     def __call__(self, stage: str, done: int, total: int) -> None: ...
 
@@ -111,7 +122,7 @@ def read_manifest(folder: Path, file: str = MANIFEST_FILE) -> Manifest:
             files=tuple(_entry(item) for item in _typed(data, "files", list)),
         )
         if data.get("digest") != manifest.digest:
-            raise CorruptModel(model=name, reason="its manifest was changed")  # noqa: TRY301
+            raise CorruptModel(model=name, reason="its manifest was changed")
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise CorruptModel(model=name, reason="its manifest cannot be read") from error
     return manifest
@@ -163,7 +174,7 @@ def check_files(folder: Path, files: Sequence[FileEntry], *, model: str, progres
             raise CorruptModel(model=model, reason=f"{entry.path} is missing or has another size")
 
         def report(done: int, start: int = before) -> None:
-            progress("check", start + done, total)
+            progress(CHECKING, start + done, total)
 
         if sha256_of(path, report) != entry.sha256:
             raise CorruptModel(model=model, reason=f"the SHA-256 of {entry.path} is wrong")

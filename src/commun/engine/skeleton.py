@@ -7,14 +7,14 @@ there, in which order (for some families the rows of the queries and keys are pe
 ourselves. So the foreign reader never sees a stranger's bytes, and no rule about the order is copied.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from commun.engine.blocks import Bytes, TensorType
+from commun.engine.blocks import Bytes, TensorType, dequantise
 from commun.engine.gguf import Gguf, Tensor, Value, padded, write_gguf
 from commun.errors import CorruptModel, UnsupportedModel
 
@@ -89,9 +89,8 @@ def _write_tagged(file: BinaryIO, number: int, tensor: Tensor) -> None:
 
 def _vector(gguf: Gguf, tensor: Tensor) -> npt.NDArray[np.float32]:
     raw = gguf.data[tensor.offset : tensor.offset + tensor.size].reshape(1, -1)
-    from commun.engine.blocks import dequantise
-
-    return dequantise(tensor.kind, raw)[0]
+    values: npt.NDArray[np.float32] = dequantise(tensor.kind, raw)[0]
+    return values
 
 
 def _kept_metadata(gguf: Gguf) -> Mapping[str, tuple[int, Value]]:
@@ -119,6 +118,3 @@ def _check_vocabulary(gguf: Gguf) -> None:
         key = f"tokenizer.ggml.{name}_token_id"
         if key in gguf.metadata and not 0 <= gguf.number(key) < len(tokens):
             raise CorruptModel(model=gguf.path.name, reason=f"{key} is outside its vocabulary")
-
-
-__all__: Sequence[str] = ("matrices", "rows_of", "write_skeleton", "write_vocabulary")

@@ -1,0 +1,67 @@
+# ruff: noqa: INP001
+"""Makes tests/engine/data/reference.json: what the default model answers by another implementation.
+
+Run by hand, once, outside the project's environment (torch is no need of Commun):
+
+    python -m venv /somewhere/reference
+    /somewhere/reference/bin/pip install torch==2.13.0 transformers==5.23.0 gguf==0.19.0 accelerate
+    PYTHONPATH=src /somewhere/reference/bin/python tools/make_reference.py MODEL.gguf
+
+transformers dequantises the file by the ``gguf`` package's own formulas and computes in f32; token ids come from the
+tokenizer that transformers builds from the same file. Nothing of Commun is used but its ten prompts.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).parent.parent / "tests" / "engine" / "data"
+WINDOW = 512  # tokens of the perplexity text that are read at once, each window from nothing
+DIGITS = 6
+
+
+def main() -> None:
+    import torch
+    import transformers
+
+    from commun.engine.fidelity import PROMPTS
+
+    if len(sys.argv) != 2:  # noqa: PLR2004
+        sys.exit(__doc__)
+    path = Path(sys.argv[1])
+    names: dict[str, Any] = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    model = transformers.AutoModelForCausalLM.from_pretrained(**names, dtype=torch.float32).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(**names)
+
+    def score(ids: list[int]) -> list[float]:
+        with torch.no_grad():
+            logits = model(torch.tensor([ids])).logits[0, :-1].double()
+        scores = torch.log_softmax(logits, dim=-1)[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
+        return [round(float(value), DIGITS) for value in scores]
+
+    text = (DATA / "perplexity.txt").read_text(encoding="utf-8")
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    windows = [ids[start : start + WINDOW] for start in range(0, len(ids), WINDOW)]
+    prompts = []
+    for prompt in PROMPTS:
+        prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        prompts.append({"text": prompt, "ids": prompt_ids, "log_probabilities": score(prompt_ids)})
+    reference = {
+        "made_with": {
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "precision": "f32",
+            "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        },
+        "window": WINDOW,
+        "prompts": prompts,
+        "text_ids": ids,
+        "text_log_probability": round(sum(sum(score(window)) for window in windows if len(window) > 1), DIGITS),
+    }
+    (DATA / "reference.json").write_text(json.dumps(reference, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
