@@ -9,9 +9,11 @@ In this order, and refused with the first thing that is wrong (``on_error`` rend
 4. it does not come from another site (pages only, methods that change something): see ``is_cross_origin``;
 5. its body is no larger than ``max_body_bytes``, by its Content-Length and again while it is read.
 
-``Guard(app, rules=GuardRules(max_body_bytes=…, max_header_bytes=…, hosts=(…,), public_url="…"), on_error=…)``, outermost;
-``on_error(scope, error)`` returns the ASGI response. Every response gets the security headers of its kind. The API (``api_prefixes``) reads no cookie, only keys that another
+Every response gets the security headers of its kind. The API (``api_prefixes``) reads no cookie, only keys that another
 site cannot know: it needs neither 3 nor 4, and is reached from containers under any name.
+
+Use ``Guard(app, rules=GuardRules(max_body_bytes=…, max_header_bytes=…, hosts=(…,), public_url=…), on_error=…)`` as the
+outermost middleware; ``on_error(scope, error)`` returns an ASGI response.
 """
 
 import ipaddress

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from commun.errors import ConfigError, TooManyRequests
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+ROUNDING = 1e-6  # of the fractions above: who waits as told must be let in
 SWEEP_AT = 10_000  # keys; then those of whom nothing is remembered any more are dropped
 
 _SPEC = re.compile(r"\s*([1-9]\d{0,8})\s*/\s*(second|minute|hour|day)\s*")
@@ -39,7 +40,7 @@ class RateLimits:
         if seen != number:
             before = count if seen == number - 1 else 0
             count = 0
-        if count + before * (1 - gone) > self._limit - 1:
+        if count + before * (1 - gone) > self._limit - 1 + ROUNDING:
             raise TooManyRequests(retry_after=max(1, math.ceil(self._wait(count, before, gone))))
         if len(self._windows) >= self._sweep_at:
             self._sweep(number)
