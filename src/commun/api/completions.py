@@ -53,11 +53,12 @@ async def chat(request: Request, caller: Caller) -> ASGIApp:
     assistant = services.assistant
     check_model(services, asked.model)
     question = question_of(asked)
-    turn = assistant.begin(question, record_for(services, caller, asked))
+    record = record_for(services, caller, asked)
     token_bytes = assistant.token_bytes if asked.logprobs else None
     if asked.stream:
-        return EventStream(turn, ChatChunks(assistant.info, wants_usage=asked.wants_usage(), token_bytes=token_bytes))
-    answer = await while_there(request.receive, ending(turn))
+        chunks = ChatChunks(assistant.info, wants_usage=asked.wants_usage(), token_bytes=token_bytes)
+        return EventStream(assistant.begin(question, record), chunks)
+    answer = await while_there(request.receive, ending(assistant.begin(question, record)))
     body = chat_completion(answer, assistant.info, token_bytes)
     response = Response(body, media_type="application/json")
     if answer.dropped_messages:

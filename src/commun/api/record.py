@@ -33,14 +33,14 @@ class KeptForCaller:
         """A program that loses the connection asks again: unfinished answers are not kept."""
 
     async def keep(self, content: dict[str, Any], state: MessageState) -> None:
-        """The commit point. A failure that has written nothing leaves nothing."""
-        if state is MessageState.FAILED and not content["text"]:
+        """The commit point. An answer that ended before its first word leaves nothing."""
+        if state is not MessageState.COMPLETE and not content["text"]:
             return
         asked = [{"role": message.role, "text": message.text()} for message in self._asked.messages]
         if self._asked.metadata:
             content = content | {"metadata": self._asked.metadata}
         await self._services.conversations.record_turn(
-            self._caller, title=title_of(asked), question=asked, answer=content
+            self._caller, title=title_of(asked), question=asked, answer=content, state=state
         )
 
 

@@ -89,17 +89,14 @@ async def complete(request: Request, caller: Caller) -> ASGIApp:
 async def _streamed(assistant: "Assistant", wish: Wish) -> EventStream:
     asked = wish.asked
     prompt = await _prompt(assistant, asked.prompts()[0])
-    turn = assistant.begin(wish.question(prompt))
-    return EventStream(
-        turn,
-        TextChunks(
-            assistant.info,
-            wants_usage=asked.wants_usage(),
-            token_bytes=None if asked.logprobs is None else assistant.token_bytes,
-            most_likely=bool(asked.logprobs),
-            echo=_text(assistant, prompt) if asked.echo else "",
-        ),
+    chunks = TextChunks(
+        assistant.info,
+        wants_usage=asked.wants_usage(),
+        token_bytes=None if asked.logprobs is None else assistant.token_bytes,
+        most_likely=bool(asked.logprobs),
+        echo=_text(assistant, prompt) if asked.echo else "",
     )
+    return EventStream(assistant.begin(wish.question(prompt)), chunks)
 
 
 async def _all(assistant: "Assistant", wish: Wish) -> list[Continued]:
