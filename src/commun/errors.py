@@ -35,6 +35,10 @@ The tree (code, HTTP status)::
     ├── DataFolderBusy                data_folder_busy        500
     └── InternalError                 internal_error          500
 
+Errors of one module live with it, on the same tree: ``store/vault.py`` VaultError, NoVault; ``store/recovery.py``
+RecoveryCodeMistyped, RecoveryCodeWrong; ``store/upgrade.py`` NewerDatabase, DamagedDatabase; ``api/errors.py``
+UnknownAddress.
+
 Rules:
 
 - an error is data: a stable ``code``, an HTTP ``status``, a sentence that says what happened and one that names

@@ -19,7 +19,7 @@ class Rules:
     """
 
     system_prompt: str = SYSTEM_PROMPT
-    temperature: float = 0.7
+    temperature: float = 0.3
     top_p: float = 0.95
     max_tokens: int = 1024
     answer_reserve: int = 512
