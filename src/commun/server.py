@@ -61,8 +61,11 @@ def serve_until_stopped(app: Starlette, settings: Settings, announce: Callable[[
         date_header=True,
     )
     server = AnnouncingServer(config, lambda: announce(url))
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(server.serve(sockets=[listener]))
-    failure: CommunError | None = getattr(app.state, "startup_error", None)
-    if failure is not None:
-        raise failure
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(server.serve(sockets=[listener]))
+    except SystemExit:  # uvicorn's way to say that the application could not start
+        failure: CommunError | None = getattr(app.state, "startup_error", None)
+        if failure is None:
+            raise
+        raise failure from None
