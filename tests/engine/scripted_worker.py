@@ -5,7 +5,6 @@ one special token.
 """
 
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -79,5 +78,4 @@ class Scripted:
 
 
 if __name__ == "__main__":
-    sys.stderr = Path(os.devnull).open("w")
     main(Scripted)
