@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from conftest import with_models
 from running import RunningCommun
 
 pytestmark = pytest.mark.engine
@@ -18,7 +17,9 @@ REASK_TOLERANCE = 1e-4  # DESIGN §6.1: recorded against recomputed log-probabil
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[OpenAI]:
-    with RunningCommun(with_models(tmp_path_factory.mktemp("api") / "home", models)) as running:
+    home = tmp_path_factory.mktemp("api")
+    (home / "models").symlink_to(models, target_is_directory=True)
+    with RunningCommun(home) as running:
         running.wait_ready()
         yield OpenAI(base_url=f"{running.url}/v1", api_key=running.api_key(), max_retries=0, timeout=120)
 
