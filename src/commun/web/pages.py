@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from commun.engine.base import EngineState
+from commun.engine.weights import ModelLibrary
 from commun.errors import N_, CommunError, NotFound
 from commun.services import Services
 from commun.store.conversations import Conversation, MessageState
@@ -63,7 +65,16 @@ def engine_view(services: Services) -> EngineView:
         info = assistant.info
     except CommunError:
         return EngineView(state, "", small=False, remote=remote)
-    return EngineView(state, info.model, small=info.embedded_default, remote=remote)
+    return EngineView(state, shown_name(services.library, info.model), small=info.embedded_default, remote=remote)
+
+
+@lru_cache(maxsize=8)
+def shown_name(library: ModelLibrary, model_id: str) -> str:
+    """A model's own name rather than the id that it has here."""
+    try:
+        return library.get(model_id).name
+    except CommunError:
+        return model_id
 
 
 def new_chat(visit: Visit, *, temporary: bool = False, deleted: str = "") -> ChatView:
@@ -152,7 +163,7 @@ async def engine(request: Request) -> Response:
 async def search(request: Request) -> Response:
     visit = await member_of(request)
     wanted = request.query_params.get("q", "").strip()[:200]
-    hits = view_hits(visit, await visit.services.conversations.search(visit.owner, wanted)) if wanted else []
+    hits = view_hits(visit, await visit.services.conversations.search(visit.owner, wanted), wanted) if wanted else []
     if visit.wants_data:
         html = part(visit.language, "_hits.html", hits=hits, wanted=wanted)
         return JSONResponse({"html": html}, headers={"Cache-Control": "no-store"})

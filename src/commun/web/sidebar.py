@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from markupsafe import Markup, escape
+
 from commun.store.conversations import Hit, Summary
 from commun.web.i18n import MONTHS
+from commun.web.render import plain_text
 from commun.web.visit import Visit
 
 WEEK_DAYS: Final = 7
+EXCERPTS: Final = 2  # of one conversation
+EXCERPT_LENGTH: Final = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +34,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class HitView:
-    """``url`` leads to the message, on its branch."""
+    """A conversation in which something was found. ``url`` leads to the first message found, on its branch."""
 
     url: str
     title: str
-    excerpt: str
+    excerpts: tuple[Markup, ...]
     when: str
 
 
@@ -67,14 +72,32 @@ def day_label(visit: Visit, day: date, today: date) -> str:
     return month if day.year == today.year else f"{month} {day.year}"
 
 
-def view_hits(visit: Visit, hits: Sequence[Hit]) -> list[HitView]:
+def view_hits(visit: Visit, hits: Sequence[Hit], wanted: str) -> list[HitView]:
+    """One line for each conversation, newest first, with the first words that were found in it."""
     today = visit.local(time.time()).date()
-    return [
-        HitView(
-            url=f"/c/{hit.conversation_id}" + (f"?message={hit.message_id}" if hit.message_id else ""),
-            title=hit.title,
-            excerpt=hit.excerpt,
-            when=day_label(visit, visit.local(hit.created).date(), today),
+    found: dict[str, list[Hit]] = {}
+    for hit in hits:
+        found.setdefault(hit.conversation_id, []).append(hit)
+    views = []
+    for conversation_id, its_hits in found.items():
+        messages = [hit for hit in its_hits if hit.message_id]
+        excerpts = dict.fromkeys(marked(hit.excerpt, wanted) for hit in messages if hit.excerpt != hit.title)
+        views.append(
+            HitView(
+                url=f"/c/{conversation_id}" + (f"?message={messages[0].message_id}" if messages else ""),
+                title=its_hits[0].title,
+                excerpts=tuple(excerpts)[:EXCERPTS],
+                when=day_label(visit, visit.local(its_hits[0].created).date(), today),
+            )
         )
-        for hit in hits
-    ]
+    return views
+
+
+def marked(excerpt: str, wanted: str) -> Markup:
+    """The words of an excerpt, what was looked for in them marked."""
+    words = plain_text(excerpt, EXCERPT_LENGTH)
+    start = words.casefold().find(wanted.casefold())
+    if start < 0 or len(words.casefold()) != len(words):
+        return escape(words)
+    end = start + len(wanted)
+    return escape(words[:start]) + Markup("<mark>{}</mark>").format(words[start:end]) + escape(words[end:])

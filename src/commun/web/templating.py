@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 
 from commun.web.assets import asset
 from commun.web.i18n import LANGUAGE_NAMES, catalogue
-from commun.web.visit import Visit
+from commun.web.visit import Visit, remember_session
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -49,4 +49,7 @@ def page(visit: Visit, template: str, *, status: int = 200, **context: Any) -> H
     """A whole page. Never kept by any cache: it holds what only its reader may see."""
     html = part(visit.language, template, theme=visit.theme, sidebar_hidden=visit.hides_sidebar, **context)
     headers = {"Cache-Control": "no-store", "Content-Language": visit.language, "Vary": "Cookie, Accept-Language"}
-    return HTMLResponse(html, status_code=status, headers=headers)
+    response = HTMLResponse(html, status_code=status, headers=headers)
+    if visit.viewer is not None:
+        remember_session(visit.request, response, visit.token)  # each use makes the session longer
+    return response

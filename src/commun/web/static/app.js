@@ -7,6 +7,8 @@ import { closeSidebar, openDialog, startKeys, startMenus, toggleSidebar } from "
 const PARTS = ["main", "sidebar", "append", "toast", "html"];
 const chat = () => $("#chat");
 const field = () => $("#question");
+/** Ready for the next question; on a phone this would only raise the keyboard over the answer. */
+const backToField = () => { if (matchMedia("(hover: hover)").matches) field()?.focus({ preventScroll: true }); else document.activeElement?.blur(); };
 const isTemporary = () => chat()?.hasAttribute("data-temporary");
 
 // A temporary chat lives here and in the page, nowhere else. { role, text, id }
@@ -41,7 +43,10 @@ function show(data, { push = true } = {}) {
   if (data.main) {
     $("#main").replaceChildren(data.main);
     document.title = data.title ? `${data.title} · Commun` : "Commun";
-    if (push && data.url && data.url !== location.pathname) window.history.pushState({}, "", data.url);
+    if (push && data.url && data.url !== location.pathname) {
+      window.history.pushState({}, "", data.url);
+      shownPath = location.pathname;
+    }
   }
   if (data.append) {
     $(".welcome")?.remove();
@@ -60,7 +65,7 @@ function watchAnswer() {
     setRunning(false);
     $("#list .running")?.classList.remove("running");
     if (isTemporary()) history.push({ role: "assistant", text: data.text, id: article.dataset.id });
-    if (matchMedia("(hover: hover)").matches && document.activeElement === document.body) field().focus();
+    if (document.activeElement === document.body) backToField();
   }, reload);
 }
 
@@ -89,7 +94,7 @@ async function send(form, submitter) {
     show(data);
     if (isTemporary()) history.push({ role: "user", text: String(body.get("question")), id: $$(".question").at(-1).dataset.id });
     toEnd(true);
-    field().focus();
+    backToField();
   } catch (error) {
     field().value = typed;
     fit();
@@ -101,7 +106,7 @@ async function send(form, submitter) {
 async function swap(url, body) {
   try {
     show(await ask(url, { body, parts: PARTS }), { push: false });
-    field().focus({ preventScroll: true });
+    backToField();
   } catch (error) { showProblem(error); }
 }
 
@@ -213,7 +218,8 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-addEventListener("popstate", () => location.reload());
+let shownPath = location.pathname;
+addEventListener("popstate", () => { if (location.pathname !== shownPath) location.reload(); });
 
 // ---- the model is being loaded: ask until it is
 
@@ -253,6 +259,7 @@ enhance(document);
 watchAnswer();
 watchEngine();
 fit();
+if (document.activeElement === document.body && !location.hash) backToField();
 const waiting = $("#page-toast");
 if (waiting) { toast(waiting.content, 12); window.history.replaceState({}, "", "/"); }
 const autosave = $("[data-autosave]");

@@ -126,7 +126,8 @@ function rename(line, id, change) {
   line.classList.add("renaming");
   line.append(form);
   input.select();
-  const done = () => { if (form.isConnected) { form.remove(); line.classList.remove("renaming"); link.focus(); } };
+  let over = false; // removing the form blurs its field, which ends it, too
+  const done = () => { if (over) return; over = true; form.remove(); line.classList.remove("renaming"); link.focus(); };
   form.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.stopPropagation(); done(); } });
   input.addEventListener("blur", done);
   form.addEventListener("submit", (event) => {
