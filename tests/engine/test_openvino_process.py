@@ -198,3 +198,42 @@ async def test_closing_ends_the_process_and_those_who_wait(tmp_path):
     assert engine.state is EngineState.CLOSED
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+SERVER = """
+import asyncio, sys
+sys.path[:0] = [{tests!r}]
+from pathlib import Path
+from engine.test_openvino_process import engine_in
+
+async def main():
+    engine = engine_in(Path({folder!r}))
+    await engine.start()
+    print(engine._connection._process.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_server_leaves_no_engine_behind(tmp_path):
+    script = SERVER.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path))
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+    assert server.stdout is not None
+    process = 0
+    while not process:
+        line = (await server.stdout.readline()).strip()
+        process = int(line) if line.isdigit() else 0
+    server.kill()
+    await server.wait()
+    async with asyncio.timeout(10):
+        while is_running(process):  # noqa: ASYNC110  (another process's end)
+            await asyncio.sleep(0.02)
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
