@@ -1,4 +1,3 @@
-# ruff: noqa: INP001
 """Makes tests/engine/data/reference.json: what the default model answers by another implementation.
 
 Run by hand, once, outside the project's environment (torch is no need of Commun):
@@ -8,7 +7,8 @@ Run by hand, once, outside the project's environment (torch is no need of Commun
     PYTHONPATH=src /somewhere/reference/bin/python tools/make_reference.py MODEL.gguf
 
 transformers dequantises the file by the ``gguf`` package's own formulas and computes in f32; token ids come from the
-tokenizer that transformers builds from the same file. Nothing of Commun is used but its ten prompts.
+tokenizer that transformers builds from the same file, with the step that its reader of GGUF leaves out (SmolLM's own
+tokenizer.json first splits off each digit). Nothing of Commun is used but its ten prompts.
 """
 
 import hashlib
@@ -20,9 +20,18 @@ from typing import Any
 DATA = Path(__file__).parent.parent / "tests" / "engine" / "data"
 WINDOW = 512  # tokens of the perplexity text that are read at once, each window from nothing
 DIGITS = 6
+SPLIT = (
+    "Le 14 juillet 1789, à l’Hôtel de Ville : « Vive la Nation ! » — œuvre, cœur, Noël, ça, où ?",
+    "def f(x: int) -> dict[str, list[int]]:\n\treturn {'a': [1, 2, 3], \"b\": []}  # 100 %\n",
+    "Emoji 😀👩\u200d👩\u200d👧🇫🇷 and 日本語, العربية, ελληνικά, 한국어 \U0001d54f",
+    "  two  spaces,\ttabs\t\t, lines\n\n\n3 and \r\n an end \n",
+    "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n",
+    "I'll, you're, WE'VE, don't; a_b-c/d@e.org https://example.org/?q=1&r=%20#x",
+)
 
 
 def main() -> None:
+    import tokenizers
     import torch
     import transformers
 
@@ -34,6 +43,11 @@ def main() -> None:
     names: dict[str, Any] = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     model = transformers.AutoModelForCausalLM.from_pretrained(**names, dtype=torch.float32).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(**names)
+
+    split = tokenizers.pre_tokenizers
+    tokenizer.backend_tokenizer.pre_tokenizer = split.Sequence(
+        [split.Digits(individual_digits=True), split.ByteLevel(add_prefix_space=False, use_regex=True)]
+    )
 
     def score(ids: list[int]) -> list[float]:
         with torch.no_grad():
@@ -56,6 +70,7 @@ def main() -> None:
             "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         },
         "window": WINDOW,
+        "split": [{"text": text, "ids": tokenizer(text, add_special_tokens=False)["input_ids"]} for text in SPLIT],
         "prompts": prompts,
         "text_ids": ids,
         "text_log_probability": round(sum(sum(score(window)) for window in windows if len(window) > 1), DIGITS),

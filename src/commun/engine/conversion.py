@@ -53,6 +53,7 @@ MAX_CONVERSION_S = 3600
 LAST_LINES = 3
 TOKENIZER_LIMIT = 8192
 RESULT = "result "
+EXACT_ENOUGH = 1e-6  # of the largest weight: bfloat16 far below it is lost in f16
 
 
 def convert(source: Path, target: Path, progress: Progress, *, thorough: bool) -> dict[str, float | str]:
@@ -263,8 +264,7 @@ def _weights_node(gguf: Gguf, place: Place) -> Any:
 
     raw = gguf.raw(place.tensor.name)[place.rows]
     if not is_quantised(place.tensor.kind):
-        values = dequantise(place.tensor.kind, raw)
-        return op.convert(op.constant(values.astype(np.float16)), "f32")
+        return _float_node(dequantise(place.tensor.kind, raw))
     groups = take_apart(place.tensor.kind, raw)
     value = op.convert(_codes(groups), "f32")
     if not isinstance(groups.zero, int):
@@ -273,6 +273,17 @@ def _weights_node(gguf: Gguf, place: Place) -> Any:
         value = op.subtract(value, op.convert(op.constant(np.full((1, 1, 1), groups.zero, np.uint8)), "f32"))
     value = op.multiply(value, op.constant(groups.scale))
     return op.reshape(value, op.constant(np.array(place.tensor.shape, dtype=np.int64)), special_zero=False)
+
+
+def _float_node(values: npt.NDArray[np.float32]) -> Any:
+    """f16 where that says the same, else f32 (of F32 files, which hardly anybody publishes)."""
+    from openvino import opset13 as op
+
+    with np.errstate(over="ignore"):
+        short = values.astype(np.float16)
+    if weights_error(short.astype(np.float32), values) > EXACT_ENOUGH:
+        return op.constant(values)
+    return op.convert(op.constant(short), "f32")
 
 
 def _codes(groups: Groups) -> Any:
