@@ -21,7 +21,9 @@ TAIL = 4096  # bytes at the end in which the usage stands
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One answer. Seconds from when the request was written. ``first_s``: the first text, not the first byte."""
+    """One answer. Seconds from when the request was written. ``first_s``: the first text, not the first byte.
+    ``body``: of a refusal; an answer's is not kept.
+    """
 
     status: int
     first_s: float
@@ -91,14 +93,14 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         now = time.perf_counter()
         counts = {name: int(value) for name, value in USAGE.findall(self._data[-TAIL:])}
-        body = bytes(self._data[self._head_end :])
+        status = int(self._data[9:12])
         timing = Timing(
-            status=int(self._data[9:12]),
+            status=status,
             first_s=(self._first or now) - self._started,
             total_s=now - self._started,
             prompt_tokens=counts.get(b"prompt", 0),
             completion_tokens=counts.get(b"completion", 0),
-            body=body,
+            body=b"" if status == 200 else bytes(self._data[self._head_end :]),
         )
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(timing)

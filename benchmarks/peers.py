@@ -135,6 +135,15 @@ class Child:
                 found[f"{values['Name'].strip()} {pid}"] = int(values[field].split()[0]) / 1024
         return found
 
+    def cpu_s(self) -> dict[str, float]:
+        """Processor seconds used so far, by process (its number). What a load costs, whatever else the machine does."""
+        used = {}
+        for pid in _family(self.process.pid):
+            with contextlib.suppress(OSError, IndexError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                used[str(pid)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return used
+
     def stop(self) -> None:
         """Ends it and its children."""
         with contextlib.suppress(ProcessLookupError):

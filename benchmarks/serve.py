@@ -56,6 +56,7 @@ class Prompts:
 
 class Contender(Protocol):
     name: str
+    child: Child
 
     def ask(self, prompts: list[str], max_tokens: int) -> tuple[list[Timing], float]:
         """All prompts at once: the timings and the seconds until the last one ended."""
@@ -170,13 +171,23 @@ def one_round(contenders: list[Contender], prompts: Prompts, *, quick: bool) -> 
     for clients in (1, 8, 32):
         asked = [prompts.make(SHORT) for _ in range(clients)]
         for contender in contenders:
+            before = contender.child.cpu_s()
             for _ in range(2 if clients == 1 and not quick else 1):
                 timings, elapsed = contender.ask([f"{prompts.make(2)} {prompt}" for prompt in asked], new_tokens)
                 check(contender, timings, new_tokens)
             rows[contender.name][f"tokens_{clients}"] = clients * new_tokens / elapsed
             if clients == 1:
                 rows[contender.name]["decode"] = timings[0].decode_per_s
+            if clients == 32:
+                used = cpu_ms_per_token(before, contender.child.cpu_s(), clients * new_tokens)
+                rows[contender.name] |= used
     return rows
+
+
+def cpu_ms_per_token(before: Row, after: Row, tokens: int) -> Row:
+    """Processor time of the process that was started (``cpu_first``: Commun's server) and of its children (the engine)."""
+    used = [1000 * (after[pid] - before.get(pid, 0)) / tokens for pid in after]
+    return {"cpu_first": used[0], "cpu_children": sum(used[1:])}
 
 
 def check(contender: Contender, timings: list[Timing], new_tokens: int) -> None:
@@ -209,6 +220,8 @@ def all_started(work: Path, args: argparse.Namespace, profile: str) -> Iterator[
         contenders.append(direct)
         contenders.append(start_commun(work, profile)[0])
         try:
+            if args.no_llamacpp:
+                raise Missing("not wished")  # noqa: TRY301  (one way out)
             llama, starts["llama.cpp"] = start_llamacpp(work, args.peers)
             contenders.append(llama)
         except Missing as missing:
@@ -301,6 +314,8 @@ COLUMNS = {
     "tokens_1": "1 client tok/s",
     "tokens_8": "8 clients",
     "tokens_32": "32 clients",
+    "cpu_first": "CPU ms/token at 32",
+    "cpu_children": "its children's",
 }
 
 
