@@ -185,7 +185,7 @@ def one_round(contenders: list[Contender], prompts: Prompts, *, quick: bool) -> 
 
 
 def cpu_ms_per_token(before: Row, after: Row, tokens: int) -> Row:
-    """Processor time of the process that was started (``cpu_first``: Commun's server) and of its children (the engine)."""
+    """Processor time of the process that was started (``cpu_first``: the server) and of its children (the engine)."""
     used = [1000 * (after[pid] - before.get(pid, 0)) / tokens for pid in after]
     return {"cpu_first": used[0], "cpu_children": sum(used[1:])}
 
