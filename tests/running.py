@@ -110,3 +110,10 @@ class RunningCommun:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+
+
+def with_models(home: Path, models: Path) -> Path:
+    """A data folder that shares the converted model, as a second start finds it."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "models").symlink_to(models, target_is_directory=True)
+    return home

@@ -8,8 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from conftest import with_models
-from running import BROWSER, RunningCommun
+from running import BROWSER, RunningCommun, with_models
 
 pytestmark = pytest.mark.engine
 

@@ -11,8 +11,7 @@ import pytest
 from commun.engine.base import Delta, EngineState, Finish, FinishReason, Message, Prompt, Sampling
 from commun.engine.remote import RemoteEngine, estimated_tokens
 from commun.errors import EngineFailed, MessageTooLong
-from conftest import with_models
-from running import RunningCommun
+from running import RunningCommun, with_models
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
 
