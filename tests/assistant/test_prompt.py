@@ -1,7 +1,6 @@
 import asyncio
 
 import pytest
-from fake_engine import FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +8,7 @@ from commun.assistant.prompt import PreparedPrompt, Question, prepare, sampling_
 from commun.assistant.rules import Rules
 from commun.engine.base import Message, Prompt
 from commun.errors import MessageTooLong
+from fake_engine import FakeEngine
 
 RULES = Rules(system_prompt="Rule one.", answer_reserve=10)
 

@@ -2,7 +2,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from fake_engine import FakeEngine
 
 from commun.assistant.admission import Admission
 from commun.assistant.energy import EnergyMeter
@@ -12,6 +11,7 @@ from commun.assistant.turn import Assistant, Began, Done, Failed, Queued, Turn, 
 from commun.engine.base import Delta, EngineState, Message
 from commun.errors import EngineFailed, EngineLoading, InternalError, MessageTooLong, QueueFull
 from commun.store.conversations import MessageState
+from fake_engine import FakeEngine
 
 pytestmark = pytest.mark.anyio
 QUESTION = Question(messages=(Message("user", "Who are you?"),))
