@@ -20,6 +20,7 @@ from commun.engine.weights import ModelLibrary
 from commun.errors import InvalidParameter, MessageTooLong
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
+forbid_telemetry()  # when collected: before any test can have imported OpenVINO
 
 ANSWERS = 32
 TOKENS = 48
@@ -32,11 +33,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
-    forbid_telemetry()
-    library = ModelLibrary(tmp_path_factory.mktemp("home"))
-    folder = library.prepare("default", progress=lambda stage, done, total: None)
-    return folder, library.get("default")
+def model(models: Path) -> tuple[Path, Manifest]:
+    library = ModelLibrary(models.parent)
+    return library.prepare("default", progress=lambda *_: None), library.get("default")
 
 
 async def started(model, **wishes) -> OpenVINOEngine:
@@ -222,7 +221,6 @@ async def test_a_plain_text_is_encoded_without_a_template(engine):
 @pytest.fixture(scope="module")
 def spoken(model):
     """Two ways to read tokens: ours, one by one, and the tokenizer's own, which leaves out bytes that are no UTF-8."""
-    forbid_telemetry()
     import openvino_genai
 
     tokenizer = openvino_genai.Tokenizer(str(model[0]))
