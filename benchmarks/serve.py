@@ -366,12 +366,13 @@ def main() -> int:
             idle = idle_memory(work)
             say(f"idle without a model: {idle or 0:.0f} MB")
             profiles = ["exact", "fast"] if args.profile == "both" else [args.profile]
-            results = {profile: measure(work, args, profile) for profile in profiles}
+            results = {}
+            for profile in profiles:
+                results[profile] = measure(work, args, profile)
+                print(table(profile, results[profile]), flush=True)
         except Missing as missing:
             say(f"cannot be measured: {missing}")
             return 1
-    for profile, result in results.items():
-        print(table(profile, result))
     print(f"\nFirst start ever {cold_s:.1f} s to the first token; idle without a model {idle or 0:.0f} MB.")
     if args.json:
         print(json.dumps(summary(results, cold_s, idle)))
