@@ -14,13 +14,11 @@ from commun.engine.base import EngineState, Finish, FinishReason, Message, Sampl
 from commun.engine.detokenizer import TextStream
 from commun.engine.manifest import Manifest
 from commun.engine.openvino import OpenVINOEngine
-from commun.engine.silence import forbid_telemetry
 from commun.engine.vocabulary import table_of
 from commun.engine.weights import ModelLibrary
 from commun.errors import InvalidParameter, MessageTooLong
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
-forbid_telemetry()  # when collected: before any test can have imported OpenVINO
 
 ANSWERS = 32
 TOKENS = 48
