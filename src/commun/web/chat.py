@@ -180,6 +180,8 @@ def _history(text: str) -> list[dict[str, str]]:
         return []
     try:
         history = json.loads(text)
+        if not isinstance(history, list):
+            raise BadRequest
         said = [{"role": str(each["role"]), "text": str(each["text"])} for each in history]
     except (ValueError, TypeError, KeyError) as error:
         raise BadRequest from error

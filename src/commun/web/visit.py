@@ -95,7 +95,7 @@ def zone_named(name: str) -> tzinfo:
     if name and len(name) < 48 and all(part.isascii() and part.replace("_", "").isalnum() for part in name.split("/")):  # noqa: PLR2004
         try:
             return ZoneInfo(name)
-        except (OSError, ValueError):
+        except (KeyError, OSError, ValueError):
             return UTC
     return UTC
 

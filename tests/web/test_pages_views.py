@@ -1,0 +1,176 @@
+"""What pages show: answers as they stream, titles, days, figures, failures, in both languages."""
+
+import asyncio
+import datetime as dt
+import json
+import random
+import time
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from commun import errors
+from commun.assistant.turn import Answer, Began, Done, Queued, Turn
+from commun.engine.base import Delta, Sampling
+from commun.errors import CommunError
+from commun.store.conversations import MessageState, Summary
+from commun.web.i18n import choose_language, number, translator
+from commun.web.live import AnswerStream
+from commun.web.render import render_markdown, split_reasoning
+from commun.web.sidebar import day_label, group_by_day, marked
+from commun.web.transcript import answer_view, prompt_message, title_of
+from commun.web.visit import zone_named
+
+TEXTS = [
+    "Plain words.",
+    "# Title\n\n- one\n- two\n\n```python\nprint(1)\n```\n\nand | not a table\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nend",
+    "<think>First *this*,\n\nthen that.</think>\n\nThe **answer**.",
+    "<think>never closed",
+    "  <thin> is no mark",
+    "$$\n\\frac{1}{2}\n$$\nafter",
+    "",
+]
+
+
+def finished_turn(text: str, pieces: int, seed: int) -> Turn:
+    """A turn whose answer came in pieces that end anywhere."""
+    cuts = sorted(random.Random(seed).choices(range(len(text) + 1), k=pieces))
+    parts = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    turn = Turn("t")
+    turn.tell(Queued(2))
+    turn.tell(Began(10, 0))
+    for part in parts:
+        turn.events.append(Delta((1,), part, (-0.1,)))
+    sampling = Sampling(seed=1, max_tokens=9, temperature=0.5)
+    answer = Answer(
+        text=text, token_ids=(1,) * 9, logprobs=(), finish_reason="stop", prompt_tokens=10, completion_tokens=9,
+        dropped_messages=0, queued_s=0, first_token_s=0.1, total_s=1.1, energy_wh=0.01, energy_method="estimated",
+        sampling=sampling, engine=None,
+    )  # fmt: skip
+    turn.tell(Done(answer))
+    return turn
+
+
+def shown(events: list[str]) -> dict[str, str]:
+    """What a browser that takes these events shows in the end."""
+    parts = {"thought": ["", ""], "answer": ["", ""]}
+    for event in events:
+        fields = dict(line.split(": ", 1) for line in event.strip().split("\n"))
+        if fields.get("event") == "update":
+            data = json.loads(fields["data"])
+            part = parts[data["where"]]
+            part[0] += data["frozen"]
+            part[1] = data.get("tail", part[1] + data.get("append", ""))
+    return {where: frozen + tail for where, (frozen, tail) in parts.items()}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stream_ends_in_what_the_whole_answer_renders_to(text: str, seed: int) -> None:
+    turn = finished_turn(text, pieces=12, seed=seed)
+
+    async def read() -> list[str]:
+        stream = AnswerStream(turn, "en")
+        return [event async for event in stream.events()]
+
+    thought, answer = split_reasoning(text)
+    assert shown(asyncio.run(read())) == {"thought": render_markdown(thought), "answer": render_markdown(answer)}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_stream_in_pieces_ends_in_the_same(text: str) -> None:
+    """Each delta told on its own, as to a reader who is there from the beginning."""
+    turn = finished_turn(text, pieces=15, seed=7)
+    stream = AnswerStream(turn, "en")
+    told = [piece for event in turn.events for piece in stream._told(event)]
+    events = [f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in told]
+    thought, answer = split_reasoning(text)
+    assert shown(events) == {"thought": render_markdown(thought), "answer": render_markdown(answer)}
+
+
+def test_a_title_is_cut_between_words() -> None:
+    assert title_of("Short  question\nwith lines") == "Short question with lines"
+    long = title_of("word " * 40)
+    assert long.endswith("word…")
+    assert len(long) <= 61
+    assert title_of("x" * 200) == "x" * 60 + "…"
+    assert title_of("   ") == ""
+
+
+def visit(language: str = "en", zone: str = "Europe/Paris") -> SimpleNamespace:
+    return SimpleNamespace(
+        translate=translator(language), local=lambda moment: dt.datetime.fromtimestamp(moment, ZoneInfo(zone))
+    )
+
+
+def test_days_are_the_readers_own() -> None:
+    today = dt.date(2026, 11, 22)
+    labels = [day_label(visit("fr"), today - dt.timedelta(days=days), today) for days in (0, 1, 2, 7, 8, 60, 400)]
+    assert labels == [
+        "Aujourd’hui",
+        "Hier",
+        "7 jours précédents",
+        "7 jours précédents",
+        "novembre",
+        "septembre",
+        "octobre 2025",
+    ]
+
+
+def test_the_list_keeps_the_stores_order_and_knows_the_open_one() -> None:
+    summaries = [
+        Summary("b", "Newer", 0, time.time(), running=True),
+        Summary("a", "Older", 0, time.time() - 9e6, running=False),
+    ]
+    groups = group_by_day(visit(), summaries, "a")
+    assert [[(item.id, item.current, item.running) for item in group.items] for group in groups] == [
+        [("b", False, True)],
+        [("a", True, False)],
+    ]
+
+
+@pytest.mark.parametrize("name", ["../etc/passwd", "Nowhere/City", "a" * 99, "/etc/localtime", "Europe", "", "é"])
+def test_a_zone_that_is_none_is_utc(name: str) -> None:
+    assert str(zone_named(name)) == "UTC"
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_every_stored_failure_reads_as_a_sentence(language: str) -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CommunError)]
+    for code in [*(kind.code for kind in kinds), "unknown"]:
+        problem = answer_view("m", {"text": "", "error": code}, MessageState.FAILED, language).problem
+        assert problem
+        assert "%" not in problem
+
+
+def test_figures_are_written_as_the_language_does() -> None:
+    assert number(1234.5, 1, "en") == "1,234.5"
+    assert number(1234.5, 1, "fr") == "1\u202f234,5"
+
+
+def test_the_cost_says_its_method_and_nothing_where_nothing_was_counted() -> None:
+    content = finished_turn("x", 1, 1).events[-1].answer.as_content()
+    view = answer_view("m", content, MessageState.COMPLETE, "fr")
+    assert view.summary == "9\u202fjetons · 8,0 jetons/s · 0,010\u00a0Wh".replace("9\u202fjetons", "9 jetons")
+    assert any("estimée" in fact.note for fact in view.facts)
+    assert answer_view("m", {"text": ""}, MessageState.RUNNING, "fr").facts == ()
+
+
+def test_the_model_reads_its_answers_without_their_reasoning() -> None:
+    assert prompt_message("assistant", "<think>hm</think>Yes.").content == "Yes."
+    assert prompt_message("assistant", "  ") is None
+    assert prompt_message("user", "<think>mine</think>").content == "<think>mine</think>"
+
+
+def test_found_words_are_marked_and_everything_is_escaped() -> None:
+    assert marked("see <b>Ada</b> here", "ada") == "see &lt;b&gt;<mark>Ada</mark>&lt;/b&gt; here"
+    assert marked("nothing", "zzz") == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("setting", "accepted", "chosen"),
+    [("fr", "en", "fr"), ("", "fr", "fr"), ("", "es, fr;q=0.5", "fr"), ("", "en;q=0", "en"), ("xx", "fr", "fr")],
+)
+def test_the_setting_comes_before_the_browser(setting: str, accepted: str, chosen: str) -> None:
+    assert choose_language(setting, accepted) == chosen
