@@ -149,7 +149,8 @@ def config_show(home: Home = None) -> None:
     for title in (_("Setting"), _("Value"), _("Variable"), _("Meaning")):
         table.add_column(title)
     for name, field in Settings.model_fields.items():
-        table.add_row(name, str(getattr(settings, name)), f"COMMUN_{name.upper()}", _(field.description or ""))
+        meaning = translator(cli_language())(field.description or name)
+        table.add_row(name, str(getattr(settings, name)), f"COMMUN_{name.upper()}", meaning)
     Console().print(table)
 
 
