@@ -10,11 +10,12 @@ import json
 import sys
 import time
 
+from commun.engine.runtime import DEVICE, PROFILES  # first: it keeps OpenVINO's telemetry out
+
+# isort: split
 import numpy as np
 import openvino
 import openvino_genai as genai
-
-from commun.engine.runtime import DEVICE, PROFILES
 
 
 def load(folder: str, profile: str, cache_gb: int = 1, at_once: int = 32) -> genai.ContinuousBatchingPipeline:

@@ -351,6 +351,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one round, few repeats: does it work at all")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--peers", type=Path, default=peers.PEERS, help="where the peers' environments are or go")
+    parser.add_argument("--no-llamacpp", action="store_true", help="leave (c) out")
     parser.add_argument(
         "--direct-logprobs", action="store_true", help="let (a) record log-probabilities as Commun does"
     )
