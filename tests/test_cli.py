@@ -78,6 +78,18 @@ def test_options_go_over_the_environment_and_the_environment_over_the_file(tmp_p
     assert rows["home"] == str(tmp_path)
 
 
+def test_a_file_where_one_starts_it_may_name_the_data_folder_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from commun.config import load_settings
+
+    monkeypatch.delenv("COMMUN_HOME")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "commun.toml").write_text(f'home = "{tmp_path}/data"\nport = 1003\n')
+    settings = load_settings()
+    assert (settings.home, settings.port) == (tmp_path / "data", 1003)
+
+
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     assert "hunter2" not in commun("config", "show", home=tmp_path, COMMUN_REMOTE_KEY="hunter2").stdout
 

@@ -1,4 +1,7 @@
-"""Every setting of operation, typed: ``commun.toml`` in the data folder, over it ``COMMUN_*``, over it the options.
+"""Every setting of operation, typed: ``commun.toml``, over it ``COMMUN_*``, over it the options.
+
+The file is the ``commun.toml`` of the folder in which Commun is started, where there is one (it may then name the data
+folder too), else the one of the data folder.
 
 Nothing else in Commun reads the environment (but for the terminal's language: ``environment.py``). A setting that can
 change an answer does not belong here; the one exception, ``engine_profile``, moves into the charter with
@@ -90,10 +93,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Options first, then the environment, then ``commun.toml`` of the data folder that these two name."""
+        """Options first, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
         home = init_settings().get("home") or env_settings().get("home") or user_data_path("commun")
-        file = TomlConfigSettingsSource(settings_cls, Path(home).expanduser() / CONFIG_FILE)
+        here = Path(CONFIG_FILE)
+        path = here if here.is_file() else Path(home).expanduser() / CONFIG_FILE
+        file = TomlConfigSettingsSource(settings_cls, path)
         return init_settings, env_settings, file
 
 
