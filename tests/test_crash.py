@@ -35,7 +35,7 @@ class Writer(threading.Thread):
                 data = {"question": "Count to three.", "parent": parent}
                 reply = self._client.post(path, data=data).raise_for_status().text
                 found = re.search(r"/c/([\w-]+)/", reply)
-                answer = re.findall(r"/answers/([\w-]+)/events", reply)[-1]
+                answer = re.findall(r"/answers/([\w-]+)/", reply)[-1]
                 conversation = conversation or (found[1] if found else "")
                 self.asked.add(conversation)
                 with self._client.stream("GET", f"/answers/{answer}/events") as events:
@@ -72,7 +72,7 @@ def test_fifty_kills_lose_no_finished_answer_and_break_no_conversation(tmp_path:
     assert len(finished) > KILLS, "hardly anything was finished: the test does not test"
     lost = [answer for answer in finished if messages.get(answer, {}).get("state") != "complete"]
     assert lost == []
-    assert all(messages[answer]["text"] for answer in finished)
+    assert all(messages[answer]["content"]["text"] for answer in finished)
     states = {message["state"] for message in messages.values()}
     assert "running" not in states
     assert all(message["parent"] is None or message["parent"] in messages for message in messages.values())
