@@ -458,6 +458,16 @@ async def test_a_server_that_comes_back_is_found(monkeypatch: pytest.MonkeyPatch
     listener.close()
 
 
+async def test_one_failed_answer_of_a_living_server_closes_nobody_out() -> None:
+    async with a_server(saying(chunk("Bon"), done=False)) as (_, engine):
+        with pytest.raises(EngineFailed):
+            await collect(engine)
+        assert engine.state is EngineState.FAILED
+        async with asyncio.timeout(1):  # long before the next regular probe
+            while engine.state is not EngineState.READY:  # noqa: ASYNC110  (a state, no event)
+                await asyncio.sleep(0.01)
+
+
 async def test_the_key_is_sent_and_neither_it_nor_the_servers_words_are_logged() -> None:
     async with a_server(refusing("500 Oops", {"error": {"message": "CANARY"}})) as (server, engine):
         with capture_logs() as lines, pytest.raises(EngineFailed) as caught:

@@ -7,7 +7,8 @@
 - All that the server sends is a stranger's (``wire.py``): bounded, checked, and never repeated in an error or a log.
 - A request is tried again only before the first byte of its answer, and only when the server cannot have refused it.
 - Closing the iterator closes the connection, by which the server frees its place.
-- ``state`` is what happened last; a failed server is asked for its models every few seconds until it answers.
+- ``state`` is what happened last; a failed server is asked for its models, at once and every few seconds, until it
+  answers.
 
 Refuses: redirects, compressed answers (a small one can unpack to gigabytes), proxies from the environment.
 """
@@ -116,6 +117,7 @@ class RemoteEngine:
         self._counts_exactly = False
         self._vocabulary: dict[int, bytes] = {}
         self._watcher: asyncio.Task[None] | None = None
+        self._doubt = asyncio.Event()  # an answer failed: is the server still there?
 
     @property
     def state(self) -> EngineState:
@@ -188,6 +190,7 @@ class RemoteEngine:
             if answer.finished is None:
                 raise WireError("the answer broke off")  # noqa: TRY301  (one way out)
         except (httpx2.HTTPError, httpx2.StreamError, WireError) as error:
+            self._doubt.set()
             raise self._failed(error) from error
         self._works()
         yield Finish(
@@ -282,9 +285,12 @@ class RemoteEngine:
     # --- what the server is, and whether it works ---
 
     async def _watch(self) -> None:
-        """Asks a failed server again until it answers; a working one is left alone."""
+        """Asks a failed server, at once and then every PROBE_S until it answers; a working one is left alone."""
         while True:
-            await asyncio.sleep(PROBE_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PROBE_S):  # not wait_for, which can lose a cancellation in Python 3.11
+                    await self._doubt.wait()
+            self._doubt.clear()
             if self._state in (EngineState.FAILED, EngineState.LOADING):
                 with contextlib.suppress(CommunError):
                     await self._probe()
