@@ -28,6 +28,7 @@ MAX_ANSWER_BYTES = 16 << 20  # of the list of files
 GGUF_SUFFIX = ".gguf"
 OPENVINO_GRAPH = "openvino_model.xml"
 OPENVINO_SUFFIXES = (".xml", ".bin", ".json", ".jinja", ".txt")
+HEADERS = {"User-Agent": "commun", "Accept-Encoding": "identity"}  # sizes are those of the files themselves
 PARTIAL_CONTENT = 206
 RANGE_NOT_SATISFIABLE = 416
 
@@ -80,7 +81,7 @@ class HuggingFace:
             repository = _repository(match["repository"], data)
         except httpx2.HTTPError as error:
             raise DownloadFailed(model=source, reason=f"{self._endpoint} cannot be reached") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DownloadFailed(model=source, reason="the server's answer makes no sense") from error
         return repository, _choose(source, repository, match["file"])
 
@@ -122,7 +123,7 @@ class HuggingFace:
                 raise DownloadFailed(model=label, reason="the server sent another part than was asked for")
             done = done if resumed else 0
             with part.open("ab" if resumed else "wb") as out:
-                for piece in answer.iter_bytes(CHUNK):
+                for piece in answer.iter_raw():  # as it comes: what is here when the line breaks is kept
                     done += len(piece)
                     if done > file.size:
                         raise DownloadFailed(model=label, reason="the server sends more than it said")
@@ -132,7 +133,7 @@ class HuggingFace:
             raise httpx2.RemoteProtocolError("the server stopped early")
 
     def _client(self) -> httpx2.Client:
-        return httpx2.Client(follow_redirects=True, timeout=TIMEOUT_S, headers={"User-Agent": "commun"})
+        return httpx2.Client(follow_redirects=True, timeout=TIMEOUT_S, headers=HEADERS)
 
     def _check_status(self, answer: httpx2.Response, label: str) -> None:
         reasons = {401: "it is private or gated", 403: "it is private or gated", 404: "there is no such model or file"}

@@ -99,6 +99,7 @@ class ModelLibrary:
         Raises ModelError (which kind, and the cure, in its text); then nothing is left behind, but for a download's
         beginning, which waits to go on.
         """
+        self._root.mkdir(parents=True, exist_ok=True)
         if source == default_model.DEFAULT_ID:
             return self._add_default(progress)
         path = Path(source).expanduser()
@@ -106,7 +107,7 @@ class ModelLibrary:
             return self._add_folder(path, name or path.name, f"folder:{path.name}", "", progress)
         if path.is_file():
             return self._add_gguf(path, name or path.stem, f"file:{path.name}", "", progress)
-        if is_reference(source) and path.suffix != ".gguf":
+        if is_reference(source) and (":" in source or path.suffix != ".gguf"):
             return self._add_download(source, name, progress)
         raise UnsupportedModel(model=source, reason="there is no such file or folder")
 
@@ -183,7 +184,6 @@ class ModelLibrary:
         return manifest
 
     def _add_download(self, source: str, name: str | None, progress: Progress) -> Manifest:
-        self._root.mkdir(parents=True, exist_ok=True)
         server = HuggingFace(self._root / PARTIAL, self._endpoint)
         repository, files = server.look_up(source)
         name = name or (Path(files[0].path).stem if len(files) == 1 else repository.name.partition("/")[2])
