@@ -58,7 +58,7 @@ def build_engine(settings: Settings, library: ModelLibrary, model: str | None = 
 
     model_id = model or library.current()
     return OpenVINOEngine(
-        prepare=lambda: (library.prepare(model_id, progress=log_progress), library.get(model_id)),
+        prepare=lambda: (library.prepare(model_id, progress=StageLog()), library.get(model_id)),
         profile=settings.engine_profile,
         threads=settings.engine_threads,
         cache_gb=settings.kv_cache_gb,
@@ -76,10 +76,17 @@ def build_assistant(settings: Settings, engine: Engine) -> Assistant:
     )
 
 
-def log_progress(stage: str, done: int, total: int) -> None:
-    """Long steps at start-up, as log lines at each tenth."""
-    if total and done and (done * 10 // total) != ((done - 1) * 10 // total):
-        log.info("preparing the model", stage=stage, percent=done * 100 // total)
+class StageLog:
+    """Long steps at start-up: one log line as each begins (``engine.manifest.Progress``)."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        del done, total
+        if stage != self._stage:
+            self._stage = stage
+            log.info("preparing the model", stage=stage)
 
 
 def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette:
