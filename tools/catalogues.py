@@ -7,7 +7,6 @@
 
 English translates to itself: its catalogue is filled here. Only French is written by hand, in the .po file.
 """
-# ruff: noqa: INP001, T201
 
 import argparse
 import io

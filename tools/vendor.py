@@ -21,11 +21,38 @@ STATIC = ROOT / "src/commun/web/static"
 LOCK = STATIC / "vendor/vendor.lock"
 TESTS = ROOT / "tests/e2e/vendor"
 PACKAGES = {"lucide-static": "1.62.0", "axe-core": "4.14.1"}
-ICONS = (
-    "arrow-down arrow-left arrow-up check chevron-left chevron-right circle-alert copy download ellipsis image info "
-    "key-round keyboard lightbulb lock log-out menu message-circle-dashed panel-left pencil plus printer refresh-cw "
-    "search settings square square-pen trash-2 x"
-).split()
+ICONS = [
+    "arrow-down",
+    "arrow-left",
+    "arrow-up",
+    "check",
+    "chevron-left",
+    "chevron-right",
+    "circle-alert",
+    "copy",
+    "download",
+    "ellipsis",
+    "image",
+    "info",
+    "key-round",
+    "keyboard",
+    "lightbulb",
+    "lock",
+    "log-out",
+    "menu",
+    "message-circle-dashed",
+    "panel-left",
+    "pencil",
+    "plus",
+    "printer",
+    "refresh-cw",
+    "search",
+    "settings",
+    "square",
+    "square-pen",
+    "trash-2",
+    "x",
+]
 
 
 def fetched(name: str, version: str, folder: Path) -> Path:

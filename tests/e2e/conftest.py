@@ -22,8 +22,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For a module, not for the session: while it is open, its loop runs in this thread, and no other test could call
+    ``asyncio.run``.
+    """
     if not Path(CHROMIUM).exists():
         pytest.fail(f"the browser tests need {CHROMIUM} (apt-get install chromium)")
     with sync_playwright() as playwright:

@@ -5,9 +5,9 @@ import time
 
 from acts import ask, ask_and_wait, finished, written
 from playwright.sync_api import Page, expect
-from site_server import Site
 
 from fake_engine import FakeEngine
+from site_server import Site
 
 
 def test_a_question_is_answered_in_place_and_listed(page: Page) -> None:
@@ -151,6 +151,22 @@ def test_a_failure_is_shown_kept_and_can_be_tried_again(page: Page, engine: Fake
     page.reload()
     expect(page.locator(".answer .problem")).to_contain_text("The model stopped")
     engine.fail_after = None
+    page.get_by_text("Try again").click()
+    expect(written(page.locator(".answer"))).to_have_text("Hello, this is a scripted answer.")
+
+
+def test_an_answer_that_the_servers_end_interrupted_is_kept_and_can_be_tried_again(page: Page, site: Site) -> None:
+    services = site.app.state.services
+    (token,) = [each["value"] for each in page.context.cookies() if each["name"] == "commun_session"]
+    viewer = site.run(services.accounts.viewer(token))
+    turn = site.run(
+        services.conversations.start_turn(viewer, conversation_id=None, parent_id=None, question="Cut", title="Cut")
+    )
+    site.run(turn.checkpoint({"text": "Half an ans"}))
+    site.run(services.conversations.recover())
+    page.goto(f"/c/{turn.conversation_id}")
+    expect(written(page.locator(".answer"))).to_have_text("Half an ans")
+    expect(page.locator(".answer")).to_contain_text("Commun was stopped while it wrote this answer.")
     page.get_by_text("Try again").click()
     expect(written(page.locator(".answer"))).to_have_text("Hello, this is a scripted answer.")
 

@@ -166,8 +166,8 @@ def test_single_keys_can_be_turned_off(page: Page) -> None:
 
 
 def test_a_starter_asks_its_question(page: Page) -> None:
-    page.get_by_role("button", name="Explain compost").click()
-    expect(page.locator(".bubble")).to_have_text("Explain compost to a ten-year-old.")
+    page.get_by_role("button", name="What is the difference").click()
+    expect(page.locator(".bubble")).to_have_text("What is the difference between weather and climate?")
     expect(page.locator(".answer")).to_be_visible()
 
 

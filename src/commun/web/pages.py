@@ -22,10 +22,10 @@ from commun.web.transcript import MessageView, view_path
 from commun.web.visit import Visit, member_of
 
 STARTERS: Final = (
-    N_("Explain compost to a ten-year-old."),
-    N_("Write a short email that moves a meeting to Thursday."),
+    N_("What is the difference between weather and climate?"),
     N_("List five questions to ask before renting a flat."),
-    N_("What does this Python line do? [x * x for x in range(5)]"),
+    N_("Write a Python function that reverses a string."),
+    N_("Give three tips for sleeping better."),
 )
 
 

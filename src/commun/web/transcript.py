@@ -42,7 +42,8 @@ class Branches:
 @dataclass(frozen=True, slots=True)
 class MessageView:
     """One message. ``html`` and ``thought`` are safe HTML; ``text`` is what was written, for copying and editing.
-    ``notices``: what the reader should know (dropped turns, a stop, a cut). ``problem``: why it failed.
+    ``notices``: what the reader should know (dropped turns, a stop, a cut). ``problem``: why it failed. ``broken``:
+    it did not come to its end by itself or by its reader.
     """
 
     id: str
@@ -51,6 +52,7 @@ class MessageView:
     html: Markup
     thought: Markup
     running: bool
+    broken: bool
     summary: str
     facts: tuple[Fact, ...]
     notices: tuple[str, ...]
@@ -97,7 +99,7 @@ def view_message(message: StoredMessage, language: str, branches: Branches | Non
 def question_view(message_id: str, text: str, branches: Branches | None = None) -> MessageView:
     """What a person wrote is shown as it was written, never as Markdown."""
     return MessageView(
-        id=message_id, role="user", text=text, html=Markup(), thought=Markup(), running=False, summary="",
+        id=message_id, role="user", text=text, html=Markup(), thought=Markup(), running=False, broken=False, summary="",
         facts=(), notices=(), problem="", branches=branches,
     )  # fmt: skip
 
@@ -119,6 +121,7 @@ def answer_view(
         html=Markup(render_markdown(answer)),  # noqa: S704  (sanitised by render.py)
         thought=Markup(render_markdown(thought)),  # noqa: S704
         running=state is MessageState.RUNNING,
+        broken=state in {MessageState.FAILED, MessageState.INTERRUPTED},
         summary=summary_of(content, language),
         facts=facts_of(content, language),
         notices=notices_of(content, state, language),

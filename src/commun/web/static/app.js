@@ -69,10 +69,21 @@ function watchAnswer() {
   }, reload);
 }
 
+/** The answer of a temporary chat is nowhere else: what has arrived of it is all there is. */
+function giveUp() {
+  const article = runningAnswer();
+  delete article.dataset.running;
+  article.setAttribute("data-failed", "");
+  $(".waiting", article)?.remove();
+  setRunning(false);
+  $("#composer-problem").textContent = words().lost;
+}
+
 let reloaded = 0;
 /** The server no longer follows this answer: what is stored is what counts. */
 async function reload() {
-  if (isTemporary() || Date.now() - reloaded < 3000) return;
+  if (isTemporary()) return giveUp();
+  if (Date.now() - reloaded < 3000) return;
   reloaded = Date.now();
   try { show(await ask(location.pathname, { parts: PARTS }), { push: false }); } catch (error) { showProblem(error); }
 }

@@ -38,7 +38,9 @@ export function openDialog(id) {
   if (dialog.open) return;
   closeSidebar();
   dialog.showModal();
-  if (id === "search-dialog") search("");
+  if (id !== "search-dialog") return;
+  $("#search-field").select();
+  search($("#search-field").value.trim());
 }
 
 let searching;
