@@ -326,7 +326,7 @@ def table(profile: str, result: dict[str, Any]) -> str:
         "|---" * (len(COLUMNS) + 3) + "|",
     ]
     for name, row in result["medians"].items():
-        cells = [f"{row[key]:.1f}" if row[key] < 100 else f"{row[key]:.0f}" for key in COLUMNS]
+        cells = [f"{row[key]:.3g}" if row[key] < 100 else f"{row[key]:.0f}" for key in COLUMNS]
         start, peak = result["first_token_s"].get(name), result["peak_rss_mb"][name]
         lines.append(f"| {name} | {start:.2f} | " + " | ".join(cells) + f" | {peak:.0f} |")
     told = {key: value for key, value in result.items() if key.startswith(("ratio", "added"))}
