@@ -133,6 +133,7 @@ def test_an_unknown_format_of_weights_is_named(tmp_path: Path, whole: bytes) -> 
         ({"general.architecture": (STRING, "mamba")}, "mamba"),
         ({"tokenizer.ggml.pre": (STRING, "deepseek-coder")}, "deepseek-coder"),
         ({"tokenizer.ggml.model": (STRING, "llama")}, "BPE"),
+        ({"split.count": (2, 3)}, "several parts"),
         ({"llama.expert_count": (UINT32, 8)}, "expert_count"),
         ({"llama.rope.scaling.type": (STRING, "yarn"), "llama.rope.scaling.factor": (6, 4.0)}, "yarn"),
         ({"llama.rope.dimension_count": (UINT32, 32)}, "part of each head"),

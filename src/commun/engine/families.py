@@ -35,6 +35,8 @@ ROPE_SCALINGS = ("none", "linear")
 def check_family(gguf: Gguf) -> None:
     """Raises UnsupportedModel naming the first thing that would not be done."""
     name = gguf.path.name
+    if gguf.number("split.count", 1) > 1:
+        raise UnsupportedModel(model=name, reason="it is one of several parts: join them first")
     family = gguf.text("general.architecture", "")
     if family not in FAMILIES:
         raise UnsupportedModel(model=name, reason=f"its family is “{family}”")
