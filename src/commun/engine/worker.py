@@ -138,6 +138,8 @@ def main(load: Callable[[dict[str, Any]], Any] | None = None) -> None:
     line = Line(socket.socket(fileno=int(sys.argv[1])))
     if load is None:
         forbid_telemetry()
+        import openvino_genai  # noqa: F401  (now, while Commun still checks the model's files)
+
         from commun.engine.runtime import Runtime
 
         load = Runtime.load
