@@ -12,7 +12,7 @@ from running import RunningCommun
 
 pytestmark = pytest.mark.engine
 ASK: Any = [{"role": "user", "content": "Name three colours of the rainbow."}]
-REASK_TOLERANCE = 1e-4  # DESIGN §6.1: recorded against recomputed log-probabilities, exact profile
+REASK_TOLERANCE = 1e-4  # docs/performance.md: recorded against recomputed log-probabilities, exact profile
 
 
 @pytest.fixture(scope="module")

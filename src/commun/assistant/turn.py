@@ -1,6 +1,6 @@
 """THE MAIN PATH: one question and its answer, from the request to what is stored.
 
-Steps (DESIGN §3), in the order of the code below:
+Steps (docs/structure.md), in the order of the code below:
 
 1. ``begin`` takes a place, running or waiting, or refuses at once (``admission.py``);
 2. the prompt is rendered within the context, what is dropped is told (``prompt.py``);

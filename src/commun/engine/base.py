@@ -163,5 +163,5 @@ class Engine(Protocol):
 
 
 def low_32_bits(digest_input: bytes) -> int:
-    """A seed from any bytes: the low 32 bits of their SHA-256 (DESIGN §6)."""
+    """A seed from any bytes: the low 32 bits of their SHA-256."""
     return int.from_bytes(hashlib.sha256(digest_input).digest()[-4:], "big")

@@ -161,7 +161,7 @@ def _build_graph(gguf: Gguf, folder: Path) -> None:
 
 def _lift_length_limit(gguf: Gguf, folder: Path) -> None:
     """The tokenizer that OpenVINO GenAI makes keeps the last 8,192 tokens of a text and drops the others without a
-    word; how much fits is decided where it can be said (DESIGN §3), so the limit goes.
+    word; how much fits is decided where it can be said (assistant/prompt.py), so the limit goes.
     """
     import openvino as ov
 

@@ -1,6 +1,6 @@
 """OpenVINO GenAI's pipeline as the engine's process uses it. The only place that generates with OpenVINO.
 
-Profiles (DESIGN §6.1): ``exact`` keeps every number in 32 bits, so that an answer does not depend on what else runs;
+Profiles (docs/performance.md): ``exact`` keeps every number in 32 bits, so that an answer does not depend on what else runs;
 ``fast`` lets activations be quantised and the cache be smaller.
 """
 

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from commun.errors import BadRequest, NotSignedIn, Refused
 from commun.store.accounts import Viewer
-from commun.web.i18n import LANGUAGES
+from commun.web.i18n import LANGUAGES, long_date
 from commun.web.pages import engine_view
 from commun.web.sidebar import sidebar_of
 from commun.web.templating import page
@@ -109,7 +109,7 @@ async def _settings_page(visit: Visit, *, new_key: str = "", new_code: str = "")
     sessions = await accounts.sessions(visit.owner)
     moments = [key.created for key in keys] + [key.last_used or 0 for key in keys]
     moments += [each.created for each in sessions] + [each.last_used for each in sessions]
-    days = {moment: visit.local(moment).date().isoformat() for moment in moments}
+    days = {moment: long_date(visit.local(moment).date(), visit.language) for moment in moments}
     return page(
         visit,
         "settings.html",

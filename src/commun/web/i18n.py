@@ -6,6 +6,7 @@ The English sentence is the message id (gettext). The catalogues are compiled fi
 
 import gettext
 from collections.abc import Callable
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -57,6 +58,12 @@ def _weight(parameters: str) -> float:
         return float(value)
     except ValueError:
         return 0.0
+
+
+def long_date(day: date, language: str) -> str:
+    """22 November 2026, 1er novembre 2026."""
+    first = "er" if language == "fr" and day.day == 1 else ""
+    return f"{day.day}{first} {translator(language)(MONTHS[day.month - 1])} {day.year}"
 
 
 def number(value: float, digits: int, language: str) -> str:
