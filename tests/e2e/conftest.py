@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from site_server import CHROMIUM, FLAGS, Site, serving
 
 from fake_engine import FakeEngine
+from site_server import CHROMIUM, FLAGS, Site, serving
 
 expect.set_options(timeout=8_000)
 

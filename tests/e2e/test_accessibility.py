@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from acts import ask_and_wait
 from playwright.sync_api import Page, expect
-from site_server import Site
 
+from acts import ask_and_wait
 from fake_engine import FakeEngine
+from site_server import Site
 
 AXE = (Path(__file__).parent / "vendor/axe.min.js").read_text()
 MOVING = "document.getAnimations().some((each) => each.playState === 'running' && each.effect.getTiming().iterations !== Infinity)"

@@ -2,8 +2,9 @@
 
 import re
 
-from acts import ask_and_wait
 from playwright.sync_api import Page, expect
+
+from acts import ask_and_wait
 from site_server import Site
 
 

@@ -3,9 +3,9 @@
 import re
 import time
 
-from acts import ask, ask_and_wait, finished, written
 from playwright.sync_api import Page, expect
 
+from acts import ask, ask_and_wait, finished, written
 from fake_engine import FakeEngine
 from site_server import Site
 

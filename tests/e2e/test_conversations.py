@@ -3,9 +3,9 @@
 import json
 import re
 
-from acts import ask, ask_and_wait, written
 from playwright.sync_api import Page, expect
 
+from acts import ask, ask_and_wait, written
 from fake_engine import FakeEngine
 
 

@@ -1,9 +1,9 @@
 """Everything a hostile model might write, shown in a real browser through the real page: nothing happens."""
 
 import pytest
-from acts import ask, ask_and_wait, finished
 from playwright.sync_api import Page, expect
 
+from acts import ask, ask_and_wait, finished
 from commun.web.sanitise import TAGS
 from fake_engine import FakeEngine
 from web.xss_corpus import CANARY, CORPUS

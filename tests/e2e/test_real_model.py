@@ -3,13 +3,13 @@
 import re
 
 import pytest
-from acts import ask, finished, written
 from playwright.sync_api import expect
-from site_server import serving
 
+from acts import ask, finished, written
 from commun.app import build_engine
 from commun.config import load_settings
 from commun.engine.weights import ModelLibrary
+from site_server import serving
 
 LOADED_MS = 60_000
 

@@ -4,12 +4,12 @@ import asyncio
 import re
 
 import pytest
-from acts import ask, ask_and_wait, finished, written
 from playwright.sync_api import Page, expect
-from site_server import Site, serving
 
+from acts import ask, ask_and_wait, finished, written
 from commun.engine.base import EngineState
 from fake_engine import FakeEngine
+from site_server import Site, serving
 
 
 def test_a_chat_without_scripts(context, site: Site) -> None:

@@ -14,10 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from opened_store import open_store
-
 from commun.errors import CommunError
 from commun.store.conversations import MessageState
+from opened_store import open_store
 
 WRITERS = 8
 PARTIAL, WHOLE = "half of ", "the whole of "

@@ -5,13 +5,13 @@ import shutil
 import zlib
 
 import pytest
-from opened_store import open_store
 from sqlalchemy import select
 
 from commun.store.conversations import MessageState
 from commun.store.schema import metadata
 from commun.store.upgrade import backup
 from commun.store.vault import AccountKey, ConversationKey, VaultError
+from opened_store import open_store
 
 CANARIES = {place: f"canary-{place}-b7f3e91c" for place in ("title", "renamed", "question", "partial", "answer", "api")}
 

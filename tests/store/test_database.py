@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from opened_store import open_store
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from commun.errors import DataFolderBusy
 from commun.store.database import DATABASE_FILE, Database
+from opened_store import open_store
 
 INSERT = "INSERT INTO links VALUES (?, ?)"
 

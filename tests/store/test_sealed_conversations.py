@@ -5,12 +5,12 @@ import asyncio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from opened_store import open_store
 
 from commun.errors import Conflict, InvalidParameter, NotFound
 from commun.store.conversations import MessageState
 from commun.store.search import MAX_HITS, excerpt, fold
 from commun.store.vault import NoVault
+from opened_store import open_store
 
 DAY = 86_400
 

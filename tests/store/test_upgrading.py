@@ -6,11 +6,11 @@ import stat
 from contextlib import closing
 
 import pytest
-from opened_store import open_store
 
 from commun.errors import DataFolderBusy
 from commun.store import upgrade as upgrading
 from commun.store.database import Database
+from opened_store import open_store
 
 ADDS_A_COLUMN = """
 from alembic import op

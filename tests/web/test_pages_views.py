@@ -15,7 +15,7 @@ from commun.assistant.turn import Answer, Began, Done, Queued, Turn
 from commun.engine.base import Delta, Sampling
 from commun.errors import CommunError
 from commun.store.conversations import MessageState, Summary
-from commun.web.i18n import choose_language, number, translator
+from commun.web.i18n import choose_language, long_date, number, translator
 from commun.web.live import AnswerStream
 from commun.web.render import render_markdown, split_reasoning
 from commun.web.sidebar import day_label, group_by_day, marked
@@ -142,6 +142,11 @@ def test_every_stored_failure_reads_as_a_sentence(language: str) -> None:
         problem = answer_view("m", {"text": "", "error": code}, MessageState.FAILED, language).problem
         assert problem
         assert "%" not in problem
+
+
+def test_dates_are_written_as_the_language_does() -> None:
+    assert long_date(dt.date(2026, 11, 22), "en") == "22 November 2026"
+    assert long_date(dt.date(2026, 11, 1), "fr") == "1er novembre 2026"
 
 
 def test_figures_are_written_as_the_language_does() -> None:

@@ -1,7 +1,7 @@
 """OpenVINO GenAI's pipeline as the engine's process uses it. The only place that generates with OpenVINO.
 
-Profiles (docs/performance.md): ``exact`` keeps every number in 32 bits, so that an answer does not depend on what else runs;
-``fast`` lets activations be quantised and the cache be smaller.
+Profiles (docs/performance.md): ``exact`` keeps every number in 32 bits, so that an answer does not depend on what else
+runs; ``fast`` lets activations be quantised and the cache be smaller.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """A skeleton: a GGUF file with a model's shape and vocabulary, and with the names of its rows for weights.
 
-OpenVINO GenAI builds the graph of a model from a GGUF file well, and its weights badly (docs/fidelity.md). So it is shown
-a skeleton: the same metadata and the same small vectors, but each row of each matrix holds only its own tensor's
+OpenVINO GenAI builds the graph of a model from a GGUF file well, and its weights badly (docs/fidelity.md). So it is
+shown a skeleton: the same metadata and the same small vectors, but each row of each matrix holds only its own tensor's
 number and its own row number. In the graph that comes back, every constant says which rows of which tensor belong
 there, in which order (for some families the rows of the queries and keys are permuted), and we put them there
 ourselves. So the foreign reader never sees a stranger's bytes, and no rule about the order is copied.
