@@ -181,7 +181,8 @@ def test_reasoning_is_folded_away_but_can_be_read(page: Page, engine: FakeEngine
     expect(thought).to_have_text("Let me see what this is.")
 
 
-def test_what_an_answer_cost_is_told_with_its_method(page: Page) -> None:
+def test_what_an_answer_cost_is_told_with_its_method(page: Page, engine: FakeEngine) -> None:
+    engine.delay_s = 0.02
     answer = ask_and_wait(page, "Cost?")
     expect(answer.locator(".facts summary")).to_contain_text("6 tokens")
     answer.locator(".facts summary").click()
