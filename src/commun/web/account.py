@@ -113,6 +113,7 @@ async def _settings_page(visit: Visit, *, new_key: str = "", new_code: str = "")
     return page(
         visit,
         "settings.html",
+        api_url=f"{visit.services.settings.public_url.rstrip('/') or str(visit.request.base_url).rstrip('/')}/v1",
         groups=await sidebar_of(visit),
         engine=engine_view(visit.services),
         language_setting=visit.owner.language,
