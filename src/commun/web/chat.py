@@ -18,12 +18,19 @@ from commun.assistant.prompt import Question
 from commun.assistant.turn import Turn
 from commun.engine.base import Message
 from commun.errors import BadRequest, CommunError, NotFound
-from commun.store.conversations import MessageState, OpenTurn
+from commun.store.conversations import Conversation, MessageState, OpenTurn
 from commun.web.live import AnswerStream, Live, live_turns
 from commun.web.pages import ChatView, chat_of, chat_response, new_chat
 from commun.web.sidebar import sidebar_of
 from commun.web.templating import part
-from commun.web.transcript import answer_view, prompt_message, prompt_messages, question_view, title_of
+from commun.web.transcript import (
+    answer_view,
+    prompt_message,
+    prompt_messages,
+    question_view,
+    title_of,
+    view_message,
+)
 from commun.web.visit import Visit, check_asking, member_of
 
 WAIT_S: Final = 30.0  # how long a page without scripts waits for its answer before it is shown unfinished
@@ -119,7 +126,7 @@ async def _answer(visit: Visit, conversation_id: str | None, parent: str | None,
     if turn is None or conversation_id is None or question is None or found.siblings(opened.question_id)[1:]:
         found = await services.conversations.get(visit.owner, opened.conversation_id)
         return await chat_response(visit, chat_of(visit, found))
-    return await _appended(visit, chat_of(visit, found))
+    return await _appended(visit, found)
 
 
 async def _begin(visit: Visit, opened: OpenTurn, messages: tuple[Message, ...]) -> Turn | None:
@@ -133,12 +140,13 @@ async def _begin(visit: Visit, opened: OpenTurn, messages: tuple[Message, ...]) 
         return None
 
 
-async def _appended(visit: Visit, chat: ChatView) -> Response:
+async def _appended(visit: Visit, found: Conversation) -> Response:
     """The two new messages only: a long conversation is not rendered again for each question."""
-    html = "".join(part(visit.language, "_message.html", message=message, chat=chat) for message in chat.messages[-2:])
-    groups = await sidebar_of(visit, chat.conversation_id)
-    sidebar = part(visit.language, "_list.html", groups=groups)
-    return JSONResponse({"append": html, "parent": chat.parent, "sidebar": sidebar})
+    chat = ChatView(conversation_id=found.id, title=found.title, action=f"/c/{found.id}/ask", parent=found.leaf_id)
+    views = [view_message(message, visit.language) for message in found.path()[-2:]]
+    html = "".join(part(visit.language, "_message.html", message=view, chat=chat) for view in views)
+    sidebar = part(visit.language, "_list.html", groups=await sidebar_of(visit, found.id))
+    return JSONResponse({"append": html, "parent": found.leaf_id, "sidebar": sidebar})
 
 
 async def _wait(turn: Turn) -> None:
