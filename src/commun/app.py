@@ -7,6 +7,7 @@ line calls.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 
 import structlog
 from starlette.applications import Starlette
@@ -23,6 +24,7 @@ from commun.assistant.rules import Rules
 from commun.assistant.turn import Assistant
 from commun.config import Settings
 from commun.engine.base import Engine
+from commun.engine.manifest import Progress
 from commun.engine.weights import ModelLibrary
 from commun.errors import CommunError
 from commun.logs import configure_logs
@@ -42,8 +44,10 @@ log = structlog.get_logger()
 Translate = Callable[[str], str]
 
 
-def build_engine(settings: Settings, library: ModelLibrary, model: str | None = None) -> Engine:
-    """The engine that the settings name, not yet started."""
+def build_engine(
+    settings: Settings, library: ModelLibrary, *, model: str | None = None, progress: Progress | None = None
+) -> Engine:
+    """The engine that the settings name, not yet started. ``progress`` hears of what its model needs first."""
     if settings.engine == "remote":
         from commun.engine.remote import RemoteEngine
 
@@ -58,7 +62,7 @@ def build_engine(settings: Settings, library: ModelLibrary, model: str | None = 
 
     model_id = model or library.current()
     return OpenVINOEngine(
-        prepare=lambda: (library.prepare(model_id, progress=StageLog()), library.get(model_id)),
+        prepare=lambda: (library.prepare(model_id, progress=progress or StageLog()), library.get(model_id)),
         profile=settings.engine_profile,
         threads=settings.engine_threads,
         cache_gb=settings.kv_cache_gb,
@@ -195,17 +199,25 @@ def run_server(settings: Settings, translate: Translate) -> None:
     serve_until_stopped(app, settings, announce)
 
 
-def run_chat(settings: Settings, translate: Translate, *, model: str | None, seed: int | None) -> None:
-    """``commun chat``."""
+def run_chat(
+    settings: Settings,
+    translate: Translate,
+    *,
+    model: str | None,
+    seed: int | None,
+    bars: Callable[[], AbstractContextManager[Progress]],
+) -> None:
+    """``commun chat``. ``bars`` shows what a first start has to do."""
     from commun.terminal import converse, note
 
     configure_logs(settings.model_copy(update={"log_level": "warning"}))
-    engine = build_engine(settings, ModelLibrary(settings.home), model)
-    assistant = build_assistant(settings, engine)
 
     async def run() -> None:
         note(translate("Loading the model…"))
-        await engine.start()
+        with bars() as progress:
+            engine = build_engine(settings, ModelLibrary(settings.home), model=model, progress=progress)
+            await engine.start()
+        assistant = build_assistant(settings, engine)
         try:
             await converse(assistant, translate, seed=seed)
         finally:

@@ -25,6 +25,7 @@ app = typer.Typer(
     name="commun",
     help=_("An open AI assistant that nobody alone can change without everybody seeing it."),
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -83,7 +84,7 @@ def chat(
     from commun.app import run_chat
     from commun.config import load_settings
 
-    run_chat(load_settings(home=home), _, model=model, seed=seed)
+    run_chat(load_settings(home=home), _, model=model, seed=seed, bars=progress)
 
 
 @model_app.command("list", help=_("List the models."), epilog=example("commun model list"))
@@ -101,6 +102,9 @@ def model_list(home: Home = None) -> None:
         table.add_row(
             manifest.id, manifest.family, str(manifest.context_length), megabytes(size), manifest.licence, in_use
         )
+    if not table.row_count:
+        typer.echo(_("No model yet. “commun serve” or “commun model add default” gets the one that comes with Commun."))
+        return
     Console().print(table)
 
 
@@ -229,7 +233,7 @@ def progress() -> Iterator[Report]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         yield Report(bars)
 
 
