@@ -1,5 +1,6 @@
 """Debian's chromium through Playwright, a fresh Commun for each test, and a watch over what every page does."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,10 @@ def browser() -> Iterator[Browser]:
     ``asyncio.run``.
     """
     if not Path(CHROMIUM).exists():
-        pytest.fail(f"the browser tests need {CHROMIUM} (apt-get install chromium)")
+        missing = f"the browser tests need {CHROMIUM} (on Debian: apt-get install chromium)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield opened
