@@ -15,6 +15,7 @@
   check (verified.py).
 """
 
+import importlib.metadata
 import os
 import re
 import secrets
@@ -23,17 +24,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from commun.engine import default_model
-from commun.engine.conversion import convert
-from commun.engine.download import ENDPOINT, HuggingFace, is_reference
-from commun.engine.families import check_family
-from commun.engine.gguf import Gguf, read_gguf
 from commun.engine.manifest import CHECKING, MANIFEST_FILE, Manifest, Progress, describe_files, read_manifest
-from commun.engine.published import describe_folder, published_files
 from commun.engine.room import check_disk, check_memory
 from commun.engine.verified import check_before_load
 from commun.errors import CorruptModel, InvalidParameter, ModelError, ModelNotFound, UnsupportedModel
+
+if TYPE_CHECKING:
+    from commun.engine.gguf import Gguf
 
 __all__ = ["Manifest", "ModelLibrary", "Progress"]
 
@@ -50,9 +50,11 @@ SKELETON_FACTOR = 1.1  # the skeleton and the graph made from it, while converti
 
 
 class ModelLibrary:
-    """One folder of models. Many processes may read it while one adds."""
+    """One folder of models. Many processes may read it while one adds. ``endpoint``: another server than
+    huggingface.co. What only adding needs (NumPy, the HTTP client) is imported where something is added.
+    """
 
-    def __init__(self, home: Path, *, endpoint: str = ENDPOINT) -> None:
+    def __init__(self, home: Path, *, endpoint: str = "") -> None:
         self._root = home / MODELS_FOLDER
         self._endpoint = endpoint
 
@@ -107,6 +109,8 @@ class ModelLibrary:
             return self._add_folder(path, name or path.name, f"folder:{path.name}", "", progress)
         if path.is_file():
             return self._add_gguf(path, name or path.stem, f"file:{path.name}", "", progress)
+        from commun.engine.download import is_reference
+
         if is_reference(source) and (":" in source or path.suffix != ".gguf"):
             return self._add_download(source, name, progress)
         raise UnsupportedModel(model=source, reason="there is no such file or folder")
@@ -136,6 +140,8 @@ class ModelLibrary:
             return self.get(default_model.DEFAULT_ID)
         except (ModelNotFound, CorruptModel):
             pass
+        from commun.engine.gguf import read_gguf
+
         with self._staging() as staging:
             path = default_model.obtain(staging, progress)
             manifest = replace(
@@ -149,6 +155,9 @@ class ModelLibrary:
             return self._install_gguf(manifest, path, progress, thorough=False)
 
     def _add_gguf(self, path: Path, name: str, source: str, licence: str, progress: Progress) -> Manifest:
+        from commun.engine.families import check_family
+        from commun.engine.gguf import read_gguf
+
         gguf = read_gguf(path)
         check_family(gguf)
         manifest = replace(_described(gguf, self._free_id(name)), source=source)
@@ -157,6 +166,8 @@ class ModelLibrary:
         return self._install_gguf(manifest, path, progress, thorough=True)
 
     def _add_folder(self, path: Path, name: str, source: str, licence: str, progress: Progress) -> Manifest:
+        from commun.engine.published import describe_folder, published_files
+
         progress(CHECKING, 0, 0)
         description = describe_folder(path)
         model_id = self._free_id(name)
@@ -184,7 +195,9 @@ class ModelLibrary:
         return manifest
 
     def _add_download(self, source: str, name: str | None, progress: Progress) -> Manifest:
-        server = HuggingFace(self._root / PARTIAL, self._endpoint)
+        from commun.engine.download import ENDPOINT, HuggingFace
+
+        server = HuggingFace(self._root / PARTIAL, self._endpoint or ENDPOINT)
         repository, files = server.look_up(source)
         name = name or (Path(files[0].path).stem if len(files) == 1 else repository.name.partition("/")[2])
         self._free_id(name)  # refused before a long download, not after it
@@ -259,7 +272,7 @@ class ModelLibrary:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _described(gguf: Gguf, model_id: str) -> Manifest:
+def _described(gguf: "Gguf", model_id: str) -> Manifest:
     """What a GGUF file says of itself."""
     family = gguf.text("general.architecture")
     return Manifest(
@@ -274,11 +287,20 @@ def _described(gguf: Gguf, model_id: str) -> Manifest:
     )
 
 
-def _converted_name(manifest: Manifest) -> str:
-    import openvino_genai
+def engine_version() -> str:
+    """The installed engine's version, without importing it: that is the business of the engine's own process."""
+    return importlib.metadata.version("openvino-genai")
 
-    version = re.sub(r"[^0-9A-Za-z.]+", "-", openvino_genai.__version__)
-    return f"ir-{version}-{manifest.digest[:16]}"
+
+def _converted_name(manifest: Manifest) -> str:
+    return f"ir-{engine_version()}-{manifest.digest[:16]}"
+
+
+def convert(source: Path, target: Path, progress: Progress, *, thorough: bool) -> dict[str, str | float]:
+    """See ``conversion.convert``. Imported here, with NumPy, because most starts convert nothing."""
+    from commun.engine import conversion
+
+    return conversion.convert(source, target, progress, thorough=thorough)
 
 
 def _take(path: Path, target: Path) -> None:
