@@ -235,10 +235,11 @@ async def make_api_key(settings: Settings, name: str) -> str:
 
 async def make_link(settings: Settings) -> str:
     """``commun user link``."""
+    from commun.server import base_url
+
     async with open_accounts(settings) as accounts:
         token = await accounts.make_link()
-    base = settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
-    return f"{base}/sign-in?token={token}"
+    return f"{base_url(settings, settings.port)}/sign-in?token={token}"
 
 
 @contextlib.asynccontextmanager

@@ -43,12 +43,16 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def base_url(settings: Settings, port: int) -> str:
+    """How a browser reaches a server of these settings that listens on ``port``."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104  (compared only)
+    return settings.public_url.rstrip("/") or f"http://{host}:{port}"
+
+
 def serve_until_stopped(app: Starlette, settings: Settings, announce: Callable[[str], Awaitable[None]]) -> None:
     """Serves until a signal. ``announce`` gets the base URL. Raises what kept the server from starting."""
     listener = listen(settings)
-    port = listener.getsockname()[1]
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104  (compared only)
-    url = settings.public_url.rstrip("/") or f"http://{host}:{port}"
+    url = base_url(settings, listener.getsockname()[1])
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -9,6 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -152,17 +153,7 @@ class OpenVINOEngine:
             raise InvalidParameter(parameter="prompt", reason="it is empty")
         if room < 1:
             raise MessageTooLong(tokens=len(token_ids), limit=self.info.context_length - 1)
-        if sampling.max_tokens <= room:
-            return sampling
-        return Sampling(
-            seed=sampling.seed,
-            max_tokens=room,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            stop=sampling.stop,
-            json_schema=sampling.json_schema,
-            ignore_eos=sampling.ignore_eos,
-        )
+        return replace(sampling, max_tokens=min(sampling.max_tokens, room))
 
     def _ready(self) -> Connection:
         if self._state is EngineState.LOADING:
