@@ -22,6 +22,7 @@ from commun.assistant.energy import EnergyMeter
 from commun.assistant.rules import Rules
 from commun.assistant.turn import Assistant
 from commun.store.accounts import Caller
+from commun.web.limits import RateLimits
 from fake_engine import FakeEngine
 
 KEY = "cm_test"
@@ -49,6 +50,13 @@ class MemoryConversations:
         return "conversation"
 
 
+class MemoryDatabase:
+    """Takes every write."""
+
+    async def check_writable(self) -> None:
+        await asyncio.sleep(0)
+
+
 @dataclass
 class RunningApi:
     url: str
@@ -69,8 +77,12 @@ def api_app(engine: FakeEngine, *, running: int = 4, waiting: int = 2) -> Starle
     assistant.watch(metrics.turn_ended)
     app = Starlette(routes=api_routes(metrics), middleware=[Middleware(AccessLog, metrics=metrics)])
     app.state.services = SimpleNamespace(
-        accounts=MemoryAccounts(), conversations=MemoryConversations(), assistant=assistant
+        accounts=MemoryAccounts(),
+        conversations=MemoryConversations(),
+        assistant=assistant,
+        database=MemoryDatabase(),
     )
+    app.state.rate_limits = RateLimits("1000000/minute")
     return app
 
 

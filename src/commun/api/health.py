@@ -36,11 +36,8 @@ async def readyz(request: Request) -> Response:
 
 
 async def _database_state(request: Request) -> str:
-    database = getattr(services_of(request), "database", None)
-    if database is None:
-        return "writable"
     try:
-        await database.check_writable()
+        await services_of(request).database.check_writable()
     except Exception:
         log.exception("the database takes no writes")
         return "not writable"

@@ -37,9 +37,7 @@ async def check_caller(request: Request) -> Caller:
     caller = await services_of(request).accounts.caller(key) if key else None
     if caller is None:
         raise BadApiKey
-    limits = getattr(request.app.state, "rate_limits", None)
-    if limits is not None:
-        limits.check(f"key:{caller.key_id}")
+    request.app.state.rate_limits.check(f"key:{caller.key_id}")
     return caller
 
 
