@@ -1,0 +1,7 @@
+"""The names of what lies in the data folder; each room makes its own."""
+
+from typing import Final
+
+CHARTER_FOLDER: Final = "charter"  # the published charter: static files, for everybody
+TRUST_FOLDER: Final = "charter-trust"  # what this machine has verified: never published, never taken from outside
+KEYS_FOLDER: Final = "keys"  # board keys of people who sign on this machine
