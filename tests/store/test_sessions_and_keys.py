@@ -288,3 +288,13 @@ def test_nothing_secret_shows_in_print(store, run):
         assert "AccountKey" not in repr(signed_in.viewer)
 
     run(scenario())
+
+
+def test_what_a_person_was_told_of_the_charter_is_remembered_across_browsers(store, run):
+    async def scenario():
+        first = await store.sign_in()
+        assert first.viewer.told_edition is None
+        await store.accounts.set_told_edition(first.viewer, 3)
+        return (await store.accounts.viewer(first.token)).told_edition, (await store.sign_in()).viewer.told_edition
+
+    assert run(scenario()) == (3, 3)

@@ -10,12 +10,13 @@ import pytest
 from commun.errors import DataFolderBusy
 from commun.store import upgrade as upgrading
 from commun.store.database import Database
+from commun.store.schema import REVISION
 from opened_store import open_store
 
 ADDS_A_COLUMN = """
 from alembic import op
 import sqlalchemy as sa
-revision, down_revision = "0002_test", "0001"
+revision, down_revision = "0003_test", "0002"
 def upgrade():
     op.add_column("conversations", sa.Column("pinned", sa.Float))
     {then}
@@ -29,9 +30,9 @@ def newer(tmp_path, monkeypatch):
     def make(then="pass"):
         folder = tmp_path / "migrations"
         shutil.copytree(upgrading._MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "versions" / "0002_test.py").write_text(ADDS_A_COLUMN.format(then=then))
+        (folder / "versions" / "0003_test.py").write_text(ADDS_A_COLUMN.format(then=then))
         monkeypatch.setattr(upgrading, "_MIGRATIONS", folder)
-        monkeypatch.setattr(upgrading, "REVISION", "0002_test")
+        monkeypatch.setattr(upgrading, "REVISION", "0003_test")
 
     return make
 
@@ -67,7 +68,7 @@ def test_an_upgrade_keeps_what_is_there_and_copies_it_first(store, run, newer):
     [copy] = (store.home / "backups").iterdir()
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert "pinned" not in columns(copy)
-    assert upgrading.revision(copy) == "0001"
+    assert upgrading.revision(copy) == REVISION
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT count(*) FROM messages").fetchone() == (2,)
 
@@ -79,7 +80,7 @@ def test_a_migration_that_fails_changes_nothing(store, run, newer):
     with pytest.raises(RuntimeError, match="half way"):
         open_store(store.home)
     assert "pinned" not in columns(store.database.path)
-    assert upgrading.revision(store.database.path) == "0001"
+    assert upgrading.revision(store.database.path) == REVISION
     assert not any(file.name.endswith("-wal") for file in store.home.iterdir())
 
 

@@ -210,7 +210,11 @@ class Accounts:
         """``theme``: “light”, “dark”, or "" for the browser's."""
         await self._prefer(viewer, "theme", theme)
 
-    async def _prefer(self, viewer: Viewer, column: str, value: str) -> None:
+    async def set_told_edition(self, viewer: Viewer, edition: int) -> None:
+        """From now on only what changes after this edition of the charter is told."""
+        await self._prefer(viewer, "told_edition", edition)
+
+    async def _prefer(self, viewer: Viewer, column: str, value: str | int) -> None:
         change = update(accounts).where(accounts.c.id == viewer.account_id).values({column: value})
         await self._change(lambda connection: connection.execute(change))
 

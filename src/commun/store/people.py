@@ -9,7 +9,8 @@ from commun.store.vault import AccountKey, PublicKey
 class Viewer:
     """A signed-in browser. ``key`` None: signed in, but the vault is locked. ``vault_id``: the key pair in use.
 
-    ``language`` and ``theme``: "" until chosen (then the browser decides).
+    ``language`` and ``theme``: "" until chosen (then the browser decides). ``told_edition``: the newest edition of the
+    charter that the person was told of; None: nobody was told of any yet.
     """
 
     account_id: str
@@ -18,6 +19,7 @@ class Viewer:
     theme: str
     key: AccountKey | None = field(repr=False)
     vault_id: str
+    told_edition: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, text
 
-REVISION: Final = "0001"  # the newest migration; checked with plain SQL at start, so that Alembic is seldom imported
+REVISION: Final = "0002"  # the newest migration; checked with plain SQL at start, so that Alembic is seldom imported
 
 metadata = MetaData()
 
@@ -23,6 +23,7 @@ accounts = Table(
     Column("language", String, nullable=False, comment="In clear: the language chosen for the pages."),
     Column("theme", String, nullable=False, comment="In clear: light, dark or as the browser says."),
     Column("vault_id", String, comment="In clear: which of the account's key pairs is in use; empty before the first."),
+    Column("told_edition", Integer, comment="In clear: the newest edition of the charter that its owner was told of."),
     comment="One row per account.",
 )
 

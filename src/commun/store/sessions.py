@@ -66,6 +66,7 @@ def find_session(connection: Connection, token: str, now: float) -> Found | None
             sessions,
             accounts.c.language,
             accounts.c.theme,
+            accounts.c.told_edition,
             accounts.c.vault_id.label("vault_in_use"),
         )
         .join(accounts, accounts.c.id == sessions.c.account_id)
@@ -82,7 +83,7 @@ def _viewer(row: Row[Any], token: str) -> Viewer:
             key = unwrap(row.wrapped_key, token.encode(), wrapping(row.id, row.account_id, row.vault_id))
         except VaultError:
             key = None  # somebody changed the row: signed in, but locked
-    return Viewer(row.account_id, row.id, row.language, row.theme, key, row.vault_in_use or "")
+    return Viewer(row.account_id, row.id, row.language, row.theme, key, row.vault_in_use or "", row.told_edition)
 
 
 def new_session(connection: Connection, account_id: str, now: float, expires: float) -> str:
