@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import astuple
+from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -34,7 +36,7 @@ def adopted_model(manifest: Manifest, converted: Mapping[str, str]) -> Model:
         source=manifest.source,
         training_summary=training_summary(manifest.source),
         digest="" if is_remote else manifest.digest,
-        files=tuple(ModelFile(file.path, file.size, file.sha256) for file in manifest.files),
+        files=tuple(sorted((ModelFile(*astuple(file)) for file in manifest.files), key=attrgetter("path"))),
         converted=tuple(sorted(converted.items())),
         url=manifest.url,
         remote_model=manifest.remote_model,
