@@ -44,8 +44,8 @@ from commun.charter.errors import (
     WrongVersion,
 )
 from commun.charter.keys import key_from_text, text_of_key
+from commun.charter.roles import ROOT_FORMAT
 
-ROOT_FORMAT: Final = "commun-root/1"
 MAX_MEMBERS: Final = 100  # signatures are verified one by one
 _EXTENSION_FIELDS: Final = frozenset({"format", "quorum", "entrenched", "guards"})
 

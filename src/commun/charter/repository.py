@@ -156,7 +156,7 @@ class Repository:
         if not is_repository_name(name) or not name.startswith((f"{AMENDMENTS}/", f"{FREEZES}/")):
             raise UnsafeName(file="charter", reason="a file name that is not written alone")
         with self.locked():
-            _replace(self.folder, name, data)
+            write_durably(self.folder, name, data)
 
     def remove(self, name: str) -> None:
         """An amendment that is done with. Nothing that was adopted can be removed."""
@@ -176,11 +176,11 @@ class Repository:
             check(Repository(self.folder, staged=files))
             commit = {TIMESTAMP: files[TIMESTAMP]}
             for name in sorted(files.keys() - commit.keys()):
-                _replace(self.folder, name, files[name])
+                write_durably(self.folder, name, files[name])
                 _reached(name)
             check(Repository(self.folder, staged=commit))  # now as the disk has them
             _reached("before commit")
-            _replace(self.folder, TIMESTAMP, files[TIMESTAMP])  # THE COMMIT POINT
+            write_durably(self.folder, TIMESTAMP, files[TIMESTAMP])  # THE COMMIT POINT
             _reached("after commit")
 
 
@@ -266,7 +266,7 @@ def _stamp_of(path: Path) -> tuple[int, ...]:
     return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _replace(folder: Path, name: str, data: bytes) -> None:
+def write_durably(folder: Path, name: str, data: bytes) -> None:
     """Written beside its place, on the disk before it is renamed, and the renaming on the disk before this returns."""
     path = folder / name
     _make_parents(folder, path)

@@ -1,0 +1,134 @@
+"""From a published folder to the edition in force.
+
+``load`` in order; each step raises, and nothing is used or trusted before all have held:
+
+1.  what this machine trusts is read (``trust.py``); a published charter that is gone while one is trusted is refused;
+2.  ``timestamp.json`` says which edition is the newest; the roots from the first to that edition's are walked
+    (``chain.walk_roots``: TUF's workflow, and the entrenchment rule between roots);
+3.  the first root is the pinned one, the roots and the number are not older than those trusted;
+4.  the newest edition's metadata go through TUF's workflow, and every edition from the trusted one to the newest is
+    verified (``chain.check_edition``): a jump has gaps, and a gap is refused. Where nothing is trusted yet that is
+    every edition from the first on; where the newest is trusted already, still the two before it, because the one
+    before is what a freeze puts back in force;
+5.  a freeze and its release are verified (``freezes.py``); frozen, the edition before the newest is in force, under
+    the root of its own time;
+6.  what expired is told: ``stale_since``. It stops nothing: a board that is late must not silence everybody;
+7.  ``trust`` is advanced.
+
+A root whose edition is not there yet (somebody is publishing, or died while doing so) must hold, and is ignored.
+
+Raises NoCharter, and InvalidCharter's subclasses; nothing else, whatever lies in the folder.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from tuf.api.metadata import Metadata, Root
+
+from commun.charter import trust as trusts
+from commun.charter.chain import (
+    Link,
+    check_edition,
+    check_unfinished_root,
+    claimed_root,
+    member_names,
+    read_newest,
+    run_workflow,
+    walk_roots,
+)
+from commun.charter.edition import Freeze, InForce
+from commun.charter.entrenchment import is_signed_by_quorum
+from commun.charter.errors import MixedEditions, NoCharter, RolledBack, TooFewSignatures
+from commun.charter.freezes import FreezeState, find_freeze_state
+from commun.charter.repository import TIMESTAMP, Repository, targets_name
+
+# The newest, the one that a freeze puts back in force, and the one that says who signed that one.
+VERIFIED_AT_LEAST: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """All that held. ``links``: the editions that were verified, oldest first; the last is the newest adopted.
+    ``unfinished``: whether a root lies there whose edition does not.
+    """
+
+    in_force: InForce
+    roots: tuple[Metadata[Root], ...]
+    links: tuple[Link, ...]
+    freeze: FreezeState | None
+    unfinished: bool
+
+    @property
+    def root(self) -> Metadata[Root]:
+        """The board that decides now: the newest edition's."""
+        return self.roots[-1]
+
+
+def load(repository: Repository, trust: Path, *, now: datetime) -> InForce:
+    """The edition in force, and ``trust`` advanced to it. ``now``: with its time zone."""
+    verified = verify(repository, trust, now=now)
+    trusts.advance(
+        trust,
+        first_root=verified.roots[0],
+        root=verified.root,
+        timestamp=verified.links[-1].timestamp,
+        freeze=verified.freeze,
+    )
+    return verified.in_force
+
+
+def stamp(repository: Repository) -> tuple[int, ...]:
+    """Changes whenever ``load`` may have another result; costs two calls of os.stat."""
+    return repository.stamp()
+
+
+def verify(repository: Repository, trust: Path | None, *, now: datetime) -> Verified:
+    """Steps 1 to 6: as ``load``, and writes nothing. ``trust`` None: every edition from the first, nothing pinned."""
+    trusted = trusts.NOTHING if trust is None else trusts.read_trust(trust)
+    if not repository.has_charter():
+        if trusted.first_root is not None:
+            raise RolledBack(file=TIMESTAMP, reason="the published charter is gone")
+        raise NoCharter
+    timestamp = read_newest(repository)
+    number = timestamp.signed.version
+    roots, workflow = walk_roots(repository, newest=claimed_root(repository, number), now=now)
+    trusted.check_roots(roots)
+    if not is_signed_by_quorum(roots[-1].signed, timestamp):
+        raise TooFewSignatures(file=TIMESTAMP, reason="the board's quorum has not signed it")
+    trusted.check_number(number, file=TIMESTAMP)
+    run_workflow(workflow, repository, number)
+    unfinished = check_unfinished_root(repository, roots[-1])
+    links = _check_editions(repository, roots, trusted, number)
+    if links[-1].timestamp.signed_bytes != timestamp.signed_bytes or links[-1].root is not roots[-1]:
+        raise MixedEditions(file=TIMESTAMP, reason="it is not the timestamp of the newest edition")
+    newest = links[-1]
+    state = find_freeze_state(repository, edition=number, digest=newest.edition.digest, root=newest.root.signed)
+    trusted.check_freeze(number, state)
+    return Verified(_in_force(links, state, now), roots, links, state, unfinished)
+
+
+def _check_editions(
+    repository: Repository, roots: tuple[Metadata[Root], ...], trusted: trusts.Trust, number: int
+) -> tuple[Link, ...]:
+    first = max(1, min(trusted.number, number - VERIFIED_AT_LEAST + 1))
+    links: list[Link] = []
+    for edition in range(first, number + 1):
+        base = links[-1] if links else None
+        link = check_edition(repository, edition, roots, base, floating=base is None and edition > 1)
+        trusted.check_digest(edition, link.edition.digest, file=targets_name(edition))
+        links.append(link)
+    return tuple(links)
+
+
+def _in_force(links: tuple[Link, ...], state: FreezeState | None, now: datetime) -> InForce:
+    newest = links[-1].edition
+    freeze = None
+    edition = newest
+    if state is not None and not state.released:
+        edition = links[-2].edition
+        member = member_names(newest.charter)[state.keyid]
+        freeze = Freeze(newest.number, newest.digest, member, state.keyid, state.at, state.reason)
+    ends = (edition.expires, newest.expires, links[-1].root.signed.expires)
+    return InForce(edition, newest, freeze, stale_since=min((end for end in ends if end <= now), default=None))
