@@ -1,0 +1,5 @@
+"""``python -m commun.cli``."""
+
+from commun.cli.main import main
+
+main()

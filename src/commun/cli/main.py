@@ -1,0 +1,61 @@
+"""The command line: every command in one table.
+
+Imports stay inside the commands: `commun --help` must answer at once, and only `serve` and `chat` need the engine.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from commun import __version__
+from commun.cli import serving
+from commun.cli.models import model_app
+from commun.cli.people import user_app
+from commun.cli.settings import config_app
+from commun.cli.words import _, example
+from commun.errors import CommunError
+
+app = typer.Typer(
+    name="commun",
+    help=_("An open AI assistant that nobody alone can change without everybody seeing it."),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(help=_("Start Commun and print the link to open."), epilog=example("commun serve --port 8080"))(
+    serving.serve
+)
+app.command(
+    help=_("Talk with the model in the terminal. Nothing is stored."),
+    epilog=example("echo 'What is a quorum?' | commun chat"),
+)(serving.chat)
+app.add_typer(model_app, name="model")
+app.add_typer(config_app, name="config")
+app.add_typer(user_app, name="user")
+
+
+def show_version(wanted: bool) -> None:  # noqa: FBT001  (typer calls it so)
+    if wanted:
+        typer.echo(f"commun {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Entry point: an error of ours is one line with its cure and exit status 1, never a traceback."""
+    try:
+        app()
+    except CommunError as error:
+        typer.echo(error.text(_), err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,32 @@
+"""serve and chat."""
+
+from typing import Annotated
+
+import typer
+
+from commun.cli.progress import progress
+from commun.cli.words import Home, _
+
+
+def serve(
+    home: Home = None,
+    host: Annotated[str | None, typer.Option(help=_("The address to listen on."), show_default=False)] = None,
+    port: Annotated[int | None, typer.Option(help=_("The port to listen on."), show_default=False)] = None,
+) -> None:
+    from commun.app import run_server
+    from commun.config import load_settings
+
+    run_server(load_settings(home=home, host=host, port=port), _)
+
+
+def chat(
+    home: Home = None,
+    model: Annotated[str | None, typer.Option(help=_("The model to talk with."), show_default=False)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help=_("The same seed gives the same answer."), show_default=False)
+    ] = None,
+) -> None:
+    from commun.app import run_chat
+    from commun.config import load_settings
+
+    run_chat(load_settings(home=home), _, model=model, seed=seed, bars=progress)
