@@ -6,7 +6,7 @@ Rules:
   edition that it changes (so that the difference can be shown), the board that decides, the four TUF roles, the
   signatures so far;
 - nothing in the file is believed: the roles are made again from the files and must be, byte for byte, those in the
-  file; the base's files must have the digest that is signed as the base; the base's root must be the one that the base's
+  file; the base's files must have the digest that is signed as the base; the base's root must be the one that its
   charter asks for; every signature is verified. Whether that base is what was really adopted, only the published
   charter can say: ``adoption.py`` asks it, and ``signing_status`` where it is handed the root in force;
 - a new root stands in it where the board, the quorum or the entrenchment change, or where the mandate grows longer;
@@ -360,6 +360,8 @@ def _read_base(value: dict[str, Any], files: Mapping[str, bytes]) -> Base:
     if {**root.signed.to_dict(), "expires": ""} != {**expected, "expires": ""}:
         raise NotStrict("its base has another board than the one that its root names")
     number = value["edition"]
+    if number < 1:
+        raise NotStrict("its base has no number")
     proposed = read_time(value["proposed"], file="")
     # The edition before the base is known by its digest alone.
     named = {"edition": number - 1, "digest": value["base"]}

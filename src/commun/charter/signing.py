@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol, Self, TypeVar
 
-from securesystemslib.exceptions import VerificationError
+from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Key, Signature, Signer
 from tuf.api.metadata import Root
 
@@ -175,7 +175,7 @@ def is_signature_by(key: Key, signature: Any, data: bytes) -> bool:
         return False
     try:
         key.verify_signature(Signature(key.keyid, signature), data)
-    except VerificationError:
+    except UnverifiedSignatureError:
         return False
     return True
 
