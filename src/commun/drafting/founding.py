@@ -78,10 +78,10 @@ def founding_files(*, member: Member, name: str, models: Sequence[Model], until:
     files = {path: data for path, data in template_files().items() if path != CHARTER_FILE}
     document = tomlkit.parse(template_files()[CHARTER_FILE].decode())
     document["name"] = name
-    document["mandate"]["until"] = until  # type: ignore[index]
-    document["board"]["members"][0].update({"name": member.name, "key": member.key})  # type: ignore[index, union-attr]
-    document["entrenched"]["guards"][0] = member.name  # type: ignore[index]
-    document["models"]["default"] = models[0].id  # type: ignore[index]
+    document["mandate"]["until"] = until
+    document["board"]["members"][0].update({"name": member.name, "key": member.key})
+    document["entrenched"]["guards"][0] = member.name
+    document["models"]["default"] = models[0].id
     files[CHARTER_FILE] = document.as_string().encode()
     files |= {model_path(model.id): model_file(model) for model in models}
     read_charter(files)
