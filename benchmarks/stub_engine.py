@@ -27,6 +27,7 @@ class StubEngine:
     """20 canned tokens, one by one, each with its log-probability."""
 
     state = EngineState.READY
+    refusal = None
     info = EngineInfo("stub", "1", "exact", "stub", "", 8192)
 
     async def start(self) -> None: ...

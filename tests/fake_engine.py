@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from commun.engine.base import Delta, EngineInfo, EngineState, Finish, FinishReason, Message, Prompt, Sampling, Score
-from commun.errors import EngineFailed, EngineLoading, InvalidParameter
+from commun.errors import CommunError, EngineFailed, EngineLoading, InvalidParameter
 
 WORD = re.compile(r"\s*\S+\s*|\s+")
 LOGPROB = -0.25
@@ -43,6 +43,7 @@ class FakeEngine:
         self.prompt_cost = prompt_cost
         self.gate = gate
         self.state = state
+        self.refusal: CommunError | None = None
         self.info = EngineInfo(
             name="fake",
             version="1",

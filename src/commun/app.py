@@ -1,7 +1,7 @@
 """The composition root: the only place that builds objects, and the only one that knows all rooms.
 
 ``create_app`` is the server; ``run_server``, ``run_chat``, ``make_api_key`` and ``make_link`` are what the command
-line calls.
+line calls. A data folder without a charter gets one at the first start (``first_start.py``).
 """
 
 import asyncio
@@ -19,14 +19,20 @@ from commun.api.errors import openai_response
 from commun.api.metrics import Metrics
 from commun.api.routes import api_routes
 from commun.assistant.admission import Admission
+from commun.assistant.bounds import check_wishes
 from commun.assistant.energy import EnergyMeter
-from commun.assistant.rules import Rules
+from commun.assistant.engines import Engines, EngineWish
+from commun.assistant.in_force import CharterInForce, Published
+from commun.assistant.question import Question
 from commun.assistant.turn import Assistant
+from commun.charter.edition import InForce
 from commun.config import Settings
 from commun.engine.base import Engine
 from commun.engine.manifest import Progress
+from commun.engine.room import has_free_memory
 from commun.engine.weights import ModelLibrary
 from commun.errors import CommunError
+from commun.first_start import FirstCharter, found_where_none_is, founding_note
 from commun.logs import configure_logs
 from commun.services import Services
 from commun.store.accounts import Accounts
@@ -38,6 +44,7 @@ from commun.web.refusals import ProblemPage, page_error_handlers
 from commun.web.routes import web_routes
 
 PURGE_EVERY_S = 600
+DAY_S = 86_400
 UNDO_S = 3600  # a deleted conversation can be restored for this long, then it is erased
 
 log = structlog.get_logger()
@@ -45,25 +52,26 @@ Translate = Callable[[str], str]
 
 
 def build_engine(
-    settings: Settings, library: ModelLibrary, *, model: str | None = None, progress: Progress | None = None
+    settings: Settings, library: ModelLibrary, wish: EngineWish, *, progress: Progress | None = None
 ) -> Engine:
-    """The engine that the settings name, not yet started. ``progress`` hears of what its model needs first."""
-    if settings.engine == "remote":
+    """The engine that the charter wishes, not yet started. ``progress`` hears of what its model needs first."""
+    if wish.model.format == "remote":
         from commun.engine.remote import RemoteEngine
 
         return RemoteEngine(
-            settings.remote_url,
-            settings.remote_model,
+            wish.model.url,
+            wish.model.remote_model,
             settings.remote_key.get_secret_value(),
+            context_length=wish.model.context_length,
+            model_id=wish.model.id,
             timeout_s=settings.engine_timeout_s,
-            context_length=settings.remote_context,
         )
     from commun.engine.openvino import OpenVINOEngine
 
-    model_id = model or library.current()
     return OpenVINOEngine(
-        prepare=lambda: (library.prepare(model_id, progress=progress or StageLog()), library.get(model_id)),
-        profile=settings.engine_profile,
+        prepare=lambda: library.prepare(wish.model, progress=progress or StageLog()),
+        profile=wish.profile.value,
+        context=wish.context,
         threads=settings.engine_threads,
         cache_gb=settings.kv_cache_gb,
         max_running=settings.max_running,
@@ -71,13 +79,38 @@ def build_engine(
     )
 
 
-def build_assistant(settings: Settings, engine: Engine) -> Assistant:
+def build_engines(
+    settings: Settings, library: ModelLibrary, *, engine: Engine | None = None, progress: Progress | None = None
+) -> Engines:
+    """``engine``: the same for every wish, instead of what a charter names (tests, benchmarks)."""
+    if engine is not None:
+        return Engines(lambda _wish: engine)
+
+    def has_room_beside(wish: EngineWish) -> bool:
+        return wish.model.format == "remote" or has_free_memory(library.loaded_bytes(wish.model), settings.kv_cache_gb)
+
+    return Engines(
+        lambda wish: build_engine(settings, library, wish, progress=progress), has_room_beside=has_room_beside
+    )
+
+
+def build_assistant(settings: Settings, charter: CharterInForce, engines: Engines) -> Assistant:
     return Assistant(
-        engine=engine,
+        charter=charter,
+        engines=engines,
         admission=Admission(running=settings.max_running, waiting=settings.max_waiting),
-        rules=Rules(),
         meter=EnergyMeter(watt=settings.watt, cores=settings.engine_threads),
     )
+
+
+def follow_charter(charter: CharterInForce, engines: Engines) -> None:
+    """From now on the engine is the one that the charter in force names."""
+
+    def use(in_force: InForce | None) -> None:
+        if in_force is not None:
+            engines.use(in_force.charter)
+
+    charter.on_change(use)
 
 
 class StageLog:
@@ -94,19 +127,24 @@ class StageLog:
 
 
 def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette:
-    """The whole server. ``engine``: another one than the settings name (tests, benchmarks)."""
+    """The whole server. ``engine``: another one than the charter names (tests, benchmarks): exempt from the check of
+    its model's files, and from nothing else.
+    """
     database = Database(settings.home / DATABASE_FILE)
     library = ModelLibrary(settings.home)
-    engine = engine or build_engine(settings, library)
+    charter = CharterInForce(Published(settings.home))
+    engines = build_engines(settings, library, engine=engine)
     services = Services(
         settings=settings,
+        charter=charter,
         accounts=Accounts(database, session_days=settings.session_days),
         conversations=Conversations(database),
-        assistant=build_assistant(settings, engine),
+        assistant=build_assistant(settings, charter, engines),
         library=library,
         database=database,
     )
     metrics = Metrics()
+    follow_charter(charter, engines)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -115,11 +153,12 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         except CommunError as error:
             app.state.startup_error = error  # the command line tells it, without a traceback
             raise
+        app.state.first_charter = await found_where_none_is(charter, settings.home)
         interrupted = await services.conversations.recover()
         if interrupted:
             log.info("answers were interrupted by the last stop", count=interrupted)
         background = [
-            asyncio.create_task(load(engine)),
+            asyncio.create_task(charter.watch()),
             asyncio.create_task(purge_now_and_then(services)),
         ]
         try:
@@ -129,7 +168,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await services.assistant.close()
-            await engine.close()
+            await engines.close()
             database.close()
 
     app = Starlette(
@@ -164,22 +203,17 @@ def refusal(scope: Scope, error: CommunError) -> ASGIApp:
     return ProblemPage(error)
 
 
-async def load(engine: Engine) -> None:
-    """Loads the model while the pages are already served; they say so meanwhile."""
-    try:
-        await engine.start()
-    except CommunError as error:
-        log.error("the model could not be loaded", code=error.code, problem=error.text())  # noqa: TRY400  (no traceback)
-    except Exception:
-        log.exception("the model could not be loaded")
-    else:
-        log.info("the model is ready", model=engine.info.model, profile=engine.info.profile)
-
-
 async def purge_now_and_then(services: Services) -> None:
-    """Erases what was deleted longer ago than UNDO_S, and sessions and links that have expired."""
+    """Erases what was deleted longer ago than UNDO_S, what the charter's clause ``retention`` lets nobody keep longer,
+    and sessions and links that have expired.
+    """
     while True:
         await services.conversations.purge_deleted(older_than_s=UNDO_S)
+        in_force = services.charter.find()
+        if in_force is not None and in_force.charter.retention.days:
+            purged = await services.conversations.purge_old(older_than_s=in_force.charter.retention.days * DAY_S)
+            if purged:
+                log.info("conversations were erased, as the charter's clause “retention” says", count=purged)
         await services.accounts.purge_expired()
         await asyncio.sleep(PURGE_EVERY_S)
 
@@ -192,6 +226,9 @@ def run_server(settings: Settings, translate: Translate) -> None:
     app = create_app(settings)
 
     async def announce(url: str) -> None:
+        first: FirstCharter | None = app.state.first_charter
+        if first is not None:
+            print(f"\n{founding_note(first, translate)}\n", flush=True)  # noqa: T201
         token = await app.state.services.accounts.make_link()
         print(translate("Commun is running. Open this link (it works once):"), flush=True)  # noqa: T201
         print(f"\n    {url}/sign-in?token={token}\n", flush=True)  # noqa: T201
@@ -203,26 +240,36 @@ def run_chat(
     settings: Settings,
     translate: Translate,
     *,
-    model: str | None,
     seed: int | None,
     bars: Callable[[], AbstractContextManager[Progress]],
+    persona: str | None = None,
+    language: str | None = None,
 ) -> None:
-    """``commun chat``. ``bars`` shows what a first start has to do."""
+    """``commun chat``, under the charter like every answer. ``bars`` shows what a first start has to do."""
     from commun.terminal import converse, note
 
     configure_logs(settings.model_copy(update={"log_level": "warning"}))
 
     async def run() -> None:
+        charter = CharterInForce(Published(settings.home))
+        first = await found_where_none_is(charter, settings.home)
+        if first is not None:
+            note(founding_note(first, translate) + "\n")
+        wishes = Question(seed=seed, persona=persona, language=language)
+        check_wishes(wishes, charter.get().charter, stored=False)
         note(translate("Loading the model…"))
         with bars() as progress:
-            engine = build_engine(settings, ModelLibrary(settings.home), model=model, progress=progress)
-            await engine.start()
-        assistant = build_assistant(settings, engine)
+            engines = build_engines(settings, ModelLibrary(settings.home), progress=progress)
+            follow_charter(charter, engines)
+            await engines.load(charter.get().charter)
+        assistant = build_assistant(settings, charter, engines)
+        watching = asyncio.create_task(charter.watch())
         try:
-            await converse(assistant, translate, seed=seed)
+            await converse(assistant, translate, wishes)
         finally:
+            watching.cancel()
             await assistant.close()
-            await engine.close()
+            await engines.close()
 
     asyncio.run(run())
 

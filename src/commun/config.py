@@ -3,9 +3,9 @@
 The file is the ``commun.toml`` of the folder in which Commun is started, where there is one (it may then name the data
 folder too), else the one of the data folder.
 
-Nothing else in Commun reads the environment (but for the terminal's language: ``environment.py``). A setting that can
-change an answer does not belong here; the one exception, ``engine_profile``, moves into the charter with
-the charter.
+Nothing else in Commun reads the environment (but for the terminal's language: ``environment.py``). No setting can
+change an answer: what can is a clause of the charter. tests/test_config_changes_no_answer.py proves it key by key; a
+new key needs its proof there.
 """
 
 import tomllib
@@ -42,21 +42,9 @@ class Settings(BaseSettings):
         description="How browsers reach this Commun, such as https://chat.example.org; empty: http://HOST:PORT.",
     )
 
-    engine: Literal["openvino", "remote"] = Field(default="openvino", description="What runs the model.")
-    engine_profile: Literal["exact", "fast"] = Field(
-        default="exact", description="exact: the same seed gives the same answer under any load."
-    )
     engine_threads: int = Field(default=0, ge=0, le=512, description="Threads of the engine; 0: every core.")
     kv_cache_gb: int = Field(default=1, ge=1, le=1024, description="Memory for running answers, in GB.")
-    remote_url: str = Field(default="", description="Base URL of an OpenAI-compatible server, ending in /v1.")
-    remote_model: str = Field(default="default", description="The model's name on the remote server.")
-    remote_key: SecretStr = Field(default=SecretStr(""), description="The remote server's API key.")
-
-    remote_context: int = Field(
-        default=0,
-        ge=0,
-        description="Context length of the remote model in tokens; 0: what the server tells, else 8192.",
-    )
+    remote_key: SecretStr = Field(default=SecretStr(""), description="API key for the server of a remote model.")
 
     max_running: int = Field(default=32, ge=1, le=1024, description="Answers that are written at once.")
     max_waiting: int = Field(default=64, ge=0, le=65536, description="Questions that wait; more are refused.")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from commun.assistant.in_force import CharterInForce
 from commun.assistant.turn import Assistant
 from commun.config import Settings
 from commun.engine.weights import ModelLibrary
@@ -13,6 +14,7 @@ from commun.store.database import Database
 @dataclass(frozen=True, slots=True)
 class Services:
     settings: Settings
+    charter: CharterInForce
     accounts: Accounts
     conversations: Conversations
     assistant: Assistant

@@ -9,20 +9,21 @@ import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 
-from commun.assistant.prompt import Question
+from commun.assistant.question import Question
 from commun.assistant.turn import Assistant, Began, Done, Failed, Queued, Turn
 from commun.engine.base import Delta, Message
 
 Translate = Callable[[str], str]
 
 
-async def converse(assistant: Assistant, translate: Translate, *, seed: int | None) -> None:
-    """Asks until the input ends. With piped input the whole input is one question."""
+async def converse(assistant: Assistant, translate: Translate, wishes: Question) -> None:
+    """Asks until the input ends, each question with the same ``wishes``. With piped input the whole input is one."""
     messages: list[Message] = []
     async for question in questions(translate):
         messages.append(Message("user", question))
-        turn = assistant.begin(Question(messages=tuple(messages), seed=seed))
+        turn = assistant.begin(replace(wishes, messages=tuple(messages)))
         answer = await show(turn, translate)
         messages.append(Message("assistant", answer))
 

@@ -1,16 +1,18 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charters import CHARTER
 from commun.assistant.prompt import PreparedPrompt, Question, prepare, sampling_for
-from commun.assistant.rules import Rules
 from commun.engine.base import Message, Prompt
 from commun.errors import MessageTooLong
 from fake_engine import FakeEngine
 
-RULES = Rules(system_prompt="Rule one.", answer_reserve=10)
+RESERVE = 10
+RULES = replace(CHARTER, context=replace(CHARTER.context, answer_reserve=RESERVE))
 
 
 def chat(*texts: str) -> tuple[Message, ...]:
@@ -56,13 +58,41 @@ def test_whatever_the_lengths_the_prompt_fits_and_ends_with_the_question(lengths
     texts = ["w " * length for length in lengths[: len(lengths) - (len(lengths) + 1) % 2]]
     messages = chat(*texts)
     result = prepared(Question(messages=messages))
-    assert result.tokens + RULES.answer_reserve <= 100
+    assert result.tokens + RESERVE <= 100
     kept = result.prompt.messages[1:]
     assert kept == messages[len(messages) - len(kept) :]
     assert kept[0].role == "user"
     assert result.dropped_messages == len(messages) - len(kept)
 
 
+def test_the_persona_speaks_after_the_charters_prompt_in_the_language_that_was_asked_for() -> None:
+    result = prepared(Question(messages=chat("Hello"), persona="clown", language="fr"))
+    assert result.prompt.messages[0].content == "Règle une.\n\nSoyez drôle."
+    assert prepared(Question(messages=chat("Hello"))).prompt.messages[0].content == "Rule one."
+
+
+def test_a_persona_of_the_charters_choice_answers_unless_none_is_asked_for() -> None:
+    funny = replace(RULES, prompts=replace(RULES.prompts, persona="clown"))
+    for asked, text in ((None, "Rule one.\n\nBe funny."), ("", "Rule one.")):
+        question = Question(messages=chat("Hello"), persona=asked)
+        result = asyncio.run(prepare(FakeEngine(), funny, question))
+        assert result.prompt.messages[0].content == text
+
+
+def test_the_charter_bounds_the_context_below_the_engines() -> None:
+    narrow = replace(RULES, context=replace(RULES.context, most_tokens=50))
+    question = Question(messages=chat("old " * 45, "answer", "new"))
+    result = asyncio.run(prepare(FakeEngine(context_length=1000), narrow, question))
+    assert result.dropped_messages == 2
+    assert result.tokens + result.room == 50
+
+
 def test_wishes_are_granted_over_the_rules_and_the_answer_stays_within_the_room() -> None:
     sampling = sampling_for(RULES, Question(temperature=0.0, max_tokens=500, seed=7), room=40, seed=1)
-    assert (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.seed) == (0.0, RULES.top_p, 40, 7)
+    assert (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.seed) == (0.0, 0.95, 40, 7)
+
+
+def test_what_nobody_wishes_is_the_charters() -> None:
+    sampling = sampling_for(RULES, Question(), room=5000, seed=1)
+    assert (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.seed) == (0.3, 0.95, 1024, 1)
+    assert sampling_for(RULES, Question(drawn_seed=2), room=1, seed=1).seed == 2

@@ -1,13 +1,17 @@
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from charters import CHARTER, Fixed, in_force
 from commun.assistant.admission import Admission
 from commun.assistant.energy import EnergyMeter
-from commun.assistant.prompt import Question
-from commun.assistant.rules import Rules
+from commun.assistant.engines import Engines
+from commun.assistant.question import Question
 from commun.assistant.turn import Assistant, Began, Done, Failed, Queued, Turn, TurnEvent
+from commun.charter.errors import NoCharter, OutsideCharter
 from commun.engine.base import Delta, EngineState, Message
 from commun.errors import EngineFailed, EngineLoading, InternalError, MessageTooLong, QueueFull
 from commun.store.conversations import MessageState
@@ -34,11 +38,11 @@ class Notebook:
         self.kept.append((content, state))
 
 
-def assistant_on(engine: FakeEngine, *, running: int = 4, waiting: int = 4) -> Assistant:
+def assistant_on(engine: FakeEngine, *, running: int = 4, waiting: int = 4, charter: Fixed | None = None) -> Assistant:
     return Assistant(
-        engine=engine,
+        charter=charter or Fixed(in_force()),
+        engines=Engines(lambda _wish: engine),
         admission=Admission(running=running, waiting=waiting),
-        rules=Rules(),
         meter=EnergyMeter(watt=10),
     )
 
@@ -144,7 +148,7 @@ async def test_an_answer_that_cannot_be_kept_is_never_told_as_done() -> None:
 
 
 async def test_a_question_that_is_too_long_fails_before_the_engine_is_asked() -> None:
-    engine = FakeEngine(context_length=8)
+    engine = FakeEngine(context_length=5)
     last = (await events_of(assistant_on(engine).begin(QUESTION)))[-1]
     assert isinstance(last, Failed)
     assert isinstance(last.error, MessageTooLong)
@@ -190,3 +194,57 @@ async def test_watchers_hear_of_each_end_once() -> None:
     assistant.watch(lambda answer, error: heard.append(answer.text if error is None else error.code))
     await events_of(assistant.begin(QUESTION))
     assert heard == ["a"]
+
+
+async def test_a_turn_ends_under_the_edition_that_it_began_with() -> None:
+    funny = replace(CHARTER, prompts=replace(CHARTER.prompts, persona="clown"))
+    charter = Fixed(in_force())
+    gate = asyncio.Event()
+    engine = FakeEngine("a b", gate=gate)
+    assistant = assistant_on(engine, charter=charter)
+    before = assistant.begin(QUESTION)
+    charter.set(in_force(funny, 2))
+    after = assistant.begin(QUESTION)
+    gate.set()
+    answers = [(await events_of(turn))[-1].answer for turn in (before, after)]
+    assert [(answer.edition, answer.persona) for answer in answers] == [(1, ""), (2, "clown")]
+    assert answers[0].charter != answers[1].charter
+    prompts = {call.messages[0].content for call, _sampling in engine.calls}
+    assert prompts == {"Rule one.", "Rule one.\n\nBe funny."}
+
+
+async def test_an_answer_says_under_which_rules_it_was_written() -> None:
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    one = in_force(stale_since=since)
+    notebook = Notebook()
+    question = replace(QUESTION, persona="clown", language="fr")
+    await events_of(assistant_on(FakeEngine("a"), charter=Fixed(one)).begin(question, notebook))
+    content = notebook.kept[0][0]
+    told = {name: content[name] for name in ("edition", "charter", "persona", "language", "stale")}
+    assert told == {
+        "edition": 1,
+        "charter": one.edition.digest,
+        "persona": "clown",
+        "language": "fr",
+        "stale": True,
+    }
+
+
+async def test_without_a_charter_nothing_is_answered_and_a_running_answer_ends() -> None:
+    charter = Fixed(in_force())
+    gate = asyncio.Event()
+    assistant = assistant_on(FakeEngine("a b", gate=gate), charter=charter)
+    running = assistant.begin(QUESTION)
+    charter.set(NoCharter())
+    with pytest.raises(NoCharter):
+        assistant.begin(QUESTION)
+    gate.set()
+    assert isinstance((await events_of(running))[-1], Done)
+
+
+async def test_a_wish_beyond_the_charter_begins_nothing() -> None:
+    engine = FakeEngine()
+    assistant = assistant_on(engine)
+    with pytest.raises(OutsideCharter):
+        assistant.begin(replace(QUESTION, temperature=2.5))
+    assert (assistant.running, engine.calls) == (0, [])

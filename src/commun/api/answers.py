@@ -19,12 +19,21 @@ class Usage(Told):
     total_tokens: int
 
 
-class Extension(Told):
-    """Commun's own field. ``seed``: the one that was used. ``dropped_messages``: how many of the oldest messages were
-    left out because the conversation did not fit the model's context; absent when none were.
-    """
+class TextExtension(Told):
+    """Commun's own field. ``seed``: the one that was used. ``edition``: number of the charter's edition."""
 
     seed: int = Field(ge=0, le=2**32 - 1)
+    edition: int = Field(ge=1)
+
+
+class Extension(TextExtension):
+    """Of a chat. ``persona``: who answered, an id of the charter's or “”. ``language``: of the system prompt.
+    ``dropped_messages``: how many of the oldest messages were left out because the conversation did not fit the
+    context; absent when none were.
+    """
+
+    persona: str
+    language: Literal["en", "fr"]
     dropped_messages: int = Field(default=0, ge=1)
 
 
@@ -86,7 +95,7 @@ class TextCompletion(Told):
     system_fingerprint: str
     choices: list[TextChoice] = Field(min_length=1)
     usage: Usage
-    commun: Extension
+    commun: TextExtension
 
 
 class Model(Told):
@@ -123,5 +132,6 @@ class Health(Told):
 
 class Readiness(Told):
     status: Literal["ready", "not ready"]
+    charter: Literal["valid", "stale", "missing", "invalid"]
     engine: Literal["loading", "ready", "failed", "closed"]
     database: Literal["writable", "not writable"]

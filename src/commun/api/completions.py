@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from commun.api.edition import charter_headers
 from commun.api.keys import services_of
 from commun.api.models import check_model
 from commun.api.record import record_for
 from commun.api.requests import ChatRequest, read
 from commun.api.stream import DROPPED_HEADER, EventStream, ending, while_there
 from commun.api.wire import ChatChunks, chat_completion
-from commun.assistant.prompt import Question
+from commun.assistant.question import Question
 from commun.engine.base import Message, Role
 from commun.errors import InvalidParameter
 from commun.store.accounts import Caller
@@ -29,6 +30,8 @@ def question_of(asked: ChatRequest) -> Question:
     if all(message.role in {"system", "developer"} for message in asked.messages):
         raise InvalidParameter(parameter="messages", reason="there is no message to answer")
     return Question(
+        persona=asked.persona,
+        language=asked.language,
         messages=tuple(Message(_role(message.role), message.text()) for message in asked.messages),
         temperature=asked.temperature,
         top_p=asked.top_p,
@@ -51,16 +54,16 @@ async def chat(request: Request, caller: Caller) -> ASGIApp:
     asked = read(ChatRequest, await request.body())
     services = services_of(request)
     assistant = services.assistant
-    check_model(services, asked.model)
+    terms = assistant.terms()
+    check_model(terms.info, asked.model)
     question = question_of(asked)
     record = record_for(services, caller, asked)
-    token_bytes = assistant.token_bytes if asked.logprobs else None
+    turn = assistant.begin(question, record, terms=terms)
+    token_bytes = terms.token_bytes if asked.logprobs else None
     if asked.stream:
-        chunks = ChatChunks(assistant.info, wants_usage=asked.wants_usage(), token_bytes=token_bytes)
-        return EventStream(assistant.begin(question, record), chunks)
-    answer = await while_there(request.receive, ending(assistant.begin(question, record)))
-    body = chat_completion(answer, assistant.info, token_bytes)
-    response = Response(body, media_type="application/json")
+        return EventStream(turn, ChatChunks(terms, wants_usage=asked.wants_usage(), token_bytes=token_bytes))
+    answer = await while_there(request.receive, ending(turn))
+    headers = charter_headers(terms.in_force)
     if answer.dropped_messages:
-        response.headers[DROPPED_HEADER.decode()] = str(answer.dropped_messages)
-    return response
+        headers[DROPPED_HEADER.decode()] = str(answer.dropped_messages)
+    return Response(chat_completion(answer, terms, token_bytes), headers=headers, media_type="application/json")

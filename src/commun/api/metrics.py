@@ -47,6 +47,10 @@ class Metrics:
         self._running = Gauge("commun_running", "Answers being written.", registry=registry)
         self._waiting = Gauge("commun_waiting", "Questions in the waiting room.", registry=registry)
         self._engine = Gauge("commun_engine_state", "1 for the engine's state.", ["state"], registry=registry)
+        self._edition = Gauge(
+            "commun_charter_edition", "Number of the edition in force; 0: no valid charter.", registry=registry
+        )
+        self._stale = Gauge("commun_charter_stale", "1 when the board's mandate has ended.", registry=registry)
         self._seen: dict[tuple[str, int], Counter] = {}
 
     def request_ended(self, route: str, status: int) -> None:
@@ -69,6 +73,9 @@ class Metrics:
         """Prometheus's text, with the state of this moment."""
         self._running.set(services.assistant.running)
         self._waiting.set(services.assistant.waiting)
+        in_force = services.charter.find()
+        self._edition.set(in_force.edition.number if in_force else 0)
+        self._stale.set(bool(in_force and in_force.stale_since))
         for state in EngineState:
             self._engine.labels(state.value).set(services.assistant.state is state)
         return generate_latest(self.registry)

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from commun.api.keys import services_of
+from commun.engine.base import EngineInfo
 from commun.errors import ModelNotFound
 from commun.store.accounts import Caller
 
@@ -23,9 +24,9 @@ def model_ids(services: "Services") -> list[str]:
     return list(dict.fromkeys([services.assistant.info.model, DEFAULT]))
 
 
-def check_model(services: "Services", model: str) -> None:
-    """Raises ModelNotFound, or EngineLoading before the engine has said what it loads."""
-    if model not in (DEFAULT, services.assistant.info.model):
+def check_model(info: EngineInfo, model: str) -> None:
+    """Raises ModelNotFound."""
+    if model not in (DEFAULT, info.model):
         raise ModelNotFound(model=model[:MAX_SHOWN])
 
 
@@ -49,5 +50,5 @@ async def get_model(request: Request, caller: Caller) -> ASGIApp:
     del caller
     model = request.path_params["model"]
     services = services_of(request)
-    check_model(services, model)
+    check_model(services.assistant.info, model)
     return _json(_model(services, model))

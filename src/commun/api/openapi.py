@@ -29,7 +29,7 @@ MODELS = (
 JSON = "application/json"
 RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
 PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
-    400: ("A parameter is not valid or not supported; `param` names it.", {}),
+    400: ("A parameter is not valid, not supported or outside the charter's bounds; `param` names it.", {}),
     401: (
         "The API key is missing, wrong or revoked.",
         {"WWW-Authenticate": {"schema": {"type": "string"}}},
@@ -40,9 +40,19 @@ PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
     429: ("Too many requests with this key.", RETRY),
     431: ("The head of the request is too large.", {}),
     500: ("A fault of the server; its log says where.", {}),
-    503: ("The model is loading, failed, or too many questions wait.", RETRY),
+    503: ("No valid charter; or the model is loading, failed, or too many questions wait.", RETRY),
 }
 ALWAYS = (400, 401, 429, 431, 500, 503)  # 400: a head that makes no sense
+CHARTER = {
+    "Commun-Charter": {
+        "description": "Number and digest of the charter's edition that the answer was written under.",
+        "schema": {"type": "string"},
+    },
+    "Commun-Charter-Stale": {
+        "description": "The last day of the board's mandate, when it has ended; absent else.",
+        "schema": {"type": "string", "format": "date"},
+    },
+}
 DROPPED = {
     "Commun-Dropped-Messages": {
         "description": "How many of the oldest messages were left out to fit the context; absent when none.",
@@ -66,7 +76,7 @@ def _problems(*statuses: int) -> dict[str, Any]:
 
 
 def _post(name: str, summary: str, asks: str, tells: str, *statuses: int) -> dict[str, Any]:
-    done = {"description": "The answer.", "headers": DROPPED, "content": _content(tells) | EVENTS}
+    done = {"description": "The answer.", "headers": DROPPED | CHARTER, "content": _content(tells) | EVENTS}
     return {
         "post": {
             "operationId": name,

@@ -136,6 +136,12 @@ class Common(Asked):
 class ChatRequest(Common):
     """The body of POST /v1/chat/completions."""
 
+    persona: str | None = Field(
+        default=None, max_length=64, description="Extension: an id of the charter's personas; “” for none."
+    )
+    language: Literal["en", "fr"] | None = Field(
+        default=None, description="Extension: the language of the charter's system prompt."
+    )
     messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
     max_tokens: MaxTokens | None = None
     max_completion_tokens: MaxTokens | None = None

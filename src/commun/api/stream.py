@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
+from commun.api.edition import charter_headers
 from commun.api.errors import ClientGone, error_bytes
 from commun.assistant.turn import Answer, Began, Done, Failed, Queued, Turn
 from commun.engine.base import Delta, FinishReason
@@ -144,6 +145,9 @@ class EventStream:
             (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),  # nginx would hold the tokens back
+        ]
+        headers += [
+            (name.encode(), value.encode()) for name, value in charter_headers(self._turn.terms.in_force).items()
         ]
         if self._dropped:
             headers.append((DROPPED_HEADER, b"%d" % self._dropped))

@@ -14,12 +14,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from commun.api.edition import charter_headers
 from commun.api.keys import services_of
 from commun.api.models import check_model
 from commun.api.requests import CompletionRequest, read
 from commun.api.stream import EventStream, ending, while_there
 from commun.api.text_wire import Continued, TextChunks, text_completion
-from commun.assistant.prompt import Question
+from commun.assistant.bounds import check_plain_completions
+from commun.assistant.engines import Terms
+from commun.assistant.question import Question
 from commun.engine.base import Prompt, Score
 from commun.errors import InvalidParameter, MessageTooLong, UnsupportedParameter
 from commun.store.accounts import Caller
@@ -33,12 +36,18 @@ AT_ONCE = 8  # of one request's prompts; the others wait, so that one request do
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A request whose wishes fit together. ``scored``: the tokens' places are rated by a prefill at the end."""
+    """A request whose wishes fit together. ``drawn_seed``: one for all prompts, where the caller names none.
+    ``scored``: the tokens' places are rated by a prefill at the end.
+    """
 
     asked: CompletionRequest
     max_tokens: int
-    seed: int
+    drawn_seed: int
     scored: bool
+
+    @property
+    def seed(self) -> int:
+        return self.drawn_seed if self.asked.seed is None else self.asked.seed
 
     def question(self, prompt: Prompt) -> Question:
         asked = self.asked
@@ -47,7 +56,8 @@ class Wish:
             temperature=asked.temperature,
             top_p=asked.top_p,
             max_tokens=self.max_tokens,
-            seed=self.seed,
+            seed=asked.seed,
+            drawn_seed=self.drawn_seed,
             stop=asked.stops(),
             # lm-eval counts on the one token after its text, also where that token ends the text.
             ignore_eos=bool(asked.ignore_eos) or (self.max_tokens == 1 and self.scored),
@@ -65,47 +75,48 @@ def wish_of(asked: CompletionRequest) -> Wish:
         raise UnsupportedParameter(parameter="logprobs")
     if asked.stream and (max_tokens == 0 or len(asked.prompts()) > 1):
         raise UnsupportedParameter(parameter="stream")
-    return Wish(asked, max_tokens, secrets.randbits(32) if asked.seed is None else asked.seed, scored)
+    return Wish(asked, max_tokens, secrets.randbits(32), scored)
 
 
 async def complete(request: Request, caller: Caller) -> ASGIApp:
     """Continues, or scores."""
     del caller  # nothing is stored
     asked = read(CompletionRequest, await request.body())
-    services = services_of(request)
-    assistant = services.assistant
-    check_model(services, asked.model)
+    assistant = services_of(request).assistant
+    terms = assistant.terms()
+    check_plain_completions(terms.charter)
+    check_model(terms.info, asked.model)
     wish = wish_of(asked)
     try:
         if asked.stream:
-            return await _streamed(assistant, wish)
-        continued = await while_there(request.receive, _all(assistant, wish))
+            return await _streamed(assistant, terms, wish)
+        continued = await while_there(request.receive, _all(assistant, terms, wish))
     except MessageTooLong as error:
         raise MessageTooLong(**error.details, parameter="prompt") from None
-    body = text_completion(continued, assistant.info, seed=wish.seed)
-    return Response(body, media_type="application/json")
+    body = text_completion(continued, terms, seed=wish.seed)
+    return Response(body, headers=charter_headers(terms.in_force), media_type="application/json")
 
 
-async def _streamed(assistant: "Assistant", wish: Wish) -> EventStream:
+async def _streamed(assistant: "Assistant", terms: Terms, wish: Wish) -> EventStream:
     asked = wish.asked
-    prompt = await _prompt(assistant, asked.prompts()[0])
+    prompt = await _prompt(terms, asked.prompts()[0])
     chunks = TextChunks(
-        assistant.info,
+        terms,
         wants_usage=asked.wants_usage(),
-        token_bytes=None if asked.logprobs is None else assistant.token_bytes,
+        token_bytes=None if asked.logprobs is None else terms.token_bytes,
         most_likely=bool(asked.logprobs),
-        echo=_text(assistant, prompt) if asked.echo else "",
+        echo=_text(terms, prompt) if asked.echo else "",
     )
-    return EventStream(assistant.begin(wish.question(prompt)), chunks)
+    return EventStream(assistant.begin(wish.question(prompt), terms=terms), chunks)
 
 
-async def _all(assistant: "Assistant", wish: Wish) -> list[Continued]:
+async def _all(assistant: "Assistant", terms: Terms, wish: Wish) -> list[Continued]:
     """Every prompt, AT_ONCE at a time; the first failure is the request's."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(prompt: str | list[int]) -> Continued:
         async with places:
-            return await _continued(assistant, wish, prompt)
+            return await _continued(assistant, terms, wish, prompt)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -115,33 +126,33 @@ async def _all(assistant: "Assistant", wish: Wish) -> list[Continued]:
     return [task.result() for task in tasks]
 
 
-async def _continued(assistant: "Assistant", wish: Wish, given: str | list[int]) -> Continued:
+async def _continued(assistant: "Assistant", terms: Terms, wish: Wish, given: str | list[int]) -> Continued:
     asked = wish.asked
-    prompt = await _prompt(assistant, given)
-    answer = await ending(assistant.begin(wish.question(prompt))) if wish.max_tokens else None
+    prompt = await _prompt(terms, given)
+    answer = await ending(assistant.begin(wish.question(prompt), terms=terms)) if wish.max_tokens else None
     scores: list[Score] | None = None
     if wish.scored:
-        scores = await assistant.score((*_ids(prompt), *(answer.token_ids if answer else ())))
+        scores = await assistant.score((*_ids(prompt), *(answer.token_ids if answer else ())), terms)
     return Continued(
         answer=answer,
         prompt_ids=prompt.token_ids or (),
-        echo=_text(assistant, prompt) if asked.echo else "",
+        echo=_text(terms, prompt) if asked.echo else "",
         echoed=bool(asked.echo),
         scores=scores,
-        token_bytes=None if asked.logprobs is None else assistant.token_bytes,
+        token_bytes=None if asked.logprobs is None else terms.token_bytes,
         most_likely=bool(asked.logprobs),
     )
 
 
-async def _prompt(assistant: "Assistant", given: str | list[int]) -> Prompt:
+async def _prompt(terms: Terms, given: str | list[int]) -> Prompt:
     """Raises InvalidParameter for a prompt without tokens or with unknown ones."""
-    prompt = await assistant.encode(given) if isinstance(given, str) else Prompt(token_ids=tuple(given))
+    prompt = await terms.encode(given) if isinstance(given, str) else Prompt(token_ids=tuple(given))
     if prompt.token_ids is not None and not prompt.token_ids:
         raise InvalidParameter(parameter="prompt", reason="it has no tokens")
-    if not isinstance(given, str) and assistant.info.profile != "remote":
+    if not isinstance(given, str) and terms.info.profile != "remote":
         try:
             for token_id in set(given):
-                assistant.token_bytes(token_id)
+                terms.token_bytes(token_id)
         except (LookupError, ValueError):
             raise InvalidParameter(parameter="prompt", reason="the model has no such token id") from None
     return prompt
@@ -154,7 +165,7 @@ def _ids(prompt: Prompt) -> tuple[int, ...]:
     return prompt.token_ids
 
 
-def _text(assistant: "Assistant", prompt: Prompt) -> str:
+def _text(terms: Terms, prompt: Prompt) -> str:
     if prompt.text is not None:
         return prompt.text
-    return b"".join(assistant.token_bytes(token_id) for token_id in _ids(prompt)).decode(errors="replace")
+    return b"".join(terms.token_bytes(token_id) for token_id in _ids(prompt)).decode(errors="replace")

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as json_text
 from typing import Any
 
-from commun.api.wire import ChatChunks, TokenBytes, encoded, fingerprint, finish_word, finite, new_id, usage
+from commun.api.edition import fingerprint
+from commun.api.wire import ChatChunks, TokenBytes, encoded, finish_word, finite, new_id, usage
+from commun.assistant.engines import Terms
 from commun.assistant.turn import Answer
-from commun.engine.base import EngineInfo, Score
+from commun.engine.base import Score
 
 UTF8 = codecs.getincrementaldecoder("utf-8")
 
@@ -117,20 +119,20 @@ class Continued:
         return lists.fresh()
 
 
-def text_completion(continued: Sequence[Continued], info: EngineInfo, *, seed: int) -> bytes:
+def text_completion(continued: Sequence[Continued], terms: Terms, *, seed: int) -> bytes:
     """The whole answer: one choice per prompt."""
     return encoded(
         {
             "id": new_id("cmpl"),
             "object": "text_completion",
             "created": int(time.time()),
-            "model": info.model,
-            "system_fingerprint": fingerprint(info),
+            "model": terms.info.model,
+            "system_fingerprint": fingerprint(terms.in_force),
             "choices": [each.choice(index) for index, each in enumerate(continued)],
             "usage": usage(
                 sum(each.prompt_tokens for each in continued), sum(each.completion_tokens for each in continued)
             ),
-            "commun": {"seed": seed},
+            "commun": {"seed": seed, "edition": terms.in_force.edition.number},
         }
     )
 
@@ -143,14 +145,14 @@ class TextChunks(ChatChunks):
 
     def __init__(
         self,
-        info: EngineInfo,
+        terms: Terms,
         *,
         wants_usage: bool,
         token_bytes: TokenBytes | None,
         most_likely: bool,
         echo: str,
     ) -> None:
-        super().__init__(info, wants_usage=wants_usage, token_bytes=None)
+        super().__init__(terms, wants_usage=wants_usage, token_bytes=None)
         self._echo = echo
         self._lists = TokenLists(token_bytes, most_likely, offset=len(echo)) if token_bytes else None
         self._before = self._head + '"choices":[{"index":0,"text":'

@@ -4,31 +4,20 @@ A streamed chunk is one concatenation: what does not change within a stream is e
 Pydantic is for what comes in (``requests.py``); what goes out is written here and checked in the tests.
 """
 
-import hashlib
 import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii as json_text
 from typing import Any
 
+from commun.api.edition import fingerprint
+from commun.assistant.engines import Terms
 from commun.assistant.turn import Answer
-from commun.engine.base import EngineInfo
 
 DONE = b"data: [DONE]\n\n"
 LEAST_LOGPROB = -9999.0  # OpenAI's word for "minus infinity", which JSON cannot say
 TokenBytes = Callable[[int], bytes]
-
-
-def fingerprint(info: EngineInfo) -> str:
-    """The same for the same model, engine, version and profile: with the same seed, the answer is the same."""
-    return _fingerprint(info.name, info.version, info.profile, info.model, info.model_digest)
-
-
-@lru_cache(maxsize=16)
-def _fingerprint(*parts: str) -> str:
-    return "fp_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
 def new_id(kind: str) -> str:
@@ -67,15 +56,22 @@ def chat_logprobs(ids: Sequence[int], logprobs: Sequence[float], token_bytes: To
     return entries
 
 
-def extension(answer: Answer) -> dict[str, int]:
-    """Commun's own field: the seed that was used and, when the conversation was cut, by how many messages."""
-    told = {"seed": answer.sampling.seed}
+def extension(answer: Answer) -> dict[str, int | str]:
+    """Commun's own field: the seed that was used, the edition, who answered in which language, and, when the
+    conversation was cut, by how many messages.
+    """
+    told: dict[str, int | str] = {
+        "seed": answer.sampling.seed,
+        "edition": answer.edition,
+        "persona": answer.persona,
+        "language": answer.language,
+    }
     if answer.dropped_messages:
         told["dropped_messages"] = answer.dropped_messages
     return told
 
 
-def chat_completion(answer: Answer, info: EngineInfo, token_bytes: TokenBytes | None) -> bytes:
+def chat_completion(answer: Answer, terms: Terms, token_bytes: TokenBytes | None) -> bytes:
     """The whole answer; with log-probabilities where ``token_bytes`` is given."""
     logprobs = None
     if token_bytes is not None:
@@ -86,8 +82,8 @@ def chat_completion(answer: Answer, info: EngineInfo, token_bytes: TokenBytes | 
             "id": new_id("chatcmpl"),
             "object": "chat.completion",
             "created": int(time.time()),
-            "model": info.model,
-            "system_fingerprint": fingerprint(info),
+            "model": terms.info.model,
+            "system_fingerprint": fingerprint(terms.in_force),
             "choices": [
                 {
                     "index": 0,
@@ -112,13 +108,13 @@ class ChatChunks:
     media = "chat.completion.chunk"
     kind = "chatcmpl"
 
-    def __init__(self, info: EngineInfo, *, wants_usage: bool, token_bytes: TokenBytes | None) -> None:
+    def __init__(self, terms: Terms, *, wants_usage: bool, token_bytes: TokenBytes | None) -> None:
         head = {
             "id": new_id(self.kind),
             "object": self.media,
             "created": int(time.time()),
-            "model": info.model,
-            "system_fingerprint": fingerprint(info),
+            "model": terms.info.model,
+            "system_fingerprint": fingerprint(terms.in_force),
         }
         self._head = "data: " + json.dumps(head, separators=(",", ":"))[:-1] + ","
         self._usage = ',"usage":null' if wants_usage else ""

@@ -1,4 +1,5 @@
-"""From a question to the exact prompt, within the context.
+"""From a question to the exact prompt, within the context, by the charter's clauses ``prompts``, ``personas``,
+``sampling`` and ``context``.
 
 Context policy "oldest-turns-first": when the conversation does not fit, its oldest messages are left out first, a
 user message always together with the answer to it; the system prompt and the last question always stay. What was left
@@ -8,26 +9,14 @@ out is counted and told. A last question that alone does not fit is an error, ne
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from commun.assistant.rules import Rules
+from commun.assistant.question import Question
+from commun.charter.clauses import CONTEXT_POLICIES, Charter
 from commun.engine.base import Engine, Message, Prompt, Sampling
 from commun.errors import MessageTooLong
 
+__all__ = ["PreparedPrompt", "Question", "prepare", "sampling_for"]
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked. Either ``messages`` (a chat, oldest first, the last one is the question) or ``prompt`` (a plain
-    completion: exact text or token ids). Fields that are None take the rules' value; ``seed`` None draws one.
-    """
-
-    messages: tuple[Message, ...] = ()
-    prompt: Prompt | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    json_schema: str | None = None
-    ignore_eos: bool = False
+(OLDEST_TURNS_FIRST,) = CONTEXT_POLICIES  # a second policy must be written here before a charter may name it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +29,27 @@ class PreparedPrompt:
     dropped_messages: int
 
 
-async def prepare(engine: Engine, rules: Rules, question: Question) -> PreparedPrompt:
+def persona_of(charter: Charter, question: Question) -> str:
+    """Who answers: an id, or "" for nobody in particular."""
+    return charter.prompts.persona if question.persona is None else question.persona
+
+
+def language_of(charter: Charter, question: Question) -> str:
+    """The language of the system prompt."""
+    return charter.prompts.language if question.language is None else question.language
+
+
+async def prepare(engine: Engine, charter: Charter, question: Question) -> PreparedPrompt:
     """The prompt that fits. Raises MessageTooLong when the last question alone does not."""
-    limit = engine.info.context_length
+    limit = min(engine.info.context_length, charter.context.most_tokens)
     if question.prompt is not None:
         tokens = await engine.count(question.prompt)
         if tokens >= limit:
             raise MessageTooLong(tokens=tokens, limit=limit - 1)
         return PreparedPrompt(question.prompt, tokens, limit - tokens, 0)
-    system, turns = _split(rules, question.messages)
-    reserve = min(question.max_tokens or rules.answer_reserve, rules.answer_reserve, limit // 4)
+    system, turns = _split(charter, question)
+    least_room = charter.context.answer_reserve
+    reserve = min(question.max_tokens or least_room, least_room, limit // 4)
     dropped = 0
     while True:
         prompt = await engine.render([system, *(message for turn in turns for message in turn)])
@@ -61,9 +61,11 @@ async def prepare(engine: Engine, rules: Rules, question: Question) -> PreparedP
         dropped += len(turns.pop(0))
 
 
-def _split(rules: Rules, messages: Sequence[Message]) -> tuple[Message, list[list[Message]]]:
-    """One system message (the rules' text, then the caller's) and the turns; each turn begins with a user message."""
-    system_texts = [rules.system_prompt, *(m.content for m in messages if m.role == "system")]
+def _split(charter: Charter, question: Question) -> tuple[Message, list[list[Message]]]:
+    """One system message (the charter's text, then the caller's) and the turns; each begins with a user message."""
+    messages: Sequence[Message] = question.messages
+    adopted = charter.system_prompt(language_of(charter, question), persona_of(charter, question))
+    system_texts = [adopted, *(m.content for m in messages if m.role == "system")]
     turns: list[list[Message]] = []
     for message in messages:
         if message.role == "system":
@@ -74,14 +76,18 @@ def _split(rules: Rules, messages: Sequence[Message]) -> tuple[Message, list[lis
     return Message("system", "\n\n".join(text for text in system_texts if text)), turns
 
 
-def sampling_for(rules: Rules, question: Question, room: int, seed: int) -> Sampling:
-    """The sampling that is used: the question's wishes over the rules' values, the answer within ``room``."""
-    wished = question.max_tokens if question.max_tokens is not None else rules.max_tokens
+def sampling_for(charter: Charter, question: Question, room: int, seed: int) -> Sampling:
+    """The sampling that is used: the question's wishes (``bounds.py`` has granted them) over the charter's defaults,
+    the answer within ``room``. ``seed``: drawn by the server, for whoever names none.
+    """
+    clauses = charter.sampling
+    wished = question.max_tokens if question.max_tokens is not None else int(clauses.max_tokens.default)
+    seeds = (question.seed, question.drawn_seed, seed)
     return Sampling(
-        seed=question.seed if question.seed is not None else seed,
+        seed=next(each for each in seeds if each is not None),
         max_tokens=max(1, min(wished, room)),
-        temperature=rules.temperature if question.temperature is None else question.temperature,
-        top_p=rules.top_p if question.top_p is None else question.top_p,
+        temperature=float(clauses.temperature.default) if question.temperature is None else question.temperature,
+        top_p=float(clauses.top_p.default) if question.top_p is None else question.top_p,
         stop=question.stop,
         json_schema=question.json_schema,
         ignore_eos=question.ignore_eos,

@@ -2,11 +2,13 @@
 
 Steps (docs/structure.md), in the order of the code below:
 
-1. ``begin`` takes a place, running or waiting, or refuses at once (``admission.py``);
-2. the prompt is rendered within the context, what is dropped is told (``prompt.py``);
-3. the place in the queue is told until the turn comes;
-4. the seed is taken, the engine streams tokens, each with its log-probability;
-5. on the last token, stop or failure: the answer is kept in ONE transaction, and only then told as finished.
+1. ``begin`` takes the edition in force (``in_force.py``) and the engine that it names (``engines.py``): these are the
+   turn's terms until its end, whatever is adopted meanwhile; wishes beyond the charter are refused (``bounds.py``);
+2. it takes a place, running or waiting, or refuses at once (``admission.py``);
+3. the prompt is rendered within the context, what is dropped is told (``prompt.py``);
+4. the place in the queue is told until the turn comes;
+5. the seed is taken, the engine streams tokens, each with its log-probability;
+6. on the last token, stop or failure: the answer is kept in ONE transaction, and only then told as finished.
 
 A turn runs in its own task: it goes on when the reader leaves. Its events are numbered from 1 and kept in memory while
 it runs and for a minute after, so that a reload or a second tab resumes where it was; then the stored message speaks.
@@ -23,107 +25,23 @@ from typing import Any, Protocol
 import structlog
 
 from commun.assistant.admission import Admission, Ticket
+from commun.assistant.answer import Answer, Began, Done, Failed, Queued, TurnEvent, joined
+from commun.assistant.bounds import check_plain_completions, check_wishes
 from commun.assistant.energy import EnergyMeter
-from commun.assistant.prompt import PreparedPrompt, Question, prepare, sampling_for
-from commun.assistant.rules import Rules
-from commun.engine.base import (
-    Delta,
-    Engine,
-    EngineInfo,
-    EngineState,
-    Finish,
-    FinishReason,
-    Prompt,
-    Sampling,
-    Score,
-)
-from commun.errors import CommunError, EngineFailed, EngineLoading, InternalError
+from commun.assistant.engines import Engines, Terms
+from commun.assistant.in_force import CharterInForce
+from commun.assistant.prompt import PreparedPrompt, language_of, persona_of, prepare, sampling_for
+from commun.assistant.question import Question
+from commun.engine.base import Delta, EngineInfo, EngineState, Finish, FinishReason, Sampling, Score
+from commun.errors import CommunError, InternalError
 from commun.store.conversations import MessageState
+
+__all__ = ["Answer", "Assistant", "Began", "Done", "Failed", "Queued", "Record", "Turn", "TurnEvent"]
 
 CHECKPOINT_S = 2.0  # a crash loses at most this much of an unfinished answer
 REMEMBER_S = 60.0  # how long a finished turn's events can still be followed
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """Waiting. ``place`` 1 is next."""
-
-    place: int
-
-
-@dataclass(frozen=True, slots=True)
-class Began:
-    """The prompt is ready and the engine has it. ``dropped_messages``: how many of the oldest were left out."""
-
-    prompt_tokens: int
-    dropped_messages: int
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The answer is whole and, where it is to be kept, kept."""
-
-    answer: "Answer"
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The answer ended with an error; what had been written of it is kept."""
-
-    error: CommunError
-    answer: "Answer"
-
-
-TurnEvent = Queued | Began | Delta | Done | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """All that is known of one answer: the page shows it, the store seals it, a receipt will commit to it.
-
-    ``logprobs``: one per token id, or empty. Times in seconds. ``energy_wh``: an estimate, by ``energy_method``.
-    """
-
-    text: str
-    token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
-    finish_reason: str
-    prompt_tokens: int
-    completion_tokens: int
-    dropped_messages: int
-    queued_s: float
-    first_token_s: float
-    total_s: float
-    energy_wh: float
-    energy_method: str
-    sampling: Sampling
-    engine: EngineInfo | None
-
-    def as_content(self) -> dict[str, Any]:
-        """Plain data for the sealed message."""
-        info = self.engine
-        return {
-            "text": self.text,
-            "token_ids": list(self.token_ids),
-            "logprobs": [round(value, 7) for value in self.logprobs],
-            "finish_reason": self.finish_reason,
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "dropped_messages": self.dropped_messages,
-            "queued_s": round(self.queued_s, 4),
-            "first_token_s": round(self.first_token_s, 4),
-            "total_s": round(self.total_s, 4),
-            "energy_wh": round(self.energy_wh, 6),
-            "energy_method": self.energy_method,
-            "seed": self.sampling.seed,
-            "temperature": self.sampling.temperature,
-            "top_p": self.sampling.top_p,
-            "max_tokens": self.sampling.max_tokens,
-            "model": info.model if info else "",
-            "engine": f"{info.name} {info.version} {info.profile}" if info else "",
-        }
 
 
 Watcher = Callable[["Answer", CommunError | None], None]
@@ -139,9 +57,12 @@ class Record(Protocol):
 
 @dataclass(slots=True)
 class Turn:
-    """One running or just finished turn. Owned by its task; readers only follow and may stop it."""
+    """One running or just finished turn. Owned by its task; readers only follow and may stop it. ``terms``: the edition
+    and the engine that it began with.
+    """
 
     id: str
+    terms: Terms
     events: list[TurnEvent] = field(default_factory=list)
     ended: bool = False
     stopped: bool = False
@@ -194,21 +115,12 @@ class Turn:
             await news.wait()
 
 
-def joined(deltas: list[Delta]) -> Delta:
-    """Several deltas as one."""
-    if len(deltas) == 1:
-        return deltas[0]
-    return Delta(
-        token_ids=tuple(token for delta in deltas for token in delta.token_ids),
-        text="".join(delta.text for delta in deltas),
-        logprobs=tuple(value for delta in deltas for value in delta.logprobs),
-    )
-
-
 @dataclass(slots=True)
 class _Draft:
     """The answer while it is being written. Owned by the turn's task."""
 
+    question: Question
+    terms: Terms
     sampling: Sampling
     prepared: PreparedPrompt | None = None
     deltas: list[Delta] = field(default_factory=list)
@@ -221,10 +133,10 @@ class _Draft:
 class Assistant:
     """Answers questions. The one way from a question to an engine, for page, API and command line alike."""
 
-    def __init__(self, *, engine: Engine, admission: Admission, rules: Rules, meter: EnergyMeter) -> None:
-        self._engine = engine
+    def __init__(self, *, charter: CharterInForce, engines: Engines, admission: Admission, meter: EnergyMeter) -> None:
+        self._charter = charter
+        self._engines = engines
         self._admission = admission
-        self._rules = rules
         self._meter = meter
         self._watchers: list[Watcher] = []
         self._turns: dict[str, Turn] = {}
@@ -232,15 +144,12 @@ class Assistant:
 
     @property
     def info(self) -> EngineInfo:
-        return self._engine.info
+        """Of the engine that the charter in force names. Raises EngineLoading before it has told."""
+        return self._engines.info
 
     @property
     def state(self) -> EngineState:
-        return self._engine.state
-
-    @property
-    def rules(self) -> Rules:
-        return self._rules
+        return self._engines.state
 
     @property
     def running(self) -> int:
@@ -250,52 +159,60 @@ class Assistant:
     def waiting(self) -> int:
         return self._admission.waiting
 
-    def begin(self, question: Question, record: Record | None = None, turn_id: str | None = None) -> Turn:
-        """Starts a turn and returns it at once. ``turn_id``: the id of the stored answer, if there is one.
+    def terms(self) -> Terms:
+        """What is answered under now. Raises CharterError, EngineLoading or EngineFailed when nothing is."""
+        in_force = self._charter.get()
+        return Terms(in_force, self._engines.get(in_force.charter))
 
-        Raises EngineLoading, EngineFailed and QueueFull before anything has started; every later failure is the
-        turn's last event.
+    def check_ready(self) -> None:
+        """Raises why no question can be taken now."""
+        self.terms()
+
+    def begin(
+        self,
+        question: Question,
+        record: Record | None = None,
+        turn_id: str | None = None,
+        *,
+        terms: Terms | None = None,
+    ) -> Turn:
+        """Starts a turn and returns it at once. ``turn_id``: the id of the stored answer, if there is one. ``terms``:
+        those of a request that has begun before.
+
+        Raises CharterError, OutsideCharter, EngineLoading, EngineFailed and QueueFull before anything has started;
+        every later failure is the turn's last event.
         """
-        self.check_ready()
-        turn = Turn(turn_id or secrets.token_urlsafe(12))
+        terms = terms or self.terms()
+        check_wishes(question, terms.charter, stored=record is not None)
+        turn = Turn(turn_id or secrets.token_urlsafe(12), terms)
         ticket = self._admission.join(lambda place: turn.tell(Queued(place)))
         self._turns[turn.id] = turn
+        self._engines.hold(terms.engine)
         task = asyncio.create_task(self._run(turn, question, record, ticket))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _task: self._engines.release(terms.engine))
         return turn
 
     def watch(self, watcher: "Watcher") -> None:
         """``watcher`` is called once for each ended turn (for metrics; it must not keep what was written)."""
         self._watchers.append(watcher)
 
-    def check_ready(self) -> None:
-        """Raises EngineLoading or EngineFailed when no question can be taken now."""
-        if self._engine.state is EngineState.FAILED:
-            raise EngineFailed(retry_after=5)
-        if self._engine.state is not EngineState.READY:
-            raise EngineLoading(retry_after=3)
-
     def find(self, turn_id: str) -> Turn | None:
         """A turn that runs, or ended less than REMEMBER_S ago."""
         return self._turns.get(turn_id)
 
-    async def encode(self, text: str) -> Prompt:
-        self.check_ready()
-        return await self._engine.encode(text)
-
-    async def score(self, token_ids: Sequence[int]) -> list[Score]:
-        """Scores of ``token_ids[1:]``: see ``Engine.score``. Takes a place like an answer does."""
-        self.check_ready()
+    async def score(self, token_ids: Sequence[int], terms: Terms) -> list[Score]:
+        """Scores of ``token_ids[1:]``: see ``Engine.score``. Takes a place like an answer. Raises OutsideCharter."""
+        check_plain_completions(terms.charter)
         ticket = self._admission.join(lambda _place: None)
+        self._engines.hold(terms.engine)
         try:
             await ticket.wait()
-            return await self._engine.score(token_ids)
+            return await terms.engine.score(token_ids)
         finally:
+            self._engines.release(terms.engine)
             ticket.leave()
-
-    def token_bytes(self, token_id: int) -> bytes:
-        return self._engine.token_bytes(token_id)
 
     async def close(self) -> None:
         """Stops every turn; what they have written is kept."""
@@ -304,12 +221,13 @@ class Assistant:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self, turn: Turn, question: Question, record: Record | None, ticket: Ticket) -> None:
-        draft = _Draft(sampling=sampling_for(self._rules, question, room=1, seed=secrets.randbits(32)))
+        sampling = sampling_for(turn.terms.charter, question, room=1, seed=secrets.randbits(32))
+        draft = _Draft(question, turn.terms, sampling)
         error: CommunError | None = None
         state = MessageState.COMPLETE
         try:
             with turn.stoppable():
-                await self._write(turn, question, record, ticket, draft)
+                await self._write(turn, record, ticket, draft)
         except CommunError as failure:
             error = failure
         except asyncio.CancelledError:
@@ -326,19 +244,18 @@ class Assistant:
             state = MessageState.FAILED
         await self._finish(turn, record, draft, state, error)
 
-    async def _write(
-        self, turn: Turn, question: Question, record: Record | None, ticket: Ticket, draft: _Draft
-    ) -> None:
-        """Steps 2 to 4. Leaves what was written in ``draft``, whatever ends it."""
-        prepared = draft.prepared = await prepare(self._engine, self._rules, question)
-        draft.sampling = sampling_for(self._rules, question, prepared.room, draft.sampling.seed)
+    async def _write(self, turn: Turn, record: Record | None, ticket: Ticket, draft: _Draft) -> None:
+        """Steps 3 to 5. Leaves what was written in ``draft``, whatever ends it."""
+        engine, charter = draft.terms.engine, draft.terms.charter
+        prepared = draft.prepared = await prepare(engine, charter, draft.question)
+        draft.sampling = sampling_for(charter, draft.question, prepared.room, draft.sampling.seed)
         await ticket.wait()
         draft.queued_s = time.monotonic() - draft.asked
         turn.tell(Began(prepared.tokens, prepared.dropped_messages))
         reading = self._meter.begin()
         saved = time.monotonic()
         try:
-            async with contextlib.aclosing(self._engine.generate(prepared.prompt, draft.sampling)) as stream:
+            async with contextlib.aclosing(engine.generate(prepared.prompt, draft.sampling)) as stream:
                 async for event in stream:
                     if isinstance(event, Finish):
                         draft.finish = event
@@ -354,7 +271,7 @@ class Assistant:
     async def _finish(
         self, turn: Turn, record: Record | None, draft: _Draft, state: MessageState, error: CommunError | None
     ) -> None:
-        """Step 5. The commit point: once ``keep`` has returned, no crash loses the answer; only then it is told."""
+        """Step 6. The commit point: once ``keep`` has returned, no crash loses the answer; only then it is told."""
         answer = self._answer(draft)
         if record is not None:
             content = answer.as_content() | ({"error": error.code} if error else {})
@@ -374,9 +291,10 @@ class Assistant:
         finish = draft.finish
         reason = finish.reason if finish else FinishReason.CANCELLED
         try:
-            info = self._engine.info
+            info = draft.terms.info
         except CommunError:
             info = None
+        edition = draft.terms.in_force.edition
         prompt_tokens = draft.prepared.tokens if draft.prepared else 0
         return Answer(
             text=whole.text,
@@ -393,4 +311,9 @@ class Assistant:
             energy_method=self._meter.method,
             sampling=draft.sampling,
             engine=info,
+            edition=edition.number,
+            charter=edition.digest,
+            persona=persona_of(edition.charter, draft.question),
+            language=language_of(edition.charter, draft.question),
+            stale=draft.terms.in_force.stale_since is not None,
         )

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from commun.errors import CommunError
+
 Role = Literal["system", "user", "assistant"]
 
 
@@ -120,6 +122,11 @@ class Engine(Protocol):
 
     @property
     def state(self) -> EngineState: ...
+
+    @property
+    def refusal(self) -> CommunError | None:
+        """Why it will not answer although it could: its model's files are not those that were adopted."""
+        ...
 
     @property
     def info(self) -> EngineInfo:

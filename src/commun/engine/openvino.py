@@ -1,7 +1,12 @@
 """The embedded engine: OpenVINO GenAI on this machine's processor, in a process of its own (``worker.py`` says why).
 
 States: LOADING until the first load ends; READY; FAILED from the moment at which the process dies or hangs (a step
-longer than ``step_timeout_s``) until a fresh one has loaded: every running answer then ends with EngineFailed.
+longer than ``step_timeout_s``), or the model's files are no longer the adopted ones (``refusal`` then says so), until a
+fresh one has loaded: every running answer then ends with EngineFailed. Also the files' change ends the process at once,
+because it reads the weights from the very files (they are mapped into its memory).
+
+Nothing of the configuration may decide what is dropped from a conversation: a cache that cannot hold the context that
+is asked for is refused at the load (ConfigError naming ``kv_cache_gb``), never silently a shorter context.
 """
 
 import asyncio
@@ -15,6 +20,8 @@ from typing import Any, Protocol
 
 import structlog
 
+from commun.charter.errors import CharterError
+from commun.engine import default_model
 from commun.engine.base import (
     Delta,
     EngineInfo,
@@ -26,9 +33,18 @@ from commun.engine.base import (
     Score,
 )
 from commun.engine.connection import COMMAND, Connection
-from commun.errors import CommunError, EngineFailed, EngineLoading, InvalidParameter, MessageTooLong, UnsupportedModel
+from commun.errors import (
+    CommunError,
+    ConfigError,
+    EngineFailed,
+    EngineLoading,
+    InvalidParameter,
+    MessageTooLong,
+    UnsupportedModel,
+)
 
 RESTART_PAUSE_S = (0.0, 1.0, 5.0, 30.0)  # before the first, second, ... restart in a row
+CHECK_FILES_S = 3.0  # between two looks at the files of the model in use
 FIRST_LOAD_S = 10  # what a person is told to wait for while nobody knows better
 
 log = structlog.get_logger()
@@ -45,17 +61,31 @@ class Model(Protocol):
     def context_length(self) -> int: ...
 
 
+class Ready(Protocol):
+    """A model that can be loaded (``weights.ReadyModel``)."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def manifest(self) -> Model: ...
+
+    def check(self) -> None:
+        """Are its files still those that were checked before the load? Blocks. Raises what is wrong."""
+        ...
+
+
 class OpenVINOEngine:
-    """``prepare``: gives the verified IR folder and its manifest; may take long, runs in a thread. ``profile``: "exact"
-    or "fast". ``threads``: 0 means every core. ``cache_gb``: memory for running answers. ``command``: starts the worker
-    (tests start one with faults).
+    """``prepare``: gives the verified model; may take long, runs in a thread. ``profile``: "exact" or "fast".
+    ``context``: tokens that one conversation may have (0: what the model can). ``threads``: 0 means every core.
+    ``cache_gb``: memory for running answers. ``command``: starts the worker (tests start one with faults).
     """
 
     def __init__(
         self,
         *,
-        prepare: Callable[[], tuple[Path, Model]],
+        prepare: Callable[[], Ready],
         profile: str,
+        context: int = 0,
         threads: int = 0,
         cache_gb: int = 1,
         max_running: int = 32,
@@ -64,6 +94,9 @@ class OpenVINOEngine:
         scheduler: dict[str, int | bool] | None = None,
     ) -> None:
         self._prepare = prepare
+        self._context = context
+        self._ready_model: Ready | None = None
+        self._refusal: CommunError | None = None
         self._settings: dict[str, Any] = {
             "profile": profile,
             "threads": threads,
@@ -82,6 +115,10 @@ class OpenVINOEngine:
     @property
     def state(self) -> EngineState:
         return self._state
+
+    @property
+    def refusal(self) -> CommunError | None:
+        return self._refusal
 
     @property
     def info(self) -> EngineInfo:
@@ -125,7 +162,8 @@ class OpenVINOEngine:
         return [Score(*row) for row in rows]
 
     def token_bytes(self, token_id: int) -> bytes:
-        return self._ready().table.pieces[token_id]
+        connection = self._connection or self._ready()  # also of an engine that was closed under its last answer
+        return connection.table.pieces[token_id]
 
     async def _generate(self, prompt: Prompt, sampling: Sampling, began: float) -> AsyncGenerator[Delta | Finish, None]:
         connection = self._ready()
@@ -171,49 +209,84 @@ class OpenVINOEngine:
         connection = Connection(self._command, self._step_timeout_s)
         await connection.spawn()
         try:
-            path, model = await asyncio.to_thread(self._prepare)
-            about = await connection.load({"path": str(path), **self._settings})
+            ready = await asyncio.to_thread(self._prepare)
+            model = ready.manifest
+            about = await connection.load({"path": str(ready.folder), **self._settings})
+            info = self._described(model, about)
         except EngineFailed as error:
             await connection.close()
             raise UnsupportedModel(model=model.id, reason=connection.cause or "the engine ended") from error
-        except BaseException:
+        except BaseException as error:
             await connection.close()
+            if isinstance(error, CharterError):
+                self._refusal = error
             raise
         self._load_s = time.monotonic() - began
         connection.retry_after = self._retry_after()
-        self._connection = connection
-        self._info = self._described(model, about)
+        self._connection, self._ready_model, self._info = connection, ready, info
+        self._refusal = None
         self._state = EngineState.READY
         log.info("the model is loaded", model=model.id, seconds=round(self._load_s, 2))
         return connection
 
     def _described(self, model: Model, about: dict[str, Any]) -> EngineInfo:
-        cache_tokens = about["cache_tokens"] or model.context_length
+        """Raises ConfigError where the cache is too small."""
+        context = min(model.context_length, self._context or model.context_length)
+        held = about["cache_tokens"] or context
+        if held < context:
+            cache_gb = self._settings["cache_gb"]
+            needed = math.ceil(cache_gb * context / held)
+            reason = f"{cache_gb} GB hold {held} tokens, and one conversation may have {context}; {needed} GB would do"
+            reason += ", or a smaller most_tokens in the charter"
+            raise ConfigError(setting="kv_cache_gb", reason=reason)
         return EngineInfo(
             name="openvino-genai",
             version=about["version"],
             profile=self._settings["profile"],
             model=model.id,
             model_digest=model.digest,
-            context_length=min(model.context_length, cache_tokens),
-            embedded_default=model.id == "default",
+            context_length=context,
+            embedded_default=model.digest == default_model.manifest().digest,
             notes={**about["notes"], "threads": str(self._settings["threads"])},
         )
 
     async def _keep(self, connection: Connection) -> None:
         """Puts a fresh process in the place of each one that ends."""
         while True:
-            await connection.ended.wait()
+            await self._until_unusable(connection)
             self._state = EngineState.FAILED
-            log.error("the engine ended and is started again", cause=connection.cause or "unknown")
             await connection.close()
             connection = await self._restart()
+
+    async def _until_unusable(self, connection: Connection) -> None:
+        """Until the process ends or the model's files change."""
+        while not connection.ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(connection.ended.wait(), CHECK_FILES_S)
+            if not connection.ended.is_set() and not await self._are_files_right():
+                return
+        log.error("the engine ended and is started again", cause=connection.cause or "unknown")
+
+    async def _are_files_right(self) -> bool:
+        """Of the model that was loaded last; ``refusal`` says what is wrong."""
+        if self._ready_model is None:
+            return True
+        try:
+            await asyncio.to_thread(self._ready_model.check)
+        except CommunError as error:
+            if self._refusal is None:
+                log.error("the model's files were changed: it no longer answers", problem=error.text())  # noqa: TRY400  (no traceback)
+            self._refusal = error
+            return False
+        return True
 
     async def _restart(self) -> Connection:
         attempt = 0
         while True:
             await asyncio.sleep(RESTART_PAUSE_S[min(attempt, len(RESTART_PAUSE_S) - 1)])
             attempt += 1
+            while not await self._are_files_right():  # noqa: ASYNC110  (files tell nobody when they are mended)
+                await asyncio.sleep(CHECK_FILES_S)
             try:
                 return await self._load()
             except CommunError as error:

@@ -34,6 +34,7 @@ from commun.engine.base import (
     Sampling,
     Score,
 )
+from commun.engine.remote_address import check_address
 from commun.engine.wire import (
     WIRE_BYTES_BASE,
     WIRE_BYTES_PER_TOKEN,
@@ -84,22 +85,29 @@ def estimated_tokens(prompt: Prompt) -> int:
 
 
 class RemoteEngine:
-    """One model on one server. ``context_length`` 0: what the server tells, else DEFAULT_CONTEXT.
-
-    ``timeout_s``: how long the first token may take, and each one after it.
+    """One model on one server. ``context_length`` 0: what the server tells, else DEFAULT_CONTEXT. ``model_id``: what it
+    is called here. ``timeout_s``: how long the first token may take, and each one after it.
     """
 
-    def __init__(self, url: str, model: str, key: str = "", *, context_length: int = 0, timeout_s: float = 120) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(setting="remote_url", reason="not an http(s) address")
-        if parts.username or parts.password:
-            raise ConfigError(setting="remote_url", reason="credentials belong in remote_key")
+    refusal: CommunError | None = None  # nobody here can see the files of a model elsewhere
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        key: str = "",
+        *,
+        context_length: int = 0,
+        model_id: str = "",
+        timeout_s: float = 120,
+    ) -> None:
+        check_address(url)
         if not (key.isascii() and key.isprintable()):
             raise ConfigError(setting="remote_key", reason="only printable ASCII characters are allowed")
         self._base = url.rstrip("/")
         self._root = self._base.removesuffix("/v1")
         self._model = model
+        self._model_id = model_id or model
         self._context_length = context_length
         self._timeout_s = timeout_s
         headers = {"accept-encoding": "identity", "user-agent": "commun"}
@@ -319,7 +327,7 @@ class RemoteEngine:
             name=name,
             version="",
             profile="remote",
-            model=self._model,
+            model=self._model_id,
             model_digest="",
             context_length=length,
             notes=notes,

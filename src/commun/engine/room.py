@@ -36,6 +36,12 @@ def check_memory(model: str, loaded_bytes: int) -> None:
         raise ModelTooLarge(model=model, needed=f"{needed / GB:.1f} GB of memory", free=f"{memory / GB:.1f} GB")
 
 
+def has_free_memory(loaded_bytes: int, cache_gb: int) -> bool:
+    """Whether a model fits beside what runs already; True where the system does not say."""
+    free = free_memory_bytes()
+    return free is None or loaded_bytes * MEMORY_FACTOR + cache_gb * GB < free
+
+
 def check_disk(model: str, folder: Path, needed_bytes: int) -> None:
     """Raises ModelTooLarge unless ``needed_bytes`` and a little more are free where ``folder`` lies."""
     free = shutil.disk_usage(folder).free

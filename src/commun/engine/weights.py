@@ -10,53 +10,73 @@
 - a model is built in a folder beside (``.new-<process>-…``) and renamed into place: it is there whole or not at all;
   what a killed process left is removed by the next that adds one;
 - a conversion is keyed by the model's digest and the engine's version: a new engine converts again from ``original``;
-- before each load every byte of what is loaded is hashed where that is at most FULL_CHECK_BYTES (100 MB take 0.1 s);
-  larger files are hashed again only when their sizes, times or inodes are not what they were after their last full
-  check (verified.py).
+- which model is loaded is the charter's business: ``prepare`` gives the adopted one, every byte of it checked
+  (verified.py), or refuses. Where the charter names no conversion for this engine version, none that lies here is
+  trusted: the verified original is converted again at each start.
 """
 
 import importlib.metadata
-import os
 import re
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
+from commun.charter.clauses import Model
+from commun.charter.errors import ModelNotAdopted
 from commun.engine import default_model
 from commun.engine.manifest import CHECKING, MANIFEST_FILE, Manifest, Progress, describe_files, read_manifest
 from commun.engine.room import check_disk, check_memory
-from commun.engine.verified import check_before_load
+from commun.engine.staging import put, staging_in, take
+from commun.engine.verified import VerifiedFiles
 from commun.errors import CorruptModel, InvalidParameter, ModelError, ModelNotFound, UnsupportedModel
 
 if TYPE_CHECKING:
     from commun.engine.gguf import Gguf
 
-__all__ = ["Manifest", "ModelLibrary", "Progress"]
+__all__ = ["Manifest", "ModelLibrary", "Progress", "ReadyModel"]
 
 MODELS_FOLDER = "models"
 ORIGINAL = "original"
-CURRENT_FILE = "current"
 CONVERTED_FILE = "converted.toml"
-STAGING = ".new-"
+CONVERTED_PREFIX = "ir-"
+BESIDE = frozenset({CONVERTED_FILE, ".verified"})  # (.verified: of a Commun before the charter)
 PARTIAL = ".partial"
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 UNKNOWN_LICENCE = "unknown"
 CONVERTED_FACTOR = 1.5  # the converted files over the original, at most (6-bit codes take 8)
 SKELETON_FACTOR = 1.1  # the skeleton and the graph made from it, while converting
 
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyModel:
+    """An adopted model, ready to load from ``folder``."""
+
+    folder: Path
+    manifest: Manifest
+    files: VerifiedFiles
+
+    def check(self) -> None:
+        """Are the files still those? Blocks. Raises ModelNotAdopted."""
+        try:
+            self.files.check_again()
+        except CorruptModel as error:
+            raise not_adopted(self.manifest.id, error) from error
+
 
 class ModelLibrary:
     """One folder of models. Many processes may read it while one adds. ``endpoint``: another server than
-    huggingface.co. What only adding needs (NumPy, the HTTP client) is imported where something is added.
+    huggingface.co. ``remote_key``: opens the server that a remote model is added from. What only adding needs (NumPy,
+    the HTTP client) is imported where something is added.
     """
 
-    def __init__(self, home: Path, *, endpoint: str = "") -> None:
+    def __init__(self, home: Path, *, endpoint: str = "", remote_key: str = "") -> None:
         self._root = home / MODELS_FOLDER
         self._endpoint = endpoint
+        self._remote_key = remote_key
 
     def list(self) -> list[Manifest]:
         """All whole models, by id."""
@@ -69,34 +89,17 @@ class ModelLibrary:
             raise ModelNotFound(model=model_id)
         return read_manifest(self._root / model_id)
 
-    def current(self) -> str:
-        """The model that is served."""
-        try:
-            chosen = (self._root / CURRENT_FILE).read_text(encoding="utf-8").strip()
-        except OSError:
-            return default_model.DEFAULT_ID
-        return chosen if ID_PATTERN.fullmatch(chosen) else default_model.DEFAULT_ID
-
-    def use(self, model_id: str) -> None:
-        """Chooses what is served from the next start. Raises ModelNotFound."""
-        if model_id != default_model.DEFAULT_ID:
-            self.get(model_id)
-        with self._staging() as staging:
-            (staging / CURRENT_FILE).write_text(model_id + "\n", encoding="utf-8")
-            (staging / CURRENT_FILE).replace(self._root / CURRENT_FILE)
-
     def remove(self, model_id: str) -> None:
         """Raises ModelNotFound. A damaged model can be removed, too."""
         folder = self._root / model_id
         if not ID_PATTERN.fullmatch(model_id) or not folder.is_dir():
             raise ModelNotFound(model=model_id)
-        if self.current() == model_id:
-            self.use(default_model.DEFAULT_ID)
-        with self._staging() as staging:  # renamed first: never half a model under its name
+        with staging_in(self._root) as staging:  # renamed first: never half a model under its name
             folder.rename(staging / "removed")
 
     def add(self, source: str, *, name: str | None = None, progress: Progress) -> Manifest:
-        """``source``: "default", a GGUF file, a folder with an OpenVINO model, or OWNER/NAME[:FILE] on Hugging Face.
+        """``source``: "default", a GGUF file, a folder with an OpenVINO model, OWNER/NAME[:FILE] on Hugging Face, or
+        the address of an OpenAI-compatible server, ending in /v1.
 
         Raises ModelError (which kind, and the cure, in its text); then nothing is left behind, but for a download's
         beginning, which waits to go on.
@@ -104,6 +107,8 @@ class ModelLibrary:
         self._root.mkdir(parents=True, exist_ok=True)
         if source == default_model.DEFAULT_ID:
             return self._add_default(progress)
+        if source.startswith(("http://", "https://")):
+            return self._add_remote(source, name)
         path = Path(source).expanduser()
         if path.is_dir():
             return self._add_folder(path, name or path.name, f"folder:{path.name}", "", progress)
@@ -115,34 +120,83 @@ class ModelLibrary:
             return self._add_download(source, name, progress)
         raise UnsupportedModel(model=source, reason="there is no such file or folder")
 
-    def prepare(self, model_id: str, *, progress: Progress) -> Path:
-        """A folder that the engine can load, every file checked. Adds "default" where it is missing."""
+    def converted(self, model_id: str) -> dict[str, str]:
+        """Of each conversion that lies here: the engine version and the digest of what it loads, as a charter adopts
+        it. Raises ModelNotFound, CorruptModel.
+        """
+        suffix = f"-{self.get(model_id).digest[:16]}"
+        found = {}
+        for file in sorted((self._root / model_id).glob(f"{CONVERTED_PREFIX}*{suffix}/{CONVERTED_FILE}")):
+            version = file.parent.name.removeprefix(CONVERTED_PREFIX).removesuffix(suffix)
+            found[version] = read_manifest(file.parent, CONVERTED_FILE).digest
+        return found
+
+    def loaded_bytes(self, adopted: Model) -> int:
+        """About how much the engine loads of it."""
+        return int(sum(file.size for file in adopted.files) * CONVERTED_FACTOR)
+
+    def prepare(self, adopted: Model, *, progress: Progress) -> ReadyModel:
+        """The model that the charter adopts, every file of it checked. Adds the default one where it is missing.
+
+        Raises ModelNotAdopted for anything else than that, byte for byte; ModelError where it cannot be run here.
+        """
         try:
-            manifest = self.get(model_id)
-        except ModelNotFound:
-            if model_id != default_model.DEFAULT_ID:
-                raise
-            manifest = self.add(model_id, progress=progress)
-        folder = self._root / model_id
-        ready = folder / ORIGINAL
-        loaded = manifest
-        if manifest.format == "gguf-converted":
-            ready = folder / _converted_name(manifest)
-            if not (ready / CONVERTED_FILE).is_file():  # another engine version made the last one
-                self._convert_again(manifest, ready, progress)
-            loaded = read_manifest(ready, CONVERTED_FILE)
-        check_memory(model_id, loaded.size)
-        check_before_load(ready, loaded.files, model=model_id, progress=progress)
-        return ready
+            manifest = self._find_adopted(adopted, progress)
+            folder, loaded = self._root / manifest.id / ORIGINAL, manifest
+            if manifest.format == "gguf-converted":
+                folder, loaded = self._conversion(manifest, dict(adopted.converted), progress)
+            check_memory(adopted.id, loaded.size)
+            files = VerifiedFiles(folder, loaded.files, model=adopted.id, progress=progress, beside=BESIDE)
+        except CorruptModel as error:
+            raise not_adopted(adopted.id, error) from error
+        return ReadyModel(folder, replace(manifest, id=adopted.id), files)
+
+    def _find_adopted(self, adopted: Model, progress: Progress) -> Manifest:
+        """By its digest, whatever it is called here. Raises ModelNotAdopted."""
+        for name in dict.fromkeys([adopted.id, *(path.name for path in self._root.glob("[!.]*"))]):
+            try:
+                manifest = self.get(name)
+            except (ModelNotFound, CorruptModel):
+                continue
+            if manifest.digest == adopted.digest:
+                return manifest
+        if adopted.digest == default_model.manifest().digest:
+            return self.add(default_model.DEFAULT_ID, progress=progress)
+        reason = (
+            "another model has its name here" if (self._root / adopted.id).exists() else "it is not on this machine"
+        )
+        raise ModelNotAdopted(model=adopted.id, reason=reason)
+
+    def _conversion(self, manifest: Manifest, adopted: dict[str, str], progress: Progress) -> tuple[Path, Manifest]:
+        """The folder that this engine version loads, and what it must hold."""
+        folder = self._root / manifest.id / _converted_name(manifest)
+        expected = adopted.get(engine_version())
+        if expected is None:
+            loaded = self._convert_untrusting(manifest, folder, progress)
+            log.warning(
+                "the charter names no conversion of its model for this engine version: it is converted at each start; "
+                "propose an edition whose models/*.toml has the line that follows under [converted]",
+                line=f'"{engine_version()}" = "{loaded.digest}"',
+            )
+            return folder, loaded
+        if not (folder / CONVERTED_FILE).is_file():  # another engine version made the last one
+            self._convert_again(manifest, folder, progress)
+        loaded = read_manifest(folder, CONVERTED_FILE)
+        if loaded.digest != expected:
+            raise CorruptModel(model=manifest.id, reason="its conversion is not the adopted one")
+        return folder, loaded
 
     def _add_default(self, progress: Progress) -> Manifest:
         try:
-            return self.get(default_model.DEFAULT_ID)
+            manifest = self.get(default_model.DEFAULT_ID)
+            self._check_whole(manifest, progress)
         except (ModelNotFound, CorruptModel):
-            pass
+            pass  # damaged files are put back as they were
+        else:
+            return manifest
         from commun.engine.gguf import read_gguf
 
-        with self._staging() as staging:
+        with staging_in(self._root) as staging:
             path = default_model.obtain(staging, progress)
             manifest = replace(
                 _described(read_gguf(path), default_model.DEFAULT_ID),
@@ -153,6 +207,25 @@ class ModelLibrary:
             # Its answers were compared with another implementation's once and for all (docs/fidelity.md), so the
             # first start need not wait for more than the comparison of the weights.
             return self._install_gguf(manifest, path, progress, thorough=False)
+
+    def _check_whole(self, manifest: Manifest, progress: Progress) -> None:
+        """The original and every conversion. Raises CorruptModel."""
+        folder = self._root / manifest.id
+        VerifiedFiles(folder / ORIGINAL, manifest.files, model=manifest.id, progress=progress)
+        for file in folder.glob(f"{CONVERTED_PREFIX}*/{CONVERTED_FILE}"):
+            loaded = read_manifest(file.parent, CONVERTED_FILE)
+            VerifiedFiles(file.parent, loaded.files, model=manifest.id, progress=progress, beside=BESIDE)
+
+    def _add_remote(self, url: str, name: str | None) -> Manifest:
+        from commun.engine.remote_model import look_up
+
+        manifest = look_up(url, self._remote_key)
+        manifest = replace(manifest, id=self._free_id(name or manifest.remote_model))
+        with staging_in(self._root) as staging:
+            (staging / "model").mkdir()
+            manifest.write(staging / "model")
+            put(staging / "model", self._root / manifest.id)
+        return manifest
 
     def _add_gguf(self, path: Path, name: str, source: str, licence: str, progress: Progress) -> Manifest:
         from commun.engine.families import check_family
@@ -171,13 +244,13 @@ class ModelLibrary:
         progress(CHECKING, 0, 0)
         description = describe_folder(path)
         model_id = self._free_id(name)
-        with self._staging() as staging:
+        with staging_in(self._root) as staging:
             original = staging / "model" / ORIGINAL
             original.mkdir(parents=True)
             files = published_files(path)
             check_disk(name, self._root, sum((path / file).stat().st_size for file in files))
             for file in files:
-                _take(path / file, original / file)
+                take(path / file, original / file)
             manifest = Manifest(
                 id=model_id,
                 name=name,
@@ -191,7 +264,7 @@ class ModelLibrary:
             )
             check_memory(name, manifest.size)
             manifest.write(staging / "model")
-            _put(staging / "model", self._root / model_id)
+            put(staging / "model", self._root / model_id)
         return manifest
 
     def _add_download(self, source: str, name: str | None, progress: Progress) -> Manifest:
@@ -206,7 +279,7 @@ class ModelLibrary:
         factor = 1 if len(files) > 1 else 1 + CONVERTED_FACTOR + SKELETON_FACTOR
         check_disk(source, self._root, int(size * factor))
         origin = f"huggingface:{repository.name}@{repository.revision}"
-        with self._staging() as staging:
+        with staging_in(self._root) as staging:
             for file in files:
                 server.fetch(repository, file, staging / Path(file.path).name, progress)
             if len(files) > 1:
@@ -218,14 +291,14 @@ class ModelLibrary:
         size = path.stat().st_size
         check_memory(manifest.id, size)
         check_disk(manifest.id, self._root, int(size * (CONVERTED_FACTOR + SKELETON_FACTOR)))
-        with self._staging() as staging:
+        with staging_in(self._root) as staging:
             folder = staging / "model"
             (folder / ORIGINAL).mkdir(parents=True)
-            _take(path, folder / ORIGINAL / path.name)
+            take(path, folder / ORIGINAL / path.name)
             manifest = replace(manifest, files=describe_files(folder / ORIGINAL, [path.name]))
             manifest = self._convert(manifest, folder / ORIGINAL / path.name, folder, progress, thorough=thorough)
             manifest.write(folder)
-            _put(folder, self._root / manifest.id)
+            put(folder, self._root / manifest.id)
         return manifest
 
     def _convert(
@@ -241,35 +314,40 @@ class ModelLibrary:
         return manifest
 
     def _convert_again(self, manifest: Manifest, ready: Path, progress: Progress) -> None:
+        with staging_in(self._root) as staging:
+            self._convert_verified(manifest, staging, progress)
+            put(staging / ready.name, ready)
+
+    def _convert_untrusting(self, manifest: Manifest, ready: Path, progress: Progress) -> Manifest:
+        """Converts, and leaves what lies in ``ready`` only where it is the same to the byte (an engine may use it).
+        Returns what ``ready`` must hold.
+        """
+        with staging_in(self._root) as staging:
+            self._convert_verified(manifest, staging, progress)
+            fresh = read_manifest(staging / ready.name, CONVERTED_FILE)
+            try:
+                VerifiedFiles(ready, fresh.files, model=manifest.id, progress=progress, beside=BESIDE)
+                if read_manifest(ready, CONVERTED_FILE).digest == fresh.digest:
+                    return fresh
+            except CorruptModel:
+                pass
+            put(staging / ready.name, ready)
+        return fresh
+
+    def _convert_verified(self, manifest: Manifest, staging: Path, progress: Progress) -> None:
         original = self._root / manifest.id / ORIGINAL
-        check_before_load(original, manifest.files, model=manifest.id, progress=progress)
+        VerifiedFiles(original, manifest.files, model=manifest.id, progress=progress)
         thorough = manifest.id != default_model.DEFAULT_ID
-        with self._staging() as staging:
-            self._convert(manifest, original / manifest.files[0].path, staging, progress, thorough=thorough)
-            _put(staging / ready.name, ready)
+        self._convert(manifest, original / manifest.files[0].path, staging, progress, thorough=thorough)
 
     def _free_id(self, wish: str) -> str:
         """An id from a name. Raises InvalidParameter, and ModelError where it is taken."""
         model_id = re.sub(r"[^a-z0-9._-]+", "-", wish.lower()).strip("-._")[:64]
-        if not ID_PATTERN.fullmatch(model_id) or model_id in (default_model.DEFAULT_ID, CURRENT_FILE):
+        if not ID_PATTERN.fullmatch(model_id) or model_id == default_model.DEFAULT_ID:
             raise InvalidParameter(parameter="name", reason="use letters, digits, dots and dashes")
         if (self._root / model_id).exists():
             raise ModelError(model=model_id, reason="another model has this name")
         return model_id
-
-    @contextmanager
-    def _staging(self) -> Iterator[Path]:
-        """A folder beside the models, for this process; gone at the end."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        for left in self._root.glob(f"{STAGING}*"):
-            if not _is_alive(left.name.removeprefix(STAGING).partition("-")[0]):
-                shutil.rmtree(left, ignore_errors=True)
-        folder = self._root / f"{STAGING}{os.getpid()}-{secrets.token_hex(4)}"
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _described(gguf: "Gguf", model_id: str) -> Manifest:
@@ -292,8 +370,12 @@ def engine_version() -> str:
     return importlib.metadata.version("openvino-genai")
 
 
+def not_adopted(model: str, error: CorruptModel) -> ModelNotAdopted:
+    return ModelNotAdopted(model=model, reason=error.details["reason"])
+
+
 def _converted_name(manifest: Manifest) -> str:
-    return f"ir-{engine_version()}-{manifest.digest[:16]}"
+    return f"{CONVERTED_PREFIX}{engine_version()}-{manifest.digest[:16]}"
 
 
 def convert(source: Path, target: Path, progress: Progress, *, thorough: bool) -> dict[str, str | float]:
@@ -301,28 +383,3 @@ def convert(source: Path, target: Path, progress: Progress, *, thorough: bool) -
     from commun.engine import conversion
 
     return conversion.convert(source, target, progress, thorough=thorough)
-
-
-def _take(path: Path, target: Path) -> None:
-    """A hard link where the file system allows, else a copy: the publisher's file is never written to."""
-    try:
-        target.hardlink_to(path.resolve())
-    except OSError:
-        shutil.copyfile(path, target)
-
-
-def _put(folder: Path, place: Path) -> None:
-    """The commit point: ``folder`` becomes ``place`` in one step."""
-    if place.exists():  # another process was faster, or what was there is damaged
-        shutil.rmtree(place)
-    folder.rename(place)
-
-
-def _is_alive(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except OSError:
-        return True  # it is there, and somebody else's
-    return True

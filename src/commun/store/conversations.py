@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, select, update
 
 from commun.store import rows
 from commun.store.database import Database
@@ -207,7 +207,19 @@ class Conversations:
         """Removes what was deleted that long ago, keys first to last, and overwrites where it stood, in the
         write-ahead log too. Returns how many conversations. Backups are not touched.
         """
-        old = select(conversations.c.id).where(conversations.c.deleted <= self._now() - older_than_s)
+        return await self._purge(conversations.c.deleted <= self._now() - older_than_s)
+
+    async def purge_old(self, older_than_s: float) -> int:
+        """Removes, in the same way, everybody's conversations whose last message is that old, but none that is just
+        being answered. Returns how many.
+        """
+        running = exists().where(
+            messages.c.conversation_id == conversations.c.id, messages.c.state == MessageState.RUNNING.value
+        )
+        return await self._purge((conversations.c.updated <= self._now() - older_than_s) & ~running)
+
+    async def _purge(self, which: ColumnElement[bool]) -> int:
+        old = select(conversations.c.id).where(which)
 
         def work(connection: Connection) -> int:
             connection.execute(delete(messages).where(messages.c.conversation_id.in_(old)))

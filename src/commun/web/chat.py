@@ -14,7 +14,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
-from commun.assistant.prompt import Question
+from commun.assistant.question import Question
 from commun.assistant.turn import Turn
 from commun.engine.base import Message
 from commun.errors import BadRequest, CommunError, NotFound

@@ -60,11 +60,11 @@ def engine_view(services: Services) -> EngineView:
     assistant = services.assistant
     ready = assistant.state is EngineState.READY
     state = "ready" if ready else "failed" if assistant.state is EngineState.FAILED else "loading"
-    remote = services.settings.engine == "remote"
     try:
         info = assistant.info
     except CommunError:
-        return EngineView(state, "", small=False, remote=remote)
+        return EngineView(state, "", small=False, remote=False)
+    remote = info.profile == "remote"
     return EngineView(state, shown_name(services.library, info.model), small=info.embedded_default, remote=remote)
 
 
