@@ -199,13 +199,22 @@ def read_regular(folder: Path, name: str, *, limit: int) -> bytes | None:
         return None
     except OSError as error:  # ELOOP for a link, ENOTDIR for a link or file among the parents, EACCES, ENXIO
         raise UnsafeName(file=name, reason="it cannot be opened as a plain file") from error
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat_module.S_ISREG(status.st_mode):
-            raise UnsafeName(file=name, reason="it is not a plain file")
-        if status.st_size > limit:
-            raise TooLarge(file=name, reason="longer than its bound")
-        data = file.read(limit + 1)
+    try:
+        return _read_handle(handle, name, limit)
+    except OSError as error:
+        raise UnsafeName(file=name, reason="the disk does not give it") from error
+    finally:
+        os.close(handle)
+
+
+def _read_handle(handle: int, name: str, limit: int) -> bytes:
+    status = os.fstat(handle)
+    if not stat_module.S_ISREG(status.st_mode):
+        raise UnsafeName(file=name, reason="it is not a plain file")
+    if status.st_size > limit:
+        raise TooLarge(file=name, reason="longer than its bound")
+    with os.fdopen(handle, "rb", closefd=False) as file:
+        data = file.read(limit + 1)  # it may have grown since
     if len(data) > limit:
         raise TooLarge(file=name, reason="longer than its bound")
     return data
@@ -278,6 +287,7 @@ def write_durably(folder: Path, name: str, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(handle)
+        _reached(f"{name} beside its place")
         staged.replace(path)
     _sync_folder(path.parent)
 
