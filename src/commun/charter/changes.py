@@ -20,7 +20,7 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from commun.charter import changed_conduct, changed_models, changed_people
-from commun.charter.clauses import CLAUSES, Allowed, Charter, Entrenched, Texts
+from commun.charter.clauses import CLAUSES, Allowed, Charter, Entrenched
 from commun.charter.differences import Change, Found, change, sheet, unsaid
 from commun.errors import N_
 
@@ -108,13 +108,10 @@ def _first(charter: Charter) -> Iterator[Change]:
     """The first edition: what can be added one by one is said so, every other clause is given as it stands."""
     nothing = replace(
         charter,
-        purpose=Texts("", ""),
         board=replace(charter.board, members=()),
         entrenched=Entrenched((), ()),
-        prompts=replace(charter.prompts, system=Texts("", "")),
         personas=(),
         models=replace(charter.models, adopted=()),
-        disclosure=Texts("", ""),
         sources=Allowed(()),
         tools=Allowed(()),
     )
@@ -124,14 +121,11 @@ def _first(charter: Charter) -> Iterator[Change]:
 
 
 def _laid_down(charter: Charter) -> Iterator[Change]:
-    prompts = {"language": charter.prompts.language, "persona": charter.prompts.persona}
+    settings = ("sampling", "context", "callers", "retention", "temporary", "disclosure", "software", "witnesses")
     values: dict[str, object] = {
         "board.quorum": charter.board.quorum,
-        "mandate": charter.mandate,
-        "prompts": prompts,
         "models": {"default": charter.models.default},
-        **{name: CLAUSES[name](charter) for name in ("sampling", "context", "callers", "retention", "temporary")},
-        **{name: CLAUSES[name](charter) for name in ("software", "witnesses")},
+        **{name: CLAUSES[name](charter) for name in ("purpose", "mandate", "prompts", *settings)},
     }
     for name, value in values.items():
         yield change(name, _LAID_DOWN, "added", ("", sheet(value)), name=name)
