@@ -95,6 +95,7 @@ below = "1.0"
 policy = ""
 """
     model = f"""
+id = "small"
 name = "Small"
 family = "llama"
 context_length = 8192
@@ -102,7 +103,7 @@ format = "gguf-converted"
 licence = "Apache-2.0"
 source = "https://models.example/small"
 training_summary = ""
-digest = "{"ab" * 32}"
+digest = "2e52e0bd2697039eb78784db49ca121ac4313dea28fd9dfbc216526f18cbc089"
 [[files]]
 path = "small.gguf"
 size = 1234
