@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from random_charters import charters, example, member, model, pairs, proposals
 
-from charters import charters, example, member, model, pairs, proposals
 from commun.charter.changes import ORDER, TITLES, Change, changes
 from commun.charter.clauses import (
     CLAUSES,
