@@ -125,6 +125,17 @@ def test_a_guard_leaves_only_with_the_guards_consent_asked_for() -> None:
     assert after == founding()
 
 
+def test_guards_stand_in_the_order_in_which_they_were_named() -> None:
+    aaron = somebody("Aaron")
+    one = with_guard(with_member(founding(), aaron), "Aaron")
+    two = with_guard(with_member(one, BEA), BEA.name)
+
+    assert b'guards = ["Ada", "Aaron", "Bea"]' in two["charter.toml"]
+    assert read_charter(two).entrenched.guards == ("Aaron", "Ada", "Bea")
+    assert b'guards = ["Aaron", "Bea"]' in without_member(two, FOUNDER.name, guard=True)["charter.toml"]
+    assert b'guards = ["Ada", "Bea"]' in without_member(two, "Aaron", guard=True)["charter.toml"]
+
+
 def test_only_members_are_guards_and_only_members_leave() -> None:
     with pytest.raises(UnknownMember):
         with_guard(founding(), "Bea")
@@ -155,7 +166,7 @@ def test_a_new_mandate_is_one_line() -> None:
 
 
 def test_a_model_is_adopted_in_a_file_of_its_own_and_made_the_default_by_one_line() -> None:
-    qwen = replace(default_model_clause(), id="qwen3-4b", name="Qwen3 “4B”", digest="ab" * 32)
+    qwen = replace(default_model_clause(), id="qwen3-4b", name="Qwen3 “4B”")
     adopted = with_model(founding(), qwen)
     chosen = with_default_model(adopted, "qwen3-4b")
 

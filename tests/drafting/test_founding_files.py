@@ -30,7 +30,7 @@ def charter() -> Charter:
 def test_the_founding_charter_has_no_mistake_and_says_what_was_handed_in(charter: Charter) -> None:
     assert charter.board.members == (FOUNDER,)
     assert charter.board.quorum == 1
-    assert charter.entrenched.clauses == ("purpose", "board.quorum", "disclosure")
+    assert charter.entrenched.clauses == ("board.quorum", "disclosure", "purpose")
     assert charter.entrenched.guards == (FOUNDER.name,)
     assert charter.mandate.until == UNTIL
     assert charter.models.adopted == (default_model_clause(),)

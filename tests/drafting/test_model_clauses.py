@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commun.charter.clauses import Model
+from commun.charter.source_mistakes import Mistakes
+from commun.charter.source_model import read_model
 from commun.drafting.models import adopted_model, default_model_clause, model_file, model_path, training_summary
 from commun.engine import default_model
 from commun.engine.manifest import MANIFEST_FILE, FileEntry, Manifest, read_manifest
@@ -32,6 +35,13 @@ LOCAL = replace(
     url="",
     remote_model="",
 )
+
+
+def read_model_file(clause: Model) -> Model | None:
+    mistakes = Mistakes()
+    read = read_model(model_path(clause.id), model_file(clause).decode(), mistakes)
+    mistakes.check()
+    return read
 
 
 def read_back(data: bytes) -> dict[str, object]:
@@ -118,12 +128,27 @@ def test_a_remote_models_file_says_that_its_weights_cannot_be_checked() -> None:
     assert read_back(text.encode())["remote_model"] == "Qwen/Qwen3-32B"
 
 
-@given(st.text(), st.text(), st.integers(1, 10**9))
-def test_any_name_and_licence_survive_their_file(name: str, licence: str, context: int) -> None:
-    clause = adopted_model(replace(LOCAL, name=name, licence=licence, context_length=context), {"1.0": "ab" * 32})
-    read = read_back(model_file(clause))
+@given(st.text(max_size=250), st.text(), st.text(), st.integers(1, 2**31))
+def test_whatever_a_publisher_wrote_becomes_a_clause_that_reads_back(
+    name: str, licence: str, source: str, context: int
+) -> None:
+    manifest = replace(LOCAL, name=name, licence=licence, source=source, context_length=context)
+    clause = adopted_model(manifest, {})
 
-    assert (read["name"], read["licence"], read["context_length"]) == (name, licence, context)
+    assert read_model_file(clause) == clause
+
+
+def test_publishers_names_are_tidied_into_one_line() -> None:
+    clause = adopted_model(replace(LOCAL, name=" Big\n\u200b\u3164model ", licence="", source="x" * 3000), {})
+
+    assert (clause.name, clause.licence, len(clause.source)) == ("Big model", "unknown", 2000)
+    assert clause.digest == LOCAL.digest
+    assert adopted_model(replace(LOCAL, name="\x00"), {}).name == "big"
+
+
+@pytest.mark.parametrize("clause", [default_model_clause(), adopted_model(REMOTE, {}), adopted_model(LOCAL, {})])
+def test_the_charter_reads_a_model_file_as_the_clause_that_it_was_made_of(clause: Model) -> None:
+    assert read_model_file(clause) == clause
 
 
 def test_only_a_known_publisher_gets_a_link_to_its_card() -> None:

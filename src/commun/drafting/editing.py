@@ -94,7 +94,7 @@ def without_member(files: Files, name: str, *, guard: bool = False) -> dict[str,
     if name in entrenched.guards:
         if not guard:
             raise StillGuard(member=name)
-        del document["entrenched"]["guards"][entrenched.guards.index(name)]
+        document["entrenched"]["guards"].remove(name)  # (the charter has them in order, the file as people wrote them)
     _remove(document["board"]["members"], position)
     members = tuple(member for member in board.members if member.name != name)
     guards = tuple(other for other in entrenched.guards if other != name)
@@ -110,7 +110,8 @@ def with_guard(files: Files, name: str) -> dict[str, bytes]:
     if name in entrenched.guards:
         return dict(files)
     document["entrenched"]["guards"].append(name)
-    return _closed(files, document, replace(charter, entrenched=replace(entrenched, guards=(*entrenched.guards, name))))
+    guards = tuple(sorted((*entrenched.guards, name)))
+    return _closed(files, document, replace(charter, entrenched=replace(entrenched, guards=guards)))
 
 
 def with_quorum(files: Files, quorum: int) -> dict[str, bytes]:

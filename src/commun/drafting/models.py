@@ -10,11 +10,15 @@ from typing import Final
 import tomlkit
 
 from commun.charter.clauses import Model, ModelFile
+from commun.charter.source_text import HIDDEN_CHARACTERS
 from commun.engine import default_model
 from commun.engine.manifest import Manifest
 
 FOLDER: Final = PurePosixPath("models")
 HUGGING_FACE: Final = re.compile(r"huggingface:([A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*)(?:@.*)?")
+UNKNOWN: Final = "unknown"
+MAX_NAME: Final = 200  # characters, as charter.source_schema allows them
+MAX_SOURCE: Final = 2_000
 CARD: Final = "https://huggingface.co/{}"  # its publisher says there what it was trained on
 
 
@@ -24,16 +28,19 @@ def model_path(model_id: str) -> str:
 
 
 def adopted_model(manifest: Manifest, converted: Mapping[str, str]) -> Model:
-    """``converted``: by engine version, the digest of what that version's conversion loads (of ``converted.toml``)."""
+    """``converted``: by engine version, the digest of what that version's conversion loads (of ``converted.toml``).
+
+    Names that its publisher wrote are tidied into one line, as a charter wants them; what is digested is not touched.
+    """
     is_remote = manifest.format == "remote"
     return Model(
         id=manifest.id,
-        name=manifest.name,
+        name=_one_line(manifest.name, MAX_NAME) or manifest.id,
         family=manifest.family,
         context_length=manifest.context_length,
         format=manifest.format,
-        licence=manifest.licence,
-        source=manifest.source,
+        licence=_one_line(manifest.licence, MAX_NAME) or UNKNOWN,
+        source=_one_line(manifest.source, MAX_SOURCE) or UNKNOWN,
         training_summary=training_summary(manifest.source),
         digest="" if is_remote else manifest.digest,
         files=tuple(sorted((ModelFile(*astuple(file)) for file in manifest.files), key=attrgetter("path"))),
@@ -41,6 +48,11 @@ def adopted_model(manifest: Manifest, converted: Mapping[str, str]) -> Model:
         url=manifest.url,
         remote_model=manifest.remote_model,
     )
+
+
+def _one_line(text: str, most: int) -> str:
+    visible = "".join(c if c.isprintable() and c not in HIDDEN_CHARACTERS else " " for c in text)
+    return " ".join(visible.split())[:most].strip()
 
 
 def default_model_clause() -> Model:
