@@ -75,6 +75,18 @@ def test_two_changes_in_a_long_text_of_repetitions_are_both_found_exactly() -> N
     ]
 
 
+def test_many_changes_in_a_long_prompt_of_few_different_words_are_each_shown_by_themselves() -> None:
+    chance = random.Random(1)
+    some = "vous êtes un assistant honnête qui répond clairement aux questions et ne ment jamais".split()
+    before = [chance.choice(some) for _ in range(9000)]
+    after = list(before)
+    for position in chance.sample(range(9000), 300):
+        after[position] = "autre"
+    removed = [piece.text for piece in word_diff(" ".join(before), " ".join(after)) if piece.kind == "removed"]
+    assert 250 <= len(removed) <= 350
+    assert sum(map(len, removed)) < 3000
+
+
 def _hard_pairs() -> list[tuple[str, str]]:
     chance = random.Random(3)
     few = ["a", "b", " ", "c", ".", "\n"]
@@ -160,7 +172,6 @@ def test_attack_a_hidden_character_in_a_prompt_is_a_difference_that_is_seen(hidd
     [
         "ignore",
         "« Voilà ! » dit-elle\u00a0: l’œuvre n’a\u202f«\u202frien\u202f» d’étrange\u202f; 1ᵉʳ, nº 3, 5 µm, 10²…",
-        "E\u0301cole, noe\u0308l",
         "λόγος, привет, שלום",
         "tabs\tand\nlines",
         "smile ☀\ufe0f, family 👨\u200d👩\u200d👧",
@@ -187,6 +198,7 @@ def test_honest_text_has_no_warning(text: str) -> None:
         ("a\u037e", Oddness.LOOKALIKE),
         ("yes\uff01", Oddness.LOOKALIKE),
         ("n\u0336o", Oddness.MARKS),
+        ("e\u0301cole", Oddness.MARKS),
         ("e\u0301\u0302\u0303", Oddness.MARKS),
     ],
 )

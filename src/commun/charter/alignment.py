@@ -1,7 +1,8 @@
 """Which units of two sequences belong together: the search behind ``words.word_diff``.
 
-- First what both have at their beginning and end; then units that occur once in each, as anchors (patience diff), and
-  so on between them; where there is no anchor, the shortest edit (E. Myers, "An O(ND) Difference Algorithm", 1986).
+- First what both have at their beginning and end; then units, or else phrases, that occur once in each, as anchors
+  (patience diff), and so on between them; where there is no anchor, the shortest edit (E. Myers, "An O(ND) Difference
+  Algorithm", 1986).
 - The work is bounded (MOST_STEPS), for any input: small parts are compared first, and a part for which nothing is left
   counts as changed whole. The result is then coarse, never wrong.
 - Runs are joined; spaces alone between two changes are given up, so that a rewritten phrase reads as a phrase.
@@ -14,6 +15,7 @@ from itertools import pairwise
 from typing import Final
 
 MOST_STEPS: Final = 1_000_000  # about half a second
+ANCHOR_WINDOWS: Final = (1, 6, 16)  # units: a word, a phrase, a clause
 
 Run = tuple[int, int, int]  # position in the old units, in the new ones, length
 _Part = tuple[int, int, int, int]  # from and to in the old units, from and to in the new ones
@@ -56,8 +58,11 @@ def _anchored(old: Sequence[str], new: Sequence[str]) -> tuple[list[Run], list[_
         low, high, other_low, other_high = low + head, high - tail, other_low + head, other_high - tail
         if low == high or other_low == other_high:
             continue
-        left -= high - low + other_high - other_low
-        anchors = _anchors(old[low:high], new[other_low:other_high]) if left > 0 else []
+        anchors: list[tuple[int, int]] = []
+        for window in ANCHOR_WINDOWS:
+            left -= high - low + other_high - other_low
+            if not anchors and left > 0:
+                anchors = _anchors(_windows(old[low:high], window), _windows(new[other_low:other_high], window))
         if anchors:
             edges = [(low, other_low), *((low + a, other_low + b) for a, b in anchors), (high, other_high)]
             stack.extend((a, c, b, d) for (a, b), (c, d) in pairwise(edges))
@@ -74,8 +79,13 @@ def _common_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
     return head, tail
 
 
-def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Units that occur once in each text: the longest series of them that is in the same order in both."""
+def _windows(units: Sequence[str], size: int) -> Sequence[tuple[str, ...]]:
+    """Each unit with those that follow it, up to a size: what makes a place in a text of few words recognisable."""
+    return list(zip(*(units[shift:] for shift in range(size)), strict=False))
+
+
+def _anchors(old: Sequence[tuple[str, ...]], new: Sequence[tuple[str, ...]]) -> list[tuple[int, int]]:
+    """Windows that occur once in each text: the longest series of them that is in the same order in both."""
     counts, others = Counter(old), Counter(new)
     where = {unit: position for position, unit in enumerate(new) if others[unit] == 1}
     pairs = [(i, where[unit]) for i, unit in enumerate(old) if counts[unit] == 1 and unit in where]

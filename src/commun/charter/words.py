@@ -18,7 +18,8 @@ Rules of ``warnings``: it names, with position, character and Unicode name,
 - invisible characters (zero-width, soft hyphens, byte order marks, tags, variation selectors, fillers), except those
   that emoji are built of; controls of the writing direction; control characters;
 - spaces that English and French do not use (U+00A0 and U+202F are French); private-use and unassigned characters;
-- combining marks piled up, and those that strike a letter through.
+- combining marks piled up, those that strike a letter through, and those that could be one character with their letter
+  (an é in two parts is another é for the model, and the same for the eye).
 
 It refuses nothing: what a board adopts is the board's affair, that the board saw it is ours.
 """
@@ -181,7 +182,7 @@ def _oddness(text: str, position: int, character: str) -> Oddness | None:
         return Oddness.DIRECTION
     if character in BLANKS or is_variation_selector(character) or unicodedata.category(character) == "Cf":
         return None if _builds_an_emoji(text, position) else Oddness.INVISIBLE
-    if character in STRIKES or _is_piled(text, position):
+    if character in STRIKES or _is_piled(text, position) or _is_apart(text, position):
         return Oddness.MARKS
     if _is_another_character(character):
         return Oddness.LOOKALIKE
@@ -205,6 +206,12 @@ def _is_another_character(character: str) -> bool:
 def _is_piled(text: str, position: int) -> bool:
     marks = text[max(0, position - MOST_MARKS) : position + 1]
     return len(marks) > MOST_MARKS and all(unicodedata.category(mark) in ("Mn", "Me") for mark in marks)
+
+
+def _is_apart(text: str, position: int) -> bool:
+    """A mark that Unicode would write as one character with the letter before it."""
+    pair = text[max(0, position - 1) : position + 1]
+    return unicodedata.category(text[position]) == "Mn" and len(pair) > len(unicodedata.normalize("NFC", pair))
 
 
 def _builds_an_emoji(text: str, position: int) -> bool:
