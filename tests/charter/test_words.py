@@ -77,7 +77,7 @@ def test_two_changes_in_a_long_text_of_repetitions_are_both_found_exactly() -> N
 
 def test_many_changes_in_a_long_prompt_of_few_different_words_are_each_shown_by_themselves() -> None:
     chance = random.Random(1)
-    some = "vous êtes un assistant honnête qui répond clairement aux questions et ne ment jamais".split()
+    some = ["vous", "êtes", "un", "assistant", "honnête", "qui", "répond", "clairement", "et", "ne", "ment", "jamais"]
     before = [chance.choice(some) for _ in range(9000)]
     after = list(before)
     for position in chance.sample(range(9000), 300):
