@@ -109,13 +109,16 @@ def read_charter(files: Mapping[str, bytes]) -> Charter:
         mistakes.add(".", 0, faults.TOO_MANY_FILES, most=MAX_FILES)
     if sum(len(data) for data in files.values()) > MAX_TOTAL_BYTES:
         mistakes.add(".", 0, faults.FOLDER_TOO_LARGE, most=MAX_TOTAL_BYTES)
+    mistakes.check()
+    right: dict[str, bytes] = {}
     for name, data in files.items():
         if not is_charter_file(name):
             mistakes.add(name, 0, faults.UNKNOWN_FILE)
         elif len(data) > MAX_FILE_BYTES:
             mistakes.add(name, 0, faults.FILE_TOO_LARGE, most=MAX_FILE_BYTES)
-    mistakes.check()
-    charter = _read(files, mistakes)
+        else:
+            right[name] = data
+    charter = _read(right, mistakes)
     mistakes.check()
     assert charter is not None  # noqa: S101  (without a mistake there is one; mypy cannot know)
     return charter
