@@ -34,7 +34,7 @@ from commun.charter.differences import SOMETHING, as_detail
 from commun.charter.words import shown, warnings, word_diff
 
 thorough = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
