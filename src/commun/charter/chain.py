@@ -300,20 +300,22 @@ def _read_charter(files: Mapping[str, bytes]) -> Charter:
 def _signatures(
     repository: Repository, targets: Metadata[Targets], root: Metadata[Root], charter: Charter, base: Link | None
 ) -> tuple[Signature, ...]:
-    """Those who signed the targets; and the old board's members who signed a new root."""
-    keyids = list(signers(root.signed, targets))
+    """Those who signed the targets, and the old board's members who signed a new root; in the charter's order."""
+    signed = set(signers(root.signed, targets))
     keys = dict(root.signed.keys)
     names = member_names(charter)
     guards: list[str] = []
     if base is not None:
         keys = base.root.signed.keys | keys
-        names = member_names(base.edition.charter) | names
+        names |= {keyid: name for keyid, name in member_names(base.edition.charter).items() if keyid not in names}
         guards = base.root.signed.unrecognized_fields[EXTENSION]["guards"]
         if base.root.signed.version != root.signed.version:
-            keyids += [keyid for keyid in signers(base.root.signed, root) if keyid not in keyids]
-    number = targets.signed.version
-    assents = find_assents(repository, assents_name(number), digest_of(targets.signed_bytes), keys)
-    return tuple(Signature(names[keyid], keyid, assents.get(keyid), keyid in guards) for keyid in keyids)
+            signed |= set(signers(base.root.signed, root))
+    file, digest = assents_name(targets.signed.version), digest_of(targets.signed_bytes)
+    assents = find_assents(repository, file, digest, {keyid: keys[keyid] for keyid in signed})
+    return tuple(
+        Signature(name, keyid, assents.get(keyid), keyid in guards) for keyid, name in names.items() if keyid in signed
+    )
 
 
 def member_names(charter: Charter) -> dict[str, str]:
