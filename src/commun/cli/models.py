@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commun.cli.charter import Yes
 from commun.cli.progress import progress
+from commun.cli.signers import Hardware, KeyFile, PassphraseFile, signer_of
 from commun.cli.words import Home, _, example, group
 
 if TYPE_CHECKING:
@@ -20,14 +22,16 @@ def model_list(home: Home = None) -> None:
     from rich.table import Table
 
     library = open_library(home)
+    adopted, answers = adopted_digests(home)
     table = Table(box=None)
-    for title in (_("Model"), _("Family"), _("Context"), _("Size"), _("Licence"), _("In use")):
+    for title in (_("Model"), _("Family"), _("Context"), _("Size"), _("Licence"), _("In the charter")):
         table.add_column(title)
     for manifest in library.list():
         size = sum(entry.size for entry in manifest.files)
-        in_use = "✓" if manifest.id == library.current() else ""
+        name = identity(manifest.digest, manifest.url, manifest.remote_model)
+        place = _("answers") if name == answers else _("adopted") if name in adopted else ""
         table.add_row(
-            manifest.id, manifest.family, str(manifest.context_length), megabytes(size), manifest.licence, in_use
+            manifest.id, manifest.family, str(manifest.context_length), megabytes(size), manifest.licence, place
         )
     if not table.row_count:
         typer.echo(_("No model yet. “commun serve” or “commun model add default” gets the one that comes with Commun."))
@@ -35,13 +39,33 @@ def model_list(home: Home = None) -> None:
     Console().print(table)
 
 
+def identity(digest: str, url: str, remote_model: str) -> str:
+    """What tells one model from another: its digest, or where a remote one answers."""
+    return f"{url} {remote_model}" if url else digest
+
+
+def adopted_digests(home: Path | None) -> tuple[set[str], str]:
+    """The identities of the models that the charter adopts, and of the one that answers. Nothing without a charter."""
+    from commun.charter.errors import CharterError
+    from commun.cli.charter import desk_of
+
+    try:
+        models = desk_of(home).verified().in_force.charter.models
+    except CharterError:
+        return set(), ""
+    found = {model.id: identity(model.digest, model.url, model.remote_model) for model in models.adopted}
+    return set(found.values()), found[models.default]
+
+
 @model_app.command(
     "add",
-    help=_("Add a model: a GGUF file, an OpenVINO folder, a Hugging Face id, or “default”."),
+    help=_("Add a model: a GGUF file, an OpenVINO folder, a Hugging Face id, a server’s address, or “default”."),
     epilog=example("commun model add ./Qwen3-4B-Q4_K_M.gguf --name qwen"),
 )
 def model_add(
-    source: Annotated[str, typer.Argument(help=_("File, folder, Hugging Face id or “default”."))],
+    source: Annotated[
+        str, typer.Argument(help=_("File, folder, Hugging Face id, address ending in /v1, or “default”."))
+    ],
     home: Home = None,
     name: Annotated[str | None, typer.Option(help=_("What to call it."), show_default=False)] = None,
 ) -> None:
@@ -53,11 +77,41 @@ def model_add(
 
 
 @model_app.command(
-    "use", help=_("Choose the model that answers; restart “commun serve”."), epilog=example("commun model use qwen")
+    "use",
+    help=_("Propose that this model answers. With a board of one, your signature puts it in force at once."),
+    epilog=example("commun model use qwen"),
 )
-def model_use(model: str, home: Home = None) -> None:
-    open_library(home).use(model)
-    typer.echo(_("“%(model)s” answers from the next start of “commun serve”.") % {"model": model})
+def model_use(
+    model: str,
+    *,
+    home: Home = None,
+    reason: Annotated[str | None, typer.Option(help=_("Why: everybody will read it."), show_default=False)] = None,
+    key: KeyFile = None,
+    hardware: Hardware = None,
+    passphrase_file: PassphraseFile = None,
+    yes: Yes = False,
+) -> None:
+    from commun.charter.changes import changes
+    from commun.charter.source import read_charter
+    from commun.cli.charter import desk_of, now, told
+    from commun.cli.paper import console, print_changes
+    from commun.drafting.editing import with_default_model, with_model
+    from commun.drafting.founding import amend
+    from commun.drafting.models import adopted_model
+
+    library, desk = open_library(home), desk_of(home)
+    manifest = library.get(model)
+    newest = desk.verified().in_force.newest
+    files = with_model(newest.files, adopted_model(manifest, library.converted(model)))
+    files = with_default_model(files, model)
+    terminal = console()
+    print_changes(terminal, changes(newest.charter, read_charter(files)))
+    typer.echo()
+    if not yes:
+        typer.confirm(_("Sign this?"), abort=True)
+    why = reason or _("“%(model)s” answers from now on.") % {"model": manifest.name}
+    with signer_of(desk.home, key, hardware, passphrase_file) as signer:
+        told(amend(desk.home, files, reason=why, signer=signer, now=now()))
 
 
 @model_app.command(
@@ -72,7 +126,8 @@ def open_library(home: Path | None) -> "ModelLibrary":
     from commun.config import load_settings
     from commun.engine.weights import ModelLibrary
 
-    return ModelLibrary(load_settings(home=home).home)
+    settings = load_settings(home=home)
+    return ModelLibrary(settings.home, remote_key=settings.remote_key.get_secret_value())
 
 
 def describe(manifest: "Manifest") -> None:

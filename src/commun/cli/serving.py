@@ -21,7 +21,10 @@ def serve(
 
 def chat(
     home: Home = None,
-    model: Annotated[str | None, typer.Option(help=_("The model to talk with."), show_default=False)] = None,
+    persona: Annotated[str | None, typer.Option(help=_("A tone that the charter adopts."), show_default=False)] = None,
+    language: Annotated[
+        str | None, typer.Option(help=_("Language of the charter’s prompt: en or fr."), show_default=False)
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help=_("The same seed gives the same answer."), show_default=False)
     ] = None,
@@ -29,4 +32,4 @@ def chat(
     from commun.app import run_chat
     from commun.config import load_settings
 
-    run_chat(load_settings(home=home), _, model=model, seed=seed, bars=progress)
+    run_chat(load_settings(home=home), _, seed=seed, bars=progress, persona=persona, language=language)

@@ -4,7 +4,6 @@ import typer
 
 from commun.cli.words import Home, _, example, group
 from commun.environment import cli_language
-from commun.errors import ConfigError
 from commun.web.i18n import translator
 
 config_app = group(_("The settings of operation."))
@@ -32,6 +31,4 @@ def config_check(home: Home = None) -> None:
     from commun.config import load_settings
 
     settings = load_settings(home=home)
-    if settings.engine == "remote" and not settings.remote_url:
-        raise ConfigError(setting="remote_url", reason="engine is “remote”, and no server is named")
     typer.echo(_("The settings are valid. Data folder: %(home)s") % {"home": settings.home})

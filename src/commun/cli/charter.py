@@ -1,0 +1,409 @@
+"""charter: read the rules, propose others, sign, adopt, freeze, verify. Every command works offline, on files.
+
+DOCUMENT, where a command takes one: a file that came by mail or on a stick, or the id of an amendment that lies on
+this machine's desk (``drafting/desk.py``).
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commun.cli.signers import Hardware, KeyFile, PassphraseFile, new_passphrase, show_passphrase, signer_of
+from commun.cli.words import Home, _, example, group
+from commun.errors import ConfigError, NotFound
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from commun.charter.amendment import Amendment
+    from commun.charter.edition import InForce
+    from commun.drafting.desk import Desk, Document
+
+charter_app = group(_("The charter: the rules of this assistant, and who decides on them."))
+
+MAX_FILE_BYTES = 8_000_000
+ID_DIGITS = 12
+
+Named = Annotated[str, typer.Argument(metavar="DOCUMENT", help=_("A file, or the id of an amendment."))]
+Reason = Annotated[str, typer.Option(help=_("Why: everybody will read it."), show_default=False)]
+Out = Annotated[Path | None, typer.Option(help=_("Write the result to this file."), show_default=False)]
+Yes = Annotated[bool, typer.Option("--yes", help=_("Do not ask."))]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def home_of(home: Path | None) -> Path:
+    from commun.config import load_settings
+
+    return load_settings(home=home).home
+
+
+def desk_of(home: Path | None) -> "Desk":
+    from commun.drafting.desk import Desk
+
+    return Desk(home_of(home))
+
+
+def read_file(path: Path) -> bytes:
+    """Bounded. Raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(setting=str(path.name), reason="it cannot be read") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError(setting=str(path.name), reason="it is too large for an amendment")
+    return data
+
+
+def document_named(named: str, desk: "Desk") -> tuple["Document", Path | None]:
+    """The document, and the file that it came from. Raises CharterError, NotFound, ConfigError."""
+    from commun.charter.release import read_document
+
+    path = Path(named)
+    if path.is_file():
+        return read_document(read_file(path)), path
+    if len(named) == ID_DIGITS and named.isalnum():
+        return desk.get(named).document, None
+    raise NotFound
+
+
+def told(result: "InForce | Amendment") -> None:
+    """What became of an amendment that was proposed and signed in one step."""
+    from commun.charter.amendment import Amendment
+
+    if isinstance(result, Amendment):
+        words = _("Proposed as %(id)s and signed by you. Others can sign it with: commun charter sign %(id)s")
+        typer.echo(words % {"id": result.id})
+    else:
+        typer.echo(_("In force: edition %(number)s.") % {"number": result.edition.number})
+
+
+def announce(out: "Console", in_force: "InForce") -> None:
+    words = _("In force: edition %(number)s.") % {"number": in_force.edition.number}
+    out.print(words)
+
+
+@charter_app.command(
+    "init",
+    help=_("Found a charter with a board of one: your key."),
+    epilog=example("commun charter init --name 'Mairie de Lannion'"),
+)
+def init(
+    *,
+    home: Home = None,
+    name: Annotated[str, typer.Option(help=_("The name of this assistant."))] = "Commun",
+    member: Annotated[str, typer.Option(help=_("Your name on the board."))] = "Founder",
+    passphrase_file: PassphraseFile = None,
+    anew: Annotated[bool, typer.Option("--anew", help=_("Put an older charter aside and found another."))] = False,
+) -> None:
+    from commun.drafting.founding import found
+
+    passphrase, made_up = new_passphrase(passphrase_file)
+    founded = found(home_of(home), now=now(), passphrase=passphrase, name=name, board_name=member, anew=anew)
+    for folder in founded.put_aside:
+        typer.echo(_("The older charter lies in %(folder)s.") % {"folder": folder})
+    typer.echo(_("Your key: %(file)s") % {"file": founded.key_file})
+    if made_up:
+        show_passphrase(passphrase)
+    typer.echo(_("A board of one: whoever holds this key and its passphrase can change this assistant."))
+    typer.echo(_("Invite others with: commun charter board invite NAME"))
+
+
+@charter_app.command("show", help=_("Show the charter in force, whole."), epilog=example("commun charter show"))
+def show(
+    *,
+    home: Home = None,
+    edition: Annotated[int | None, typer.Option(help=_("An earlier edition."), show_default=False)] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help=_("Write its files to this new folder, to change them."), show_default=False)
+    ] = None,
+) -> None:
+    from dataclasses import replace
+
+    from commun.charter.history import get_edition
+    from commun.cli.paper import console, print_charter
+
+    desk = desk_of(home)
+    in_force = desk.in_force()
+    if edition is not None:
+        in_force = replace(in_force, edition=get_edition(desk.repository, edition))
+    if folder is None:
+        print_charter(console(), in_force)
+        return
+    write_folder(folder, dict(in_force.edition.files if edition else in_force.newest.files))
+    typer.echo(_("Written. Change the files, then: commun charter propose %(folder)s --reason …") % {"folder": folder})
+
+
+def write_folder(folder: Path, files: dict[str, bytes]) -> None:
+    """Raises ConfigError where something is there."""
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(setting="--folder", reason="it is not empty")
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+@charter_app.command(
+    "propose",
+    help=_("Propose the charter in a folder as the next edition."),
+    epilog=example("commun charter propose ./charter --reason 'Answers may be longer'"),
+)
+def propose(folder: Path, reason: Reason, *, home: Home = None, out: Out = None) -> None:
+    from commun.charter import amendment
+    from commun.charter.changes import changes
+    from commun.charter.source import read_folder
+    from commun.cli.paper import console, print_changes
+
+    desk = desk_of(home)
+    verified = desk.verified()
+    proposed = amendment.propose(read_folder(folder), verified.in_force, verified.root, reason=reason, now=now())
+    desk.keep(proposed)
+    if out is not None:
+        out.write_bytes(proposed.to_bytes())
+    terminal = console()
+    print_changes(terminal, changes(verified.in_force.newest.charter, proposed.charter))
+    typer.echo()
+    typer.echo(_("Proposed as %(id)s. Sign it with: commun charter sign %(id)s") % {"id": proposed.id})
+
+
+@charter_app.command(
+    "diff",
+    help=_("Show what an amendment changes, word by word."),
+    epilog=example("commun charter diff budget.amendment"),
+)
+def diff(document: Named, home: Home = None) -> None:
+    from commun.cli.paper import console
+
+    print_document(console(), document_named(document, desk_of(home))[0])
+
+
+def print_document(out: "Console", document: "Document") -> None:
+    from rich.text import Text
+
+    from commun.charter.amendment import Amendment
+    from commun.charter.changes import changes
+    from commun.charter.words import shown
+    from commun.cli.paper import heading, print_changes
+
+    if not isinstance(document, Amendment):
+        out.print(
+            heading(_("Edition %(number)s is released and comes into force again.") % {"number": document.edition})
+        )
+        return
+    out.print(heading(_("Proposed edition %(number)s (%(id)s)") % {"number": document.number, "id": document.id}))
+    out.print(Text(shown(document.reason)))
+    print_changes(out, changes(document.base.charter if document.base else None, document.charter))
+
+
+@charter_app.command(
+    "sign",
+    help=_("Read what changes, then sign it with your key."),
+    epilog=example("commun charter sign budget.amendment --key ~/keys/me.key"),
+)
+def sign(
+    document: Named,
+    *,
+    home: Home = None,
+    key: KeyFile = None,
+    hardware: Hardware = None,
+    passphrase_file: PassphraseFile = None,
+    out: Out = None,
+    yes: Yes = False,
+) -> None:
+    from commun.charter import amendment
+    from commun.charter.status import signing_status
+    from commun.cli.paper import console, print_signing
+
+    desk = desk_of(home)
+    found, file = document_named(document, desk)
+    terminal = console()
+    print_document(terminal, found)
+    typer.echo()
+    if not yes:
+        typer.confirm(_("Sign this?"), abort=True)
+    with signer_of(desk.home, key, hardware, passphrase_file) as signer:
+        signed = amendment.sign(found, signer, now=now())
+    target = out or file
+    if target is not None:
+        target.write_bytes(signed.to_bytes())
+    if file is None:
+        signed = desk.keep(signed).document
+    status = signing_status(signed)
+    print_signing(terminal, status)
+    if status.complete:
+        typer.echo(_("Complete. Put it in force with: commun charter adopt %(document)s") % {"document": document})
+
+
+@charter_app.command(
+    "status",
+    help=_("What is in force, and what is being signed."),
+    epilog=example("commun charter status"),
+)
+def status(
+    document: Annotated[
+        str | None, typer.Argument(metavar="DOCUMENT", help=_("A file, or the id of an amendment."), show_default=False)
+    ] = None,
+    *,
+    home: Home = None,
+) -> None:
+    from commun.charter.status import signing_status
+    from commun.cli.paper import console, heading, print_signing, print_state
+
+    desk, terminal = desk_of(home), console()
+    if document is not None:
+        print_signing(terminal, signing_status(document_named(document, desk)[0]))
+        return
+    in_force = desk.in_force()
+    announce(terminal, in_force)
+    print_state(terminal, in_force)
+    for lying in desk.documents():
+        typer.echo()
+        note = _("outdated: propose it again on the newest edition") if lying.outdated else lying.document.kind
+        terminal.print(heading(f"{lying.document.id} · {note}"))
+        print_signing(terminal, lying.status)
+
+
+@charter_app.command(
+    "adopt",
+    help=_("Put a signed amendment in force. Several copies of it: their signatures are united."),
+    epilog=example("commun charter adopt budget-alice.amendment budget-bob.amendment"),
+)
+def adopt(documents: Annotated[list[str], typer.Argument(metavar="DOCUMENT…")], home: Home = None) -> None:
+    from commun.charter.amendment import merge
+    from commun.cli.paper import console
+
+    desk = desk_of(home)
+    found = [document_named(named, desk)[0] for named in documents]
+    announce(console(), desk.settle(merge(found[0], *found[1:])))
+
+
+@charter_app.command(
+    "withdraw",
+    help=_("Take an amendment off this machine's desk."),
+    epilog=example("commun charter withdraw 3f1c09ab77de"),
+)
+def withdraw(document: Named, home: Home = None) -> None:
+    desk = desk_of(home)
+    desk.withdraw(desk.get(document).document.id)
+    typer.echo(_("Withdrawn here. Copies elsewhere can still be signed."))
+
+
+@charter_app.command(
+    "freeze",
+    help=_("Put the edition before back in force, at once and alone, until the quorum decides."),
+    epilog=example("commun charter freeze --reason 'It advertises'"),
+)
+def freeze(
+    reason: Reason,
+    *,
+    home: Home = None,
+    key: KeyFile = None,
+    hardware: Hardware = None,
+    passphrase_file: PassphraseFile = None,
+    yes: Yes = False,
+) -> None:
+    from commun.charter import freezing
+    from commun.cli.paper import console
+
+    desk = desk_of(home)
+    newest = desk.in_force().newest
+    if not yes:
+        typer.confirm(_("Freeze edition %(number)s?") % {"number": newest.number}, abort=True)
+    with signer_of(desk.home, key, hardware, passphrase_file) as signer:
+        in_force = freezing.freeze(desk.repository, desk.trust, signer, reason=reason, now=now())
+    announce(console(), in_force)
+
+
+@charter_app.command(
+    "unfreeze",
+    help=_("Propose to release the frozen edition; the quorum signs."),
+    epilog=example("commun charter unfreeze --out release.amendment"),
+)
+def unfreeze(*, home: Home = None, out: Out = None) -> None:
+    desk = desk_of(home)
+    document = desk.propose_release()
+    if out is not None:
+        out.write_bytes(document.to_bytes())
+    typer.echo(_("Proposed as %(id)s. Sign it with: commun charter sign %(id)s") % {"id": document.id})
+
+
+@charter_app.command(
+    "history",
+    help=_("Every edition: when, why, who signed."),
+    epilog=example("commun charter history"),
+)
+def history(home: Home = None) -> None:
+    from rich.text import Text
+
+    from commun.charter.history import editions, freezes
+    from commun.charter.words import shown
+    from commun.cli.paper import console, day, print_edition
+
+    repository, terminal = desk_of(home).repository, console()
+    frozen = {freeze.edition: freeze for freeze in freezes(repository)}
+    for edition in reversed(editions(repository)):
+        print_edition(terminal, edition)
+        if edition.number in frozen:
+            past = frozen[edition.number]
+            words = _("frozen by %(member)s on %(day)s: %(reason)s") % {
+                "member": past.member,
+                "day": day(past.at),
+                "reason": past.reason,
+            }
+            terminal.print(Text("  ❄ " + shown(words), style="yellow"))
+        terminal.print()
+
+
+@charter_app.command(
+    "verify",
+    help=_("Verify a published charter from its first edition on: this one, or a copy of any."),
+    epilog=example("commun charter verify ./copy-of-their-charter"),
+)
+def verify(
+    folder: Annotated[Path | None, typer.Argument(help=_("The published folder."), show_default=False)] = None,
+    home: Home = None,
+) -> None:
+    from commun.charter.history import find_findings, verify_all
+    from commun.charter.repository import Repository
+    from commun.cli.paper import console, print_state
+
+    repository = Repository(folder) if folder is not None else desk_of(home).repository
+    in_force, editions = verify_all(repository, now=now())
+    terminal = console()
+    for edition in editions:
+        members = ", ".join(signature.member for signature in edition.signatures)
+        words = _("Edition %(number)s holds: %(digest)s, signed by %(members)s")
+        typer.echo("✓ " + words % {"number": edition.number, "digest": edition.digest, "members": members})
+    announce(terminal, in_force)
+    print_state(terminal, in_force)
+    found = find_findings(repository)
+    for finding in found:
+        typer.echo(f"! {finding.file}: {_(finding.problem)}")
+    if found:
+        raise typer.Exit(2)
+
+
+@charter_app.command(
+    "passphrase",
+    help=_("Change the passphrase of a key file."),
+    epilog=example("commun charter passphrase ~/keys/me.key"),
+)
+def passphrase(key: Path, *, old_file: PassphraseFile = None, new_file: PassphraseFile = None) -> None:
+    from commun.cli.signers import open_key
+
+    opened = open_key(key, old_file)
+    wanted, made_up = new_passphrase(new_file)
+    staged = key.with_name(f".{key.name}.new")
+    staged.unlink(missing_ok=True)
+    staged.touch(mode=0o600)
+    staged.write_bytes(opened.sealed(wanted))
+    staged.replace(key)
+    if made_up:
+        show_passphrase(wanted)
+    typer.echo(_("The key has its new passphrase. Older copies of the file keep the old one."))
