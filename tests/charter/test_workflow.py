@@ -178,10 +178,9 @@ def test_a_key_twice_in_a_role_is_no_board(repository):
 
 
 def test_an_older_timestamp_is_refused(repository):
-    old = repository.files["metadata/timestamp.json"]
     repository.publish({"charter.toml": b"2"})
     client_of(repository, store := MemoryStore(repository.first_root())).refresh()
-    repository.files["metadata/timestamp.json"] = old
+    repository.put_timestamp(Timestamp(version=1, expires=LATER, snapshot_meta=MetaFile(2)))
     with pytest.raises(RolledBack):
         client_of(repository, store).refresh()
     assert versions(store)["timestamp"] == 2
@@ -193,6 +192,7 @@ def test_a_timestamp_that_names_an_older_snapshot_is_refused(repository):
     repository.put_timestamp(Timestamp(version=3, expires=LATER, snapshot_meta=MetaFile(1)))
     with pytest.raises(RolledBack):
         client_of(repository, store).refresh()
+    assert versions(store)["timestamp"] == 2
 
 
 @pytest.mark.parametrize("meta", [{"targets.json": MetaFile(1)}, {"other.json": MetaFile(9)}])
@@ -221,7 +221,7 @@ def test_enormous_versions_are_recovered_from_by_a_new_key(repository):
     repository.publish({"charter.toml": b"ours"})
     with pytest.raises(RolledBack):
         client_of(repository, store).refresh()
-    repository.replace_member(0)
+    repository.replace_member(4)  # the others have signed what is stored: by its signatures alone it would still hold
     repository.edition = 1
     repository.publish({"charter.toml": b"ours"})
     client = client_of(repository, store)
@@ -245,6 +245,26 @@ def test_what_has_expired_is_refused_where_that_was_asked_for(repository):
     with pytest.raises(Expired):
         client_of(repository, store, now=LATER).refresh()
     assert versions(store) == {"root": 1}
+
+
+@pytest.mark.parametrize("role", ["root", "timestamp", "snapshot", "targets"])
+def test_each_role_may_be_the_one_that_has_expired(repository, role):
+    early = NOW - timedelta(days=1)
+    if role == "root":
+        repository.root.expires = early
+        repository.put_root(repository.board[:3])
+    elif role == "timestamp":
+        repository.put_timestamp(Timestamp(version=1, expires=early, snapshot_meta=MetaFile(1)))
+    else:
+        signed = Metadata.from_bytes(repository.files[f"metadata/1.{role}.json"]).signed
+        signed.expires = early
+        repository.put(role, signed)
+    store = MemoryStore(repository.first_root())
+    with pytest.raises(Expired) as caught:
+        client_of(repository, store).refresh()
+    assert caught.value.details["file"] == f"{role}.json"
+    assert role == "root" or role not in store.files
+    assert client_of(repository, on_expiry="tell").refresh().stale_since == early
 
 
 def test_what_has_expired_is_told_where_that_was_asked_for(repository):
@@ -291,6 +311,49 @@ def test_metadata_must_have_the_hash_and_length_that_were_signed_for_it(reposito
     assert client_of(repository).refresh()
     repository.files["metadata/1.snapshot.json"] = snapshot.replace(b"{", b" {", 1)
     with pytest.raises(WrongFile):
+        client_of(repository).refresh()
+
+
+def test_a_stored_snapshot_that_is_not_the_one_described_is_fetched_again(repository):
+    client_of(repository, store := MemoryStore(repository.first_root())).refresh()
+    published = repository.files["metadata/1.snapshot.json"]
+    store.files["snapshot"] = published + b" "
+    described = MetaFile.from_data(1, published, ["sha256"])
+    repository.put_timestamp(Timestamp(version=2, expires=LATER, snapshot_meta=described))
+    client_of(repository, store).refresh()
+    assert store.files["snapshot"] == published
+
+
+def test_targets_must_have_the_hash_and_length_that_were_signed_for_them(repository):
+    targets = repository.files["metadata/1.targets.json"]
+    described = MetaFile.from_data(1, targets, ["sha256", "sha512"])
+    repository.put("snapshot", repository.snapshot({"targets.json": described}))
+    fetch = MemoryFetch(repository.files)
+    Client(fetch, MemoryStore(repository.first_root()), now=NOW).refresh()
+    assert fetch.limits["metadata/1.targets.json"] == len(targets), "no more is read than was signed"
+    repository.files["metadata/1.targets.json"] = targets.replace(b"{", b"{ ", 1)
+    with pytest.raises(WrongFile):
+        client_of(repository).refresh()
+
+
+ALL_FOUR = ["1.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json"]
+OF_ANOTHER = [(place, other) for place in ["2.root.json", *ALL_FOUR[1:]] for other in ALL_FOUR if place != other]
+
+
+@pytest.mark.parametrize(("place", "other"), OF_ANOTHER)
+def test_a_role_in_the_place_of_another_is_refused_although_the_same_board_signed_it(repository, place, other):
+    repository.files[f"metadata/{place}"] = repository.files[f"metadata/{other}"]
+    with pytest.raises((BrokenMetadata, WrongVersion)):
+        client_of(repository).refresh()
+
+
+@pytest.mark.parametrize("role", ["root", "timestamp", "snapshot", "targets"])
+def test_a_boolean_is_no_version(repository, role):
+    name = "metadata/timestamp.json" if role == "timestamp" else f"metadata/1.{role}.json"
+    metadata = Metadata.from_bytes(repository.files[name])
+    metadata.signed.version = True
+    repository.files[name] = signed_file(metadata.signed, repository.board[:3])
+    with pytest.raises(BrokenMetadata):
         client_of(repository).refresh()
 
 
@@ -449,6 +512,16 @@ def test_a_terminating_delegation_ends_the_search(repository):
     for terminating in (False, True):
         top = delegation(signer, role_of(signer, "a", terminating=terminating), role_of(signer, "b"))
         delegate(repository, {"a": (signer, listing()), "b": (signer, listing("file"))}, top=top)
+        assert (client_of(repository).find_target("file") is None) == terminating
+
+
+def test_a_terminating_delegation_further_down_ends_the_search_everywhere(repository):
+    signer = CryptoSigner.generate_ed25519()
+    for terminating in (False, True):
+        top = delegation(signer, role_of(signer, "a"), role_of(signer, "b"))
+        below = delegation(signer, role_of(signer, "c", terminating=terminating))
+        roles = {"a": listing(delegations=below), "b": listing("file"), "c": listing()}
+        delegate(repository, {name: (signer, targets) for name, targets in roles.items()}, top=top)
         assert (client_of(repository).find_target("file") is None) == terminating
 
 

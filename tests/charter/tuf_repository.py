@@ -34,11 +34,12 @@ def signed_file(signed: Signed, signers: Sequence[Signer]) -> bytes:
 
 
 class TufRepository:
-    def __init__(self, *, members: int = 5, quorum: int = 3) -> None:
+    def __init__(self, *, members: int = 5, quorum: int = 3, expires: datetime = LATER) -> None:
+        self.expires = expires
         self.board: list[Signer] = [CryptoSigner.generate_ed25519() for _ in range(members)]
         self.quorum = quorum
         self.files: dict[str, bytes] = {}
-        self.root = Root(version=0 + 1, expires=LATER, consistent_snapshot=True)
+        self.root = Root(version=1, expires=expires, consistent_snapshot=True)
         self.root.unrecognized_fields["x-commun"] = {"format": "commun-root/1", "quorum": quorum, "guards": []}
         self.edition = 0
         self._seat()
@@ -76,14 +77,14 @@ class TufRepository:
         self.put("targets", self.targets(described, delegations))
         listed = {"targets": self.edition, **(roles or {})}
         self.put("snapshot", self.snapshot({f"{role}.json": MetaFile(version) for role, version in listed.items()}))
-        self.put_timestamp(Timestamp(version=self.edition, expires=LATER, snapshot_meta=MetaFile(self.edition)))
+        self.put_timestamp(Timestamp(version=self.edition, expires=self.expires, snapshot_meta=MetaFile(self.edition)))
 
     def targets(self, targets: Mapping[str, TargetFile], delegations: Delegations | None = None) -> Targets:
         extension = {"format": "commun-edition/1", "edition": self.edition, "root": self.root.version, "reason": "é"}
-        return Targets(self.edition, None, LATER, dict(targets), delegations, {"x-commun": extension})
+        return Targets(self.edition, None, self.expires, dict(targets), delegations, {"x-commun": extension})
 
     def snapshot(self, meta: Mapping[str, MetaFile]) -> Snapshot:
-        return Snapshot(version=self.edition, expires=LATER, meta=dict(meta))
+        return Snapshot(version=self.edition, expires=self.expires, meta=dict(meta))
 
     def put(self, role: str, signed: Signed) -> None:
         self.files[f"metadata/{signed.version}.{role}.json"] = signed_file(signed, self.board[: self.quorum])
@@ -107,6 +108,7 @@ class MemoryFetch:
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.files = files
         self.asked: list[str] = []
+        self.limits: dict[str, int] = {}
 
     def metadata(self, name: str, *, limit: int) -> bytes | None:
         return self._read(f"metadata/{name}", limit)
@@ -116,6 +118,7 @@ class MemoryFetch:
 
     def _read(self, name: str, limit: int) -> bytes | None:
         self.asked.append(name)
+        self.limits[name] = limit
         data = self.files.get(name)
         return None if data is None else data[: limit + 1]
 
