@@ -3,6 +3,10 @@
 import pytest
 from source_example import GOLDEN, changed, line_of, told
 
+from commun.charter.errors import CharterMistakes
+from commun.charter.source import read_charter
+from commun.charter.source_mistakes import MISSING_KEY, MISTYPED_KEY
+
 # Each mistake: file, what is changed into what, on which line it is told (by a text on it, after the change or before;
 # "" for the whole file), and what the person reads.
 MISTAKES = [
@@ -367,3 +371,23 @@ def test_a_mistake_is_told_at_its_line_with_its_cure(mistake):
     assert found[0][0] == file
     assert found[0][1] == (line_of(files[file], at) or line_of(GOLDEN[file], at))
     assert cure in found[0][3]
+
+
+@pytest.mark.parametrize("character", ["\u202e", "\\u202e"])
+def test_a_hidden_character_is_told_once_raw_or_escaped(character):
+    (mistake,) = told(changed("charter.toml", "It helps", f"It{character} helps"))
+    assert mistake[2] == "There is a character here that nobody can see: U+202E."
+
+
+@pytest.mark.parametrize("text", ["l’été : « oui »\u202f!", "👩\u200d🔬 👋🏽", "p\u0430ypal", "a\tb\n\n- c"])
+def test_what_can_be_seen_or_is_needed_to_write_is_allowed(text):
+    charter = read_charter({**GOLDEN, "prompts/system.fr.md": text.encode()})
+    assert charter.prompts.system.fr == text
+
+
+def test_no_message_is_made_of_words_from_the_folder():
+    """Problem and cure are message ids: the same whatever stands in the folder."""
+    with pytest.raises(CharterMistakes) as caught:
+        read_charter(changed("charter.toml", "quorum = 2", "quorumm = 2"))
+    assert {mistake.problem for mistake in caught.value.mistakes} == {MISTYPED_KEY.problem, MISSING_KEY.problem}
+    assert dict(caught.value.mistakes[1].details) == {"key": "board.quorumm", "near": "quorum"}

@@ -4,7 +4,7 @@ Rules:
 
 - a fault is one problem and its cure, both message ids; what differs from one place to the other are its details;
 - text out of the folder stands in details only, cut short, with what cannot be seen written as its number;
-- mistakes are told in the order of files and lines, each once, MAX_MISTAKES at most.
+- mistakes are told in the order of files and lines, each once; after the first MAX_MISTAKES no more are looked for.
 """
 
 from dataclasses import dataclass
@@ -146,7 +146,14 @@ class Mistakes:
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    @property
+    def is_full(self) -> bool:
+        """So that a hostile folder cannot buy work with mistakes."""
+        return len(self._found) >= MAX_MISTAKES
+
     def add(self, file: str, line: int, fault: Fault, **details: str | int) -> None:
+        if self.is_full:
+            return
         filled = tuple(
             (name, shown(str(value), most=MAX_CHOICES if name == "choices" else MAX_SHOWN))
             for name, value in details.items()
@@ -161,7 +168,7 @@ class Mistakes:
         """Raises CharterMistakes, if there is any."""
         if self._found:
             ordered = sorted(self._found, key=lambda mistake: (mistake.file, mistake.line))
-            raise CharterMistakes(tuple(ordered[:MAX_MISTAKES]))
+            raise CharterMistakes(tuple(ordered))
 
 
 def shown(text: str, *, most: int = MAX_SHOWN) -> str:

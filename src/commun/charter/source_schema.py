@@ -94,10 +94,10 @@ def _choice(path: str, choices: tuple[str, ...]) -> Key:
     return Key(path, Kind.LINE, f'{path.rpartition(".")[2]} = "{choices[0]}"', choices=choices)
 
 
-def _texts(path: str, most: int, en: str, fr: str) -> tuple[Key, Key]:
+def _texts(path: str, most: int, en: str, fr: str, *, kind: Kind = Kind.TEXT) -> tuple[Key, Key]:
     return (
-        Key(f"{path}.en", Kind.TEXT, f'en = "{en}"', most=most),
-        Key(f"{path}.fr", Kind.TEXT, f'fr = "{fr}"', most=most),
+        Key(f"{path}.en", kind, f'en = "{en}"', most=most),
+        Key(f"{path}.fr", kind, f'fr = "{fr}"', most=most),
     )
 
 
@@ -133,7 +133,7 @@ CHARTER_KEYS: Final = (
     _choice("prompts.language", LANGUAGES),
     _line("prompts.persona", 32, "editor", least=0),
     _line("personas[].id", 32, "editor", form=PERSONA_ID),
-    *_texts("personas[].name", 60, "Editor", "Rédaction"),
+    *_texts("personas[].name", 60, "Editor", "Rédaction", kind=Kind.LINE),
     *_texts("personas[].about", 400, "Short, precise sentences.", "Des phrases courtes et précises."),
     _line("models.default", 64, "default", form=MODEL_ID),
     _choice("sampling.profile", tuple(Profile)),

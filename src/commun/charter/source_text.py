@@ -50,6 +50,8 @@ def read_text(file: str, data: bytes, mistakes: Mistakes) -> str:
     text = text.replace("\r\n", "\n")
     if not HIDDEN_CHARACTERS.isdisjoint(text):
         for number, line in enumerate(text.split("\n"), start=1):
+            if mistakes.is_full:
+                break
             for character in find_hidden(line):
                 mistakes.add(file, number, HIDDEN, character=name_of(character))
     return text

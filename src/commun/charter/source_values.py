@@ -72,6 +72,7 @@ _NOT_OF_KIND: Final = {
     Kind.DATE: NOT_DATE,
     Kind.DIGESTS: NOT_TABLE,
 }
+MAX_NAME: Final = 40  # characters of a name that are compared with those that there are
 _TYPES: Final = {
     Kind.LINE: str,
     Kind.TEXT: str,
@@ -105,7 +106,9 @@ class Document:
 
 
 def read_document(file: str, text: str, schema: Table, mistakes: Mistakes) -> Document | None:
-    """None where it is not TOML; the mistakes say why."""
+    """None where it is not TOML, or where mistakes enough have been found; the mistakes say why."""
+    if mistakes.is_full:
+        return None
     try:
         positions = find_positions(text)
     except Unscannable as error:
@@ -185,7 +188,7 @@ class _Reader:
 
     def unknown(self, name: str, schema: Table, path: Path) -> None:
         here = (*path, name)
-        near = get_close_matches(name[:MAX_ITEM], schema.parts, n=1)
+        near = () if self.mistakes.is_full else get_close_matches(name[:MAX_NAME], schema.parts, n=1)
         if name.lower().replace("-", "_") in NOT_RECOMPUTABLE_KEYS:
             self.add(NOT_RECOMPUTABLE, here, key=_dotted(here))
         elif near:
