@@ -33,7 +33,7 @@ from commun.charter.clauses import (
     Witnesses,
 )
 from commun.charter.edition import Edition, InForce
-from commun.charter.errors import CharterError
+from commun.charter.errors import CharterError, NoCharter
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 FAR_AWAY = datetime(2999, 1, 1, tzinfo=UTC)
@@ -128,7 +128,9 @@ class Fixed(CharterInForce):
 
     def __init__(self, held: InForce | CharterError, *, now: Callable[[], datetime] = lambda: LONG_AGO) -> None:
         super().__init__(Shelf(held), now=now)
-        self.set(held)
+        self._take(held)
 
     def set(self, held: InForce | CharterError) -> None:
+        """Tells watchers, too, whether it is new or not."""
+        self._held = NoCharter()
         self._take(held)

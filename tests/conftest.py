@@ -26,5 +26,5 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from commun.engine.weights import ModelLibrary
 
     home = tmp_path_factory.mktemp("models")
-    ModelLibrary(home).prepare("default", progress=lambda *_: None)
+    ModelLibrary(home).add("default", progress=lambda *_: None)
     return home / "models"

@@ -21,7 +21,7 @@ class FakeEngine:
     """``answer``: the text to say, or a function of prompt and sampling that gives it. ``delay_s`` before each token,
     ``first_delay_s`` before the first one. ``fail_after``: EngineFailed is raised instead of the token of that index
     (0: at once). ``prompt_cost``: tokens of a text; by default its words. ``gate``: when given, nothing is said until
-    the test sets it. ``calls``, ``running``, ``most_running``, ``cancelled`` tell the test what happened.
+    the test sets it. ``state``: where given, starting does not change it. ``calls``, ``running``, ``most_running``, ``cancelled`` tell the test what happened.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class FakeEngine:
         context_length: int = 2048,
         prompt_cost: Callable[[str], int] | None = None,
         gate: asyncio.Event | None = None,
-        state: EngineState = EngineState.READY,
+        state: EngineState | None = None,
     ) -> None:
         self.answer = answer
         self.delay_s = delay_s
@@ -42,7 +42,9 @@ class FakeEngine:
         self.fail_after = fail_after
         self.prompt_cost = prompt_cost
         self.gate = gate
-        self.state = state
+        self.state = EngineState.READY if state is None else state
+        self._stays = state is not None
+        self.starts = 0
         self.refusal: CommunError | None = None
         self.info = EngineInfo(
             name="fake",
@@ -60,7 +62,9 @@ class FakeEngine:
         self._ids: dict[str, int] = {}
 
     async def start(self) -> None:
-        self.state = EngineState.READY
+        self.starts += 1
+        if not self._stays:
+            self.state = EngineState.READY
 
     async def close(self) -> None:
         self.state = EngineState.CLOSED

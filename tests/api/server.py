@@ -5,8 +5,8 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,13 +14,18 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from charters import CHARTER, Fixed, in_force
 from commun.api.access_log import AccessLog
 from commun.api.metrics import Metrics
 from commun.api.routes import api_routes
+from commun.app import follow_charter
 from commun.assistant.admission import Admission
 from commun.assistant.energy import EnergyMeter
-from commun.assistant.rules import Rules
+from commun.assistant.engines import Engines
 from commun.assistant.turn import Assistant
+from commun.charter.clauses import Charter, Texts
+from commun.charter.edition import InForce
+from commun.charter.errors import CharterError
 from commun.store.accounts import Caller
 from commun.web.limits import RateLimits
 from fake_engine import FakeEngine
@@ -66,20 +71,35 @@ class RunningApi:
     assistant: Assistant
 
 
-def api_app(engine: FakeEngine, *, running: int = 4, waiting: int = 2) -> Starlette:
+BRIEF = replace(CHARTER, prompts=replace(CHARTER.prompts, system=Texts("Be brief.", "Soyez bref.")))
+
+
+def api_app(
+    engine: FakeEngine, *, running: int = 4, waiting: int = 2, charter: Charter | InForce | CharterError = BRIEF
+) -> Starlette:
     metrics = Metrics()
+    held = Fixed(in_force(charter) if isinstance(charter, Charter) else charter)
+    engines = Engines(lambda _wish: engine)
     assistant = Assistant(
-        engine=engine,
+        charter=held,
+        engines=engines,
         admission=Admission(running=running, waiting=waiting),
-        rules=Rules(system_prompt="Be brief."),
         meter=EnergyMeter(watt=10, cores=1),
     )
     assistant.watch(metrics.turn_ended)
-    app = Starlette(routes=api_routes(metrics), middleware=[Middleware(AccessLog, metrics=metrics)])
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        follow_charter(held, engines)
+        held.set(held.error or held.get())
+        yield
+
+    app = Starlette(routes=api_routes(metrics), middleware=[Middleware(AccessLog, metrics=metrics)], lifespan=lifespan)
     app.state.services = SimpleNamespace(
         accounts=MemoryAccounts(),
         conversations=MemoryConversations(),
         assistant=assistant,
+        charter=held,
         database=MemoryDatabase(),
     )
     app.state.rate_limits = RateLimits("1000000/minute")
@@ -87,7 +107,7 @@ def api_app(engine: FakeEngine, *, running: int = 4, waiting: int = 2) -> Starle
 
 
 @contextlib.contextmanager
-def running_api(engine: FakeEngine | None = None, **bounds: int) -> Iterator[RunningApi]:
+def running_api(engine: FakeEngine | None = None, **bounds: Any) -> Iterator[RunningApi]:
     engine = engine or FakeEngine()
     app = api_app(engine, **bounds)
     with served(app) as url:

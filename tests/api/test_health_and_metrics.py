@@ -10,7 +10,9 @@ import pytest
 import structlog
 
 from api.server import KEY, RunningApi, running_api
+from charters import LONG_AGO, in_force
 from commun.api.answers import Readiness
+from commun.charter.errors import BrokenMetadata, NoCharter
 from commun.engine.base import EngineState
 from fake_engine import FakeEngine
 
@@ -37,6 +39,26 @@ def test_readiness_is_the_engine_s(state: EngineState) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("held", "told", "status", "edition"),
+    [
+        (NoCharter(), "missing", 503, "0.0"),
+        (BrokenMetadata(file="x", reason="y"), "invalid", 503, "0.0"),
+        (in_force(number=4), "valid", 200, "4.0"),
+        (in_force(stale_since=LONG_AGO), "stale", 200, "1.0"),
+    ],
+    ids=["missing", "invalid", "valid", "stale"],
+)
+def test_readiness_and_figures_tell_of_the_charter(held: Any, told: str, status: int, edition: str) -> None:
+    with running_api(charter=held) as api:
+        answer = httpx2.get(f"{api.url}/readyz")
+        figures = httpx2.get(f"{api.url}/metrics").text
+    Readiness.model_validate(answer.json())
+    assert (answer.status_code, answer.json()["charter"]) == (status, told)
+    assert f"commun_charter_edition {edition}\n" in figures
+    assert f"commun_charter_stale {1.0 if told == 'stale' else 0.0}\n" in figures
+
+
 def test_a_database_that_takes_no_writes_is_not_ready() -> None:
     class Full:
         async def check_writable(self) -> None:
@@ -48,7 +70,12 @@ def test_a_database_that_takes_no_writes_is_not_ready() -> None:
         api.app.state.services = SimpleNamespace(**vars(services) | {"database": Full()})
         answer = httpx2.get(f"{api.url}/readyz")
     assert answer.status_code == 503
-    assert answer.json() == {"status": "not ready", "engine": "ready", "database": "not writable"}
+    assert answer.json() == {
+        "status": "not ready",
+        "charter": "valid",
+        "engine": "ready",
+        "database": "not writable",
+    }
 
 
 def test_the_figures_count_and_hold_no_content() -> None:

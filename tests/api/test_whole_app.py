@@ -75,7 +75,12 @@ def test_an_answer_is_kept_sealed_in_the_key_s_owner_s_account(client: httpx2.Cl
 
 
 def test_it_is_ready_and_says_what_it_is(client: httpx2.Client) -> None:
-    assert client.get("/readyz").json() == {"status": "ready", "engine": "ready", "database": "writable"}
+    assert client.get("/readyz").json() == {
+        "status": "ready",
+        "charter": "valid",
+        "engine": "ready",
+        "database": "writable",
+    }
     assert "/v1/chat/completions" in client.get("/openapi.json").json()["paths"]
 
 

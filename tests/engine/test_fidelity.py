@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from commun.drafting.models import default_model_clause
 from commun.engine import default_model
 from commun.engine.conversion import GRAPH
 from commun.engine.fidelity import PROMPTS, check_bounds, log_probabilities, weights_error
@@ -25,7 +26,7 @@ def reference() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library = ModelLibrary(tmp_path_factory.mktemp("home"))
-    return library.prepare("default", progress=lambda stage, done, total: None)
+    return library.prepare(default_model_clause(), progress=lambda stage, done, total: None).folder
 
 
 @pytest.mark.engine

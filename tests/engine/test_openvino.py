@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commun.drafting.models import default_model_clause
 from commun.engine.base import EngineState, Finish, FinishReason, Message, Sampling
 from commun.engine.detokenizer import TextStream
-from commun.engine.manifest import Manifest
 from commun.engine.openvino import OpenVINOEngine
 from commun.engine.vocabulary import table_of
-from commun.engine.weights import ModelLibrary
+from commun.engine.weights import ModelLibrary, ReadyModel
 from commun.errors import InvalidParameter, MessageTooLong
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
@@ -31,9 +31,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-def model(models: Path) -> tuple[Path, Manifest]:
-    library = ModelLibrary(models.parent)
-    return library.prepare("default", progress=lambda *_: None), library.get("default")
+def model(models: Path) -> ReadyModel:
+    return ModelLibrary(models.parent).prepare(default_model_clause(), progress=lambda *_: None)
 
 
 async def started(model, **wishes) -> OpenVINOEngine:
@@ -186,7 +185,7 @@ async def test_a_bad_schema_is_refused_and_hurts_nobody(engine, schema):
 
 
 async def test_a_cache_too_small_for_all_at_once_serves_them_in_turn_and_exactly(model):
-    small = await started(model, scheduler={"num_kv_blocks": 14, "cache_size": 0})
+    small = await started(model, context=13 * 32, scheduler={"num_kv_blocks": 14, "cache_size": 0})
     try:
         assert small.info.context_length == 13 * 32
         async with asyncio.timeout(240):

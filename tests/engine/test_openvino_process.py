@@ -6,14 +6,25 @@ import os
 import sys
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from commun.charter.errors import ModelNotAdopted
+from commun.engine import openvino
 from commun.engine.base import Delta, EngineState, Finish, FinishReason, Message, Prompt, Sampling
 from commun.engine.openvino import OpenVINOEngine
-from commun.errors import EngineFailed, EngineLoading, InvalidParameter, MessageTooLong, UnsupportedModel
+from commun.errors import (
+    CommunError,
+    ConfigError,
+    EngineFailed,
+    EngineLoading,
+    InvalidParameter,
+    MessageTooLong,
+    UnsupportedModel,
+)
 from engine.scripted_worker import DIE, HANG, RAISE, SLOW
 
 pytestmark = pytest.mark.anyio
@@ -27,9 +38,23 @@ class Model:
     context_length: int = 400
 
 
-def engine_in(folder: Path, *, step_timeout_s: float = 30) -> OpenVINOEngine:
+@dataclass
+class Ready:
+    """A model whose files the test may spoil."""
+
+    folder: Path
+    manifest: Model = field(default_factory=Model)
+    wrong: CommunError | None = None
+
+    def check(self) -> None:
+        if self.wrong is not None:
+            raise self.wrong
+
+
+def engine_in(folder: Path, *, step_timeout_s: float = 30, **other: Any) -> OpenVINOEngine:
+    ready = other.pop("ready", None) or Ready(folder)
     return OpenVINOEngine(
-        prepare=lambda: (folder, Model()), profile="exact", command=COMMAND, step_timeout_s=step_timeout_s
+        prepare=lambda: ready, profile="exact", command=COMMAND, step_timeout_s=step_timeout_s, **other
     )
 
 
@@ -237,3 +262,39 @@ def is_running(process: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+async def test_changed_files_end_the_engine_until_they_are_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino, "CHECK_FILES_S", 0.02)
+    ready = Ready(tmp_path)
+    engine = engine_in(tmp_path, ready=ready)
+    await engine.start()
+    try:
+        answer = engine.generate(prompt(300), sampling())
+        assert isinstance(await anext(answer), Delta)
+        ready.wrong = ModelNotAdopted(model="scripted", reason="the SHA-256 of a file is wrong")
+        with pytest.raises(EngineFailed):
+            [part async for part in answer]
+        assert (engine.state, engine.refusal) == (EngineState.FAILED, ready.wrong)
+        await asyncio.sleep(0.1)
+        assert engine.state is EngineState.FAILED
+        ready.wrong = None
+        async with asyncio.timeout(20):
+            while engine.state is not EngineState.READY:  # noqa: ASYNC110  (another process's state)
+                await asyncio.sleep(0.02)
+        assert engine.refusal is None
+        assert (await read(engine.generate(prompt(3), sampling())))[1] == 3
+    finally:
+        await engine.close()
+
+
+async def test_a_cache_that_cannot_hold_the_context_is_refused_at_the_load(tmp_path: Path) -> None:
+    large = Ready(tmp_path, Model(context_length=2000))
+    with pytest.raises(ConfigError, match=r"kv_cache_gb.*512 tokens.*2000; 4 GB"):
+        await engine_in(tmp_path, ready=large).start()
+    engine = engine_in(tmp_path, ready=large, context=500)
+    await engine.start()
+    assert engine.info.context_length == 500
+    await engine.close()

