@@ -12,13 +12,19 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from boards import NAMES, charter_files, signer
 from tuf_repository import TufRepository
+
+from commun.charter.adoption import adopt
+from commun.charter.amendment import propose, sign
+from commun.charter.loader import verify as verify_charter
+from commun.charter.repository import Repository
 
 SOURCE = Path(__file__).parent / "tuf_js"
 CLIENT = Path(__file__).parents[1] / "conformance" / "tuf_client"
@@ -72,8 +78,11 @@ class Site:
             path = self.published / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+        self.trust_first_root()
+
+    def trust_first_root(self) -> None:
         if not (self.client / "root.json").exists():
-            (self.client / "root.json").write_bytes(repository.first_root())
+            shutil.copy(self.published / "metadata" / "1.root.json", self.client / "root.json")
 
     def change_one_bit(self, ending: str) -> None:
         path = next(path for path in self.published.rglob("*") if path.name.endswith(ending))
@@ -149,6 +158,33 @@ def test_tuf_js_refuses_what_less_than_a_quorum_has_signed(tuf_js, site, reposit
     done = verify(tuf_js, site, "charter.toml")
     assert done.returncode == 1
     assert "Unsigned" in done.stderr or "signed by" in done.stderr
+
+
+def adopt_edition(site: Site, names: Sequence[str], *, system: str) -> None:
+    """The whole way: proposed, signed by three, adopted into the folder that is served."""
+    now = datetime.now(UTC)
+    repository, trust = Repository(site.published), site.client.parent / "trust"
+    base = verify_charter(repository, trust, now=now) if repository.has_charter() else None
+    files = charter_files(names, system=system, until=f"{now + timedelta(days=300):%Y-%m-%d}")
+    amendment = propose(files, base and base.in_force, base and base.root, reason="Because.", now=now)
+    for name in NAMES[:3]:
+        amendment = sign(amendment, signer(name), now=now)
+    adopt(repository, trust, amendment, now=now)
+    site.trust_first_root()
+
+
+def test_tuf_js_verifies_an_adopted_charter_and_the_next_one_of_another_board(tuf_js, site):
+    for number, names in ((1, NAMES), (2, (*NAMES[:4], "Farid"))):
+        system = f"Edition {number} answers briefly."
+        adopt_edition(site, names, system=system)
+        done = verify(tuf_js, site, "charter.toml", "prompts/system.en.md")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert (found["root"], found["edition"]["edition"]) == (number, number)
+        assert found["targets"]["prompts/system.en.md"] == digest(system.encode())
+    site.change_one_bit(f"{digest(system.encode())}.system.en.md")
+    assert verify(tuf_js, site, "charter.toml").returncode == 0
+    assert verify(tuf_js, site, "prompts/system.en.md").returncode == 1
 
 
 def test_the_conformance_client_reads_the_same_repository(site, repository):
