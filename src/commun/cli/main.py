@@ -10,6 +10,7 @@ import typer
 
 from commun import __version__
 from commun.cli import serving
+from commun.cli.board import board_app
 from commun.cli.charter import charter_app
 from commun.cli.models import model_app
 from commun.cli.people import user_app
@@ -32,6 +33,7 @@ app.command(
     help=_("Talk with the model in the terminal. Nothing is stored."),
     epilog=example("echo 'What is a quorum?' | commun chat"),
 )(serving.chat)
+charter_app.add_typer(board_app, name="board")
 app.add_typer(charter_app, name="charter")
 app.add_typer(model_app, name="model")
 app.add_typer(config_app, name="config")

@@ -7,7 +7,7 @@ import typer
 
 from commun.cli.charter import Yes
 from commun.cli.progress import progress
-from commun.cli.signers import Hardware, KeyFile, PassphraseFile, signer_of
+from commun.cli.signers import Hardware, KeyFile, PassphraseFile
 from commun.cli.words import Home, _, example, group
 
 if TYPE_CHECKING:
@@ -91,27 +91,16 @@ def model_use(
     passphrase_file: PassphraseFile = None,
     yes: Yes = False,
 ) -> None:
-    from commun.charter.changes import changes
-    from commun.charter.source import read_charter
-    from commun.cli.charter import desk_of, now, told
-    from commun.cli.paper import console, print_changes
+    from commun.cli.board import propose_and_sign
+    from commun.cli.charter import desk_of
     from commun.drafting.editing import with_default_model, with_model
-    from commun.drafting.founding import amend
     from commun.drafting.models import adopted_model
 
     library, desk = open_library(home), desk_of(home)
     manifest = library.get(model)
-    newest = desk.verified().in_force.newest
-    files = with_model(newest.files, adopted_model(manifest, library.converted(model)))
-    files = with_default_model(files, model)
-    terminal = console()
-    print_changes(terminal, changes(newest.charter, read_charter(files)))
-    typer.echo()
-    if not yes:
-        typer.confirm(_("Sign this?"), abort=True)
+    files = with_model(desk.verified().in_force.newest.files, adopted_model(manifest, library.converted(model)))
     why = reason or _("“%(model)s” answers from now on.") % {"model": manifest.name}
-    with signer_of(desk.home, key, hardware, passphrase_file) as signer:
-        told(amend(desk.home, files, reason=why, signer=signer, now=now()))
+    propose_and_sign(desk, with_default_model(files, model), why, (key, hardware, passphrase_file), yes=yes)
 
 
 @model_app.command(

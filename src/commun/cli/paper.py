@@ -152,8 +152,8 @@ def _prompts(charter: Charter) -> Iterable[tuple[str, str]]:
 
 
 def signed_by(signature: Signature) -> str:
-    when = day(signature.at) if signature.at is not None else _("at a time that is not signed")
-    return f"{shown(signature.member)}, {when}"
+    name = shown(signature.member)
+    return name if signature.at is None else f"{name}, {day(signature.at)}"
 
 
 def print_signing(out: Console, status: SigningStatus) -> None:
