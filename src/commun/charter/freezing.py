@@ -9,15 +9,17 @@ Rules:
   cannot hold up the others for ever;
 - ``release``: the quorum of that board, on a Release (``release.py``), which names the very freeze that it ends;
 - an edition that is adopted later ends the freeze, too: a quorum has signed it, on the frozen one;
+- who signs elsewhere, in a browser, is given the bytes (``freeze_payload``) and brings the signature
+  (``freeze_signed``): the same rules, asked again; had another edition been adopted meanwhile, it would not fit;
 - as in ``adoption.py``, the loader verifies the folder as it would be before anything is written.
 """
 
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from securesystemslib.signer import Signer
+from securesystemslib.signer import Key, Signer
 
 from commun.charter.canonical import canonical, time_text
 from commun.charter.edition import InForce
@@ -36,24 +38,45 @@ RELEASED: Final = "the board has released it, and one edition is frozen once onl
 
 def freeze(repository: Repository, trust: Path, signer: Signer, *, reason: str, now: datetime) -> InForce:
     """Raises NoReason, NotAMember, CannotFreeze, and what loading raises."""
-    reason = check_reason(reason)
+    key = signer.public_key
+    with repository.locked():
+        payload = freeze_payload(verify(repository, trust, now=now), key, reason=reason, time=now)
+        signature = signer.sign(payload).signature
+        return freeze_signed(repository, trust, key, signature, reason=reason, time=now, now=now)
+
+
+def freeze_payload(verified: Verified, key: Key, *, reason: str, time: datetime) -> bytes:
+    """What the member with this public key signs to freeze the newest edition. Raises NoReason, NotAMember,
+    CannotFreeze.
+    """
+    return canonical(_freeze_fields(verified, key, reason=reason, time=time))
+
+
+def freeze_signed(
+    repository: Repository, trust: Path, key: Key, signature: str, *, reason: str, time: datetime, now: datetime
+) -> InForce:
+    """``signature``: hex, over the ``freeze_payload`` for this reason and time. Raises BadSignature besides."""
     with repository.locked():
         verified = verify(repository, trust, now=now)
-        _check_freezable(verified, signer)
-        newest = verified.in_force.newest
-        signed = {
-            "_type": FREEZE_TYPE,
-            "edition": newest.number,
-            "digest": newest.digest,
-            "reason": reason,
-            "time": time_text(whole_second(now)),
-        }
-        signature = signer.sign(canonical(signed)).signature
-        if not is_signature_by(signer.public_key, signature, canonical(signed)):
+        signed = _freeze_fields(verified, key, reason=reason, time=time)
+        if not is_signature_by(key, signature, canonical(signed)):
             raise BadSignature
-        document = {"signed": signed, "signatures": [{"keyid": signer.public_key.keyid, "sig": signature}]}
+        document = {"signed": signed, "signatures": [{"keyid": key.keyid, "sig": signature}]}
         data = (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()
-        return _put(repository, trust, freeze_name(newest.number), data, now=now)
+        return _put(repository, trust, freeze_name(verified.in_force.newest.number), data, now=now)
+
+
+def _freeze_fields(verified: Verified, key: Key, *, reason: str, time: datetime) -> dict[str, Any]:
+    reason = check_reason(reason)
+    _check_freezable(verified, key)
+    newest = verified.in_force.newest
+    return {
+        "_type": FREEZE_TYPE,
+        "edition": newest.number,
+        "digest": newest.digest,
+        "reason": reason,
+        "time": time_text(whole_second(time)),
+    }
 
 
 def release(repository: Repository, trust: Path, document: Release, *, now: datetime) -> InForce:
@@ -73,8 +96,8 @@ def release(repository: Repository, trust: Path, document: Release, *, now: date
         return _put(repository, trust, unfreeze_name(newest.number), document.published(), now=now)
 
 
-def _check_freezable(verified: Verified, signer: Signer) -> None:
-    if verified.root.signed.keys.get(signer.public_key.keyid) != signer.public_key:
+def _check_freezable(verified: Verified, key: Key) -> None:
+    if verified.root.signed.keys.get(key.keyid) != key:
         raise NotAMember
     if verified.in_force.newest.number < FIRST_TO_FREEZE:
         raise CannotFreeze(reason=NO_BEFORE)

@@ -17,7 +17,7 @@ from typing import Final
 from commun.charter.adoption import adopt
 from commun.charter.amendment import MAX_DOCUMENT_BYTES, Amendment, merge
 from commun.charter.edition import InForce
-from commun.charter.errors import CharterError, OtherBase
+from commun.charter.errors import CharterError, NotAMember, OtherBase
 from commun.charter.freezing import release
 from commun.charter.loader import Verified, load, verify
 from commun.charter.release import NotFrozen, Release, propose_release, read_document
@@ -97,6 +97,18 @@ class Desk:
                 raise DeskFull(most=MAX_DOCUMENTS)
             self.repository.put(name, kept.to_bytes())
         return lying
+
+    def receive(self, document: Document) -> Lying:
+        """As ``keep``, from somebody whom nobody knows: more signatures for what lies here already, or what a member of
+        the present board has signed, so that no stranger fills the desk. Raises NotAMember besides.
+        """
+        with self.repository.locked():
+            board = self.verified().root.signed.keys
+            if self._find(document_name(document.id)) is None and not any(
+                assent.keyid in board for assent in document.assents
+            ):
+                raise NotAMember
+            return self.keep(document)
 
     def propose_release(self) -> Release:
         """Lays the release of the frozen edition on the desk. Raises NotFrozen."""
