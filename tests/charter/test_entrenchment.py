@@ -102,7 +102,7 @@ def test_a_threshold_of_zero_is_refused_already_in_the_document() -> None:
     document = json.loads(GUARDED.to_bytes())
     for role in ROLES:
         document["signed"]["roles"][role]["threshold"] = 0
-    with pytest.raises(BrokenMetadata):
+    with pytest.raises(BadBoard):
         read_metadata(json.dumps(document).encode(), Root, file="metadata/1.root.json")
 
 

@@ -11,7 +11,8 @@ Rules:
   is dropped, defaulted or normalised on the way; no field that Commun does not know but ``x-commun``;
 - whitespace between tokens is nobody's harm: only the signed part's canonical form counts.
 
-Raises BrokenMetadata, and TooLarge beyond a bound; nothing else gets out.
+Raises BrokenMetadata, TooLarge beyond a bound, and BadBoard for thresholds below 1 or above the number of keys and for
+keys that stand twice; nothing else gets out.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from typing import Any, Final, TypeVar
 from securesystemslib.formats import encode_canonical
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
-from commun.charter.errors import BrokenMetadata, TooLarge
+from commun.charter.errors import BadBoard, BrokenMetadata, TooLarge
 from commun.charter.strict_json import read_object
 
 EXTENSION: Final = "x-commun"
@@ -110,6 +111,22 @@ def _check_frame(document: Mapping[str, Any], role: str, file: str) -> None:
     if type(signed["version"]) is not int:
         raise BrokenMetadata(file=file, reason="its version is no whole number")
     check_signatures(signatures, file=file)
+    if role == Root.type:
+        _check_board(signed["roles"], file)
+
+
+def _check_board(roles: Any, file: str) -> None:
+    """python-tuf refuses these as well, in one error with every other fault; a board's fault has its own name."""
+    for role in roles.values() if isinstance(roles, dict) else ():
+        if not isinstance(role, dict) or set(role) != {"keyids", "threshold"}:
+            raise BrokenMetadata(file=file, reason="a role has other fields than keyids and threshold")
+        keyids, threshold = role["keyids"], role["threshold"]
+        if not isinstance(keyids, list) or not all(map(is_digest, keyids)) or type(threshold) is not int:
+            raise BrokenMetadata(file=file, reason="a key id or a threshold is not one")
+        if len(set(keyids)) != len(keyids):
+            raise BadBoard(file=file, reason="a key stands twice")
+        if not 1 <= threshold <= len(keyids):
+            raise BadBoard(file=file, reason="a threshold is below 1 or above the number of keys")
 
 
 def check_signatures(signatures: Any, *, file: str) -> None:

@@ -6,10 +6,10 @@
 2.  ``timestamp.json`` says which edition is the newest; the roots from the first to that edition's are walked
     (``chain.walk_roots``: TUF's workflow, and the entrenchment rule between roots);
 3.  the first root is the pinned one, the roots and the number are not older than those trusted;
-4.  the newest edition's metadata go through TUF's workflow, and every edition from the trusted one to the newest is
-    verified (``chain.check_edition``): a jump has gaps, and a gap is refused. Where nothing is trusted yet that is
-    every edition from the first on; where the newest is trusted already, still the two before it, because the one
-    before is what a freeze puts back in force;
+4.  every edition from the trusted one to the newest is verified (``chain.check_edition``): a jump has gaps, and a gap
+    is refused. Where nothing is trusted yet that is every edition from the first on; where the newest is trusted
+    already, still the two before it, because the one before is what a freeze puts back in force. The newest goes
+    through TUF's workflow besides;
 5.  a freeze and its release are verified (``freezes.py``); frozen, the edition before the newest is in force, under
     the root of its own time;
 6.  what expired is told: ``stale_since``. It stops nothing: a board that is late must not silence everybody;
@@ -98,9 +98,9 @@ def verify(repository: Repository, trust: Path | None, *, now: datetime) -> Veri
     if not is_signed_by_quorum(roots[-1].signed, timestamp):
         raise TooFewSignatures(file=TIMESTAMP, reason="the board's quorum has not signed it")
     trusted.check_number(number, file=TIMESTAMP)
-    run_workflow(workflow, repository, number)
     unfinished = check_unfinished_root(repository, roots[-1])
     links = _check_editions(repository, roots, trusted, number)
+    run_workflow(workflow, repository, number)
     if links[-1].timestamp.signed_bytes != timestamp.signed_bytes or links[-1].root is not roots[-1]:
         raise MixedEditions(file=TIMESTAMP, reason="it is not the timestamp of the newest edition")
     newest = links[-1]
