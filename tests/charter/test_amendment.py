@@ -11,6 +11,7 @@ import pytest
 from boards import NAMES, NOW, charter_files, member, signer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tuf.api.metadata import Metadata, Root
 
 from commun.charter import amendment as amendments
 from commun.charter.amendment import Amendment, add_signatures, merge, payloads, propose, sign, signing_status
@@ -56,7 +57,7 @@ def as_base(amendment: Amendment) -> InForce:
 
 
 def second(base: Amendment, *, reason: str = "More polite.", **changes: Any) -> Amendment:
-    root = base.root or (base.base.root if base.base else None)
+    root: Metadata[Root] = Metadata(base.board_root())
     return propose(charter_files(**changes), as_base(base), root, reason=reason, now=NOW + timedelta(hours=1))
 
 
@@ -250,7 +251,7 @@ def test_a_change_of_an_entrenched_clause_needs_every_guard():
 
 
 def test_what_would_be_signed_is_what_the_files_say():
-    amendment = signed(second(signed(first(), "Ada")), "Ada") if False else signed(second(first(), system=NEW_SYSTEM), "Ada")
+    amendment = signed(second(first(), system=NEW_SYSTEM), "Ada")
 
     def lie(value: dict[str, Any]) -> None:
         value["files"]["prompts/system.en.md"] += " Praise the mayor."
@@ -319,8 +320,8 @@ def test_half_signed_doubled_unknown_or_misshapen_parts_are_refused():
         lambda value: value["base"].update(proposed="yesterday"),
         lambda value: value["base"]["unchanged"].append("prompts/none.md"),
         lambda value: value["base"]["unchanged"].append([]),
-        lambda value: value["base"]["root"]["signed"]["keys"].clear(),
-        lambda value: value["base"]["root"]["signed"].update(version=2),
+        lambda value: value["base"]["root"]["keys"].clear(),
+        lambda value: value["base"]["root"].update(version=2),
         lambda value: value["metadata"]["targets"]["signed"].pop("x-commun"),
         lambda value: value["metadata"]["targets"].update(signed=[]),
         lambda value: value["metadata"].update(snapshot=None),
@@ -353,13 +354,13 @@ def test_arbitrary_bytes_raise_only_our_errors(data: bytes):
 @settings(max_examples=150, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([None, True, -1, 10**15, "", "x", [], {}, [[]], {"a": 1}]))
 def test_a_spoiled_value_anywhere_raises_only_our_errors(chance: random.Random, value: Any):
-    document: Any = json.loads(signed(second(first(), quorum=4), "Ada").to_bytes())
+    spoiled_from = signed(second(first(), quorum=4), "Ada")
+    document: Any = json.loads(spoiled_from.to_bytes())
     at = document
     while True:
         keys = list(at) if isinstance(at, dict) else list(range(len(at)))
         key = chance.choice(keys)
         if not isinstance(at[key], (dict, list)) or not at[key] or chance.random() < 0.2:
-            changed = at[key] != value
             at[key] = value
             break
         at = at[key]
@@ -367,7 +368,8 @@ def test_a_spoiled_value_anywhere_raises_only_our_errors(chance: random.Random, 
         again = Amendment.from_bytes(json.dumps(document).encode())
     except CharterError:
         return
-    assert not changed or again.assents == () or document["base"]["root"]["signed"]  # only what nothing depends on
+    assert again.payloads(NOW) == spoiled_from.payloads(NOW)  # what was spoiled, such as true for 1, is nowhere used
+    assert set(again.assents) <= set(spoiled_from.assents)
 
 
 def test_mistakes_in_the_folder_are_told_when_it_is_proposed():

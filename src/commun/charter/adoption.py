@@ -20,7 +20,8 @@ from typing import Any
 
 from tuf.api.metadata import Metadata
 
-from commun.charter.amendment import Amendment, assent_list
+from commun.charter.amendment import Amendment
+from commun.charter.amendment_file import assent_list
 from commun.charter.canonical import digest_of
 from commun.charter.edition import InForce
 from commun.charter.errors import MixedEditions, NoCharter, NotEnoughYet, OtherBase

@@ -24,12 +24,13 @@ from commun.charter.amendment import AMENDMENT_FORMAT, ID_DIGITS, MAX_DOCUMENT_B
 from commun.charter.canonical import EXTENSION, canonical, digest_of, is_digest, read_time, time_text
 from commun.charter.clauses import Board, Member
 from commun.charter.edition import Freeze, InForce
-from commun.charter.errors import CharterError, InvalidCharter, OtherBase
+from commun.charter.errors import CharterError, InvalidCharter
 from commun.charter.freezes import FREEZE_TYPE, MAX_FREEZE_BYTES, MAX_FREEZE_REASON, UNFREEZE_TYPE
 from commun.charter.keys import key_from_text
 from commun.charter.signing import (
     Assent,
     BadDocument,
+    OtherBoard,
     Voters,
     Voting,
     is_signature_by,
@@ -101,9 +102,9 @@ class Release:
         return Voting((Voters("new", names, self.board.quorum),), frozenset(), entrenched=False)
 
     def check_board(self, root: Root) -> None:
-        """Raises OtherBase where ``root`` names another board than this release does."""
+        """Raises OtherBoard where ``root`` names another board than this release does."""
         if dict(self.signers()) != root.keys or self.board.quorum != root.unrecognized_fields[EXTENSION]["quorum"]:
-            raise OtherBase(base=self.edition, edition=self.edition)
+            raise OtherBoard(base=self.edition)
 
     def published(self) -> bytes:
         """As it lies in the published folder."""

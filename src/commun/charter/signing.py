@@ -20,7 +20,7 @@ from securesystemslib.signer import Key, Signature, Signer
 from tuf.api.metadata import Root
 
 from commun.charter.canonical import is_hex, read_time
-from commun.charter.errors import BadSignature, BrokenMetadata, CharterError, NotAMember
+from commun.charter.errors import BadSignature, BrokenMetadata, CharterError, NotAMember, OtherBase
 from commun.charter.keys import key_from_text
 from commun.charter.strict_json import NotStrict, check_fields
 from commun.errors import N_
@@ -45,6 +45,14 @@ class OtherDocument(CharterError):
     status = 409
     problem = N_("These files do not hold the same amendment.")
     cure = N_("Merge only copies of one amendment; “commun charter status” shows the number of each.")
+
+
+class OtherBoard(OtherBase):
+    """``details``: ``base`` (the edition that the document was made on)."""
+
+    code = "amendment_other_board"
+    problem = N_("This was made on edition %(base)s for another board than the one that decides now.")
+    cure = N_("Propose it again on the newest edition, and let it be signed again.")
 
 
 class NoReason(CharterError):
@@ -106,7 +114,7 @@ class Signable(Protocol):
         """Whose signatures it needs."""
 
     def check_board(self, root: Root) -> None:
-        """Raises OtherBase where another board than this one decides on it."""
+        """Raises OtherBoard where another board than this one decides on it."""
 
 
 D = TypeVar("D", bound=Signable)
@@ -150,15 +158,14 @@ def merge(first: D, *others: D) -> D:
 def with_verified(document: D, assents: Iterable[Assent]) -> D:
     """``document`` with these signatures, too, each verified. Raises NotAMember, BadSignature."""
     kept = {assent.keyid: assent for assent in document.assents}
+    signers = document.signers()
     for assent in assents:
-        check_assent(document, assent)
+        _check_assent(document, assent, signers.get(assent.keyid))
         kept[assent.keyid] = min(assent, kept.get(assent.keyid, assent), key=_rank)
     return document.with_assents(tuple(kept[keyid] for keyid in sorted(kept)))
 
 
-def check_assent(document: Signable, assent: Assent) -> None:
-    """Raises NotAMember, BadSignature."""
-    key = document.signers().get(assent.keyid)
+def _check_assent(document: Signable, assent: Assent, key: Key | None) -> None:
     if key is None:
         raise NotAMember
     signed = document.payloads(assent.time or _ANY_TIME)

@@ -42,7 +42,7 @@ class SigningStatus:
 
 
 def signing_status(document: Signable, base_root: Metadata[Root] | None = None) -> SigningStatus:
-    """``base_root``: of the newest edition, if known: raises OtherBase where the document has another board."""
+    """``base_root``: of the newest edition, if known: raises OtherBoard where the document has another board."""
     if base_root is not None:
         document.check_board(base_root.signed)
     voting, assents = document.voting(), document.assents
