@@ -54,12 +54,22 @@ def root(
     del version
 
 
+def tell(error: CommunError) -> None:
+    """The error, and under it every mistake that it found (``charter.errors.CharterMistakes``)."""
+    typer.echo(error.text(_), err=True)
+    for mistake in getattr(error, "mistakes", ()):
+        place = f"{mistake.file}:{mistake.line}" if mistake.line else mistake.file
+        details = dict(mistake.details)
+        sentences = (_(text) % details if details else _(text) for text in (mistake.problem, mistake.cure))
+        typer.echo(f"  {place}: {' '.join(sentences)}", err=True)
+
+
 def main() -> None:
     """Entry point: an error of ours is one line with its cure and exit status 1, never a traceback."""
     try:
         app()
     except CommunError as error:
-        typer.echo(error.text(_), err=True)
+        tell(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
