@@ -1,6 +1,8 @@
 """From a signed amendment to the edition in force: enough, on the newest, verified as a whole before it counts."""
 
+import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from boards import NAMES, NOW, charter_files, signer
 
+from commun.charter import repository as repositories
 from commun.charter.adoption import adopt, published_files
 from commun.charter.amendment import Amendment, propose, sign
 from commun.charter.edition import InForce
@@ -23,7 +26,7 @@ from commun.charter.errors import (
 )
 from commun.charter.history import verify_all
 from commun.charter.loader import load, verify
-from commun.charter.repository import TIMESTAMP, Repository, root_name
+from commun.charter.repository import TIMESTAMP, Repository, RepositoryBusy, root_name
 from commun.charter.signing import Voters, Voting
 
 LATER = NOW + timedelta(days=1)
@@ -94,6 +97,17 @@ def test_a_new_board_needs_the_old_quorum_and_its_own(repository: Repository, tr
     assert load(repository, trust, now=LATER) == before
     after = adopted(repository, trust, "Ada", "Benoît", "Dara", "Élise", **change)
     assert [member.name for member in after.charter.board.members] == ["Dara", "Élise"]
+
+
+def test_who_leaves_has_signed_the_root_and_is_named_but_stands_under_nothing_else(repository: Repository, trust: Path):
+    adopted(repository, trust, *NAMES[:3], names=NAMES[:3], quorum=2)
+    edition = adopted(repository, trust, *NAMES[:3], names=NAMES[1:3], quorum=2).edition
+    assert [one.member for one in edition.signatures] == list(NAMES[:3])
+
+    def signers_of(name: str) -> int:
+        return len(json.loads((repository.folder / "metadata" / name).read_bytes())["signatures"])
+
+    assert [signers_of(f"2.{role}.json") for role in ("root", "targets", "snapshot", "timestamp")] == [3, 2, 2, 2]
 
 
 def test_a_member_who_was_removed_no_longer_counts(repository: Repository, trust: Path):
@@ -199,6 +213,54 @@ def test_a_publication_that_died_half_way_is_ended_by_adopting_again(repository:
     assert load(repository, trust, now=LATER) == before
     assert adopt(repository, trust, amendment, now=LATER).edition.number == 2
     assert (repository.folder / TIMESTAMP).read_bytes() == files["metadata/2.timestamp.json"]
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_wherever_the_process_dies_the_old_or_the_new_edition_is_in_force_and_adopting_again_ends_it(
+    repository: Repository, trust: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    old = adopted(repository, trust, *NAMES[:3])
+    amendment = signed(proposed(repository, trust, quorum=4), *NAMES)
+    points: list[str] = []
+    monkeypatch.setattr(repositories, "_reached", points.append)
+    copied = Repository(shutil.copytree(repository.folder, tmp_path / "whole"))
+    new = adopt(copied, shutil.copytree(trust, tmp_path / "whole trust"), amendment, now=LATER)
+    assert len(points) == len(set(points)) >= 8
+    for number, point in enumerate(points):
+
+        def die(reached: str, point: str = point) -> None:
+            if reached == point:
+                raise Killed
+
+        monkeypatch.setattr(repositories, "_reached", die)
+        copied = Repository(shutil.copytree(repository.folder, tmp_path / f"copy {number}"))
+        copied_trust = shutil.copytree(trust, tmp_path / f"trust {number}")
+        with pytest.raises(Killed):
+            adopt(copied, copied_trust, amendment, now=LATER)
+        monkeypatch.setattr(repositories, "_reached", lambda _point: None)
+        committed = number >= points.index("after commit")
+        assert load(Repository(copied.folder), copied_trust, now=LATER) == (new if committed else old)
+        assert adopt(Repository(copied.folder), copied_trust, amendment, now=LATER) == new
+        assert folder(copied) == folder(Repository(tmp_path / "whole"))
+
+
+def test_two_who_adopt_at_once_do_not_both_win(repository: Repository, trust: Path):
+    adopted(repository, trust, *NAMES[:3])
+    rivals = [signed(proposed(repository, trust, system=f"Number {number}."), *NAMES[:3]) for number in range(8)]
+
+    def attempt(amendment: Amendment) -> str:
+        try:
+            return adopt(Repository(repository.folder), trust, amendment, now=LATER).edition.digest
+        except (RepositoryBusy, OtherBase) as refused:
+            return refused.code
+
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = list(threads.map(attempt, rivals))
+    won = [outcome for outcome in outcomes if len(outcome) == 64]
+    assert won == [load(repository, trust, now=LATER).edition.digest]
 
 
 def test_after_the_mandate_the_edition_is_stale_and_goes_on_and_a_longer_one_ends_it(

@@ -1,5 +1,6 @@
 """An amendment while it collects signatures: any order, any copy, and nothing in its file is believed."""
 
+import itertools
 import json
 import random
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from boards import NAMES, NOW, charter_files, member, signer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, Root
 
 from commun.charter import amendment as amendments
@@ -24,6 +26,7 @@ from commun.charter.errors import (
     NothingChanges,
     OtherBase,
 )
+from commun.charter.keys import text_of_key
 from commun.charter.roles import mandate_end
 
 NEW_SYSTEM = "You answer briefly and politely."
@@ -205,6 +208,14 @@ def test_who_signs_twice_is_counted_once_and_the_earlier_stays():
     early, late = (sign(amendment, signer("Ada"), now=NOW + timedelta(hours=hours)) for hours in (0, 5))
     assert merge(early, late).assents == merge(late, early).assents == early.assents
     assert sign(late, signer("Ada"), now=NOW).assents == early.assents
+
+
+def test_ecdsa_signatures_differ_each_time_and_merge_in_any_order_all_the_same():
+    zoe = CryptoSigner.generate_ecdsa()
+    amendment = first(names=["Ada", "Zoé"], quorum=2, keys={"Zoé": text_of_key(zoe.public_key)})
+    copies = [sign(amendment, zoe, now=NOW) for _ in range(3)]
+    assert len({copy.to_bytes() for copy in copies}) == 3
+    assert len({merge(*order).to_bytes() for order in itertools.permutations(copies)}) == 1
 
 
 def test_different_amendments_are_not_merged():
