@@ -10,6 +10,7 @@ from commun.charter.amendment import Amendment
 from commun.charter.clauses import Member
 from commun.charter.edition import InForce
 from commun.charter.errors import BadPassphrase, CharterMistakes, NotAMember, NothingChanges
+from commun.charter.history import find_findings, verify_all
 from commun.charter.keys import SoftwareKey, WeakPassphrase, make_key
 from commun.charter.loader import load
 from commun.charter.repository import AMENDMENTS, Repository
@@ -185,6 +186,18 @@ def test_a_larger_board_gets_an_amendment_that_waits(home: Path, founder: Softwa
     assert in_force(home).edition.number == 2
     (waiting,) = Repository(home / CHARTER_FOLDER).names(AMENDMENTS)
     assert Amendment.from_bytes((home / CHARTER_FOLDER / waiting).read_bytes()) == result
+
+
+def test_what_was_founded_and_amended_holds_for_an_outsider_with_nothing_left_over(
+    home: Path, founder: SoftwareKey
+) -> None:
+    amend(home, CHANGES["a member"](files_of(home)), reason="Bea joins.", signer=founder.signer, now=LATER)
+    repository = Repository(home / CHARTER_FOLDER)
+    now_in_force, adopted = verify_all(repository, now=LATER)
+
+    assert [edition.number for edition in adopted] == [1, 2]
+    assert now_in_force.edition == adopted[-1]
+    assert find_findings(repository) == ()
 
 
 def test_a_strangers_signature_changes_nothing(home: Path, founder: SoftwareKey) -> None:

@@ -4,5 +4,6 @@ Everything that it makes is a folder of files, and takes effect only when the bo
 
 - ``founding.py``  the first charter of a new Commun, and the one-step amendment of a board of one; ``template/``
 - ``editing.py``   a member, a quorum, a model, a date changed in ``charter.toml``, with its comments kept
+- ``desk.py``      the documents that collect signatures on this machine
 - ``models.py``    a model on this machine as a clause
 """

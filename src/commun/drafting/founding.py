@@ -26,9 +26,9 @@ from commun.charter.clauses import Member, Model
 from commun.charter.edition import InForce
 from commun.charter.errors import CharterError
 from commun.charter.keys import make_key
-from commun.charter.loader import verify
-from commun.charter.repository import AMENDMENTS, Repository
+from commun.charter.repository import Repository
 from commun.charter.source import read_charter
+from commun.drafting.desk import Desk
 from commun.drafting.editing import CHARTER_FILE
 from commun.drafting.models import default_model_clause, model_file, model_path
 from commun.errors import N_
@@ -133,24 +133,19 @@ def found(
 
 def amend(home: Path, files: Mapping[str, bytes], *, reason: str, signer: Signer, now: datetime) -> InForce | Amendment:
     """Proposes and signs; where this one signature is enough, adopts. Else the amendment waits for the others in the
-    charter's ``amendments/``.
+    charter's ``amendments/`` (``desk.py``).
 
     Raises CharterMistakes, NothingChanges, NotAMember, and whatever makes the charter in force unusable.
     """
-    repository, trust = Repository(home / CHARTER_FOLDER), home / TRUST_FOLDER
-    with repository.locked():
-        verified = verify(repository, trust, now=now)
+    desk = Desk(home, now=lambda: now)
+    with desk.repository.locked():
+        verified = desk.verified()
         proposed = propose(files, verified.in_force, verified.root, reason=reason, now=now)
         amendment = sign(proposed, signer, now=now)
         if signing_status(amendment, verified.root).complete:
-            return adopt(repository, trust, amendment, now=now)
-        repository.put(amendment_name(amendment.id), amendment.to_bytes())
+            return desk.settle(amendment)
+        desk.keep(amendment)
     return amendment
-
-
-def amendment_name(amendment_id: str) -> str:
-    """Where one lies in the charter's folder while it collects signatures."""
-    return f"{AMENDMENTS}/{amendment_id}.amendment"
 
 
 def a_year_after(day: date) -> date:
