@@ -12,9 +12,14 @@ from typer.testing import CliRunner
 
 from commun.cli import app
 
+CHARTER_COMMANDS = (
+    *("init", "show", "propose", "diff", "sign", "status", "adopt", "withdraw"),
+    *("freeze", "unfreeze", "history", "verify", "passphrase"),
+)
 COMMANDS = [
     ["serve"],
     ["chat"],
+    *(["charter", name] for name in CHARTER_COMMANDS),
     ["model", "list"],
     ["model", "add"],
     ["model", "use"],

@@ -3,7 +3,7 @@
 Rules:
 
 - what is handed out was verified whole, from its signatures to each file's bytes, and allows this version of Commun;
-- whoever publishes (``commun charter adopt``, ``freeze``) does so in another process: the published folder is looked at
+- whoever publishes (``commun charter adopt``, ``freeze``) does so in another process: its folder is looked at
   every CHECK_S seconds (``stamp``: stat calls, nothing is read) and verified again, in a thread, when anything in it has
   changed, and every VERIFY_S seconds anyway;
 - no valid charter, no answer: a charter that is damaged while Commun runs is no longer in force as soon as that is
@@ -152,7 +152,8 @@ class CharterInForce:
     def _take(self, held: InForce | CharterError) -> None:
         before, self._held = self._held, held
         if isinstance(held, CharterError):
-            if not isinstance(before, CharterError) or before.text() != held.text() or self._is_first():
+            is_news = not isinstance(before, CharterError) or before.text() != held.text()
+            if is_news:  # nothing at all at a first start is none
                 log.error("no charter is in force: nothing is answered", code=held.code, problem=held.text())
         elif state_of(held) != state_of(before):
             freeze = held.freeze
@@ -166,12 +167,6 @@ class CharterInForce:
         if state_of(held) != state_of(before):
             for watcher in self._watchers:
                 watcher(self.find())
-        self._told = True
-
-    _told = False
-
-    def _is_first(self) -> bool:
-        return not self._told
 
 
 def state_of(held: InForce | CharterError) -> tuple[object, ...]:

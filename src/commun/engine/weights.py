@@ -11,8 +11,9 @@
   what a killed process left is removed by the next that adds one;
 - a conversion is keyed by the model's digest and the engine's version: a new engine converts again from ``original``;
 - which model is loaded is the charter's business: ``prepare`` gives the adopted one, every byte of it checked
-  (verified.py), or refuses. Where the charter names no conversion for this engine version, none that lies here is
-  trusted: the verified original is converted again at each start.
+  (verified.py), or refuses. A conversion that lies here is trusted only where the charter names its digest for this
+  engine version; else the verified original is converted again at each start (also where a conversion on this
+  processor differs from the adopted one in its last bits), and the log says how to adopt what came out.
 """
 
 import importlib.metadata
@@ -171,19 +172,19 @@ class ModelLibrary:
         """The folder that this engine version loads, and what it must hold."""
         folder = self._root / manifest.id / _converted_name(manifest)
         expected = adopted.get(engine_version())
-        if expected is None:
+        try:
+            loaded = read_manifest(folder, CONVERTED_FILE)
+        except CorruptModel:
+            loaded = None  # there is none, or none that can be read
+        if loaded is None or loaded.digest != expected:
             loaded = self._convert_untrusting(manifest, folder, progress)
-            log.warning(
-                "the charter names no conversion of its model for this engine version: it is converted at each start; "
-                "propose an edition whose models/*.toml has the line that follows under [converted]",
-                line=f'"{engine_version()}" = "{loaded.digest}"',
-            )
-            return folder, loaded
-        if not (folder / CONVERTED_FILE).is_file():  # another engine version made the last one
-            self._convert_again(manifest, folder, progress)
-        loaded = read_manifest(folder, CONVERTED_FILE)
-        if loaded.digest != expected:
-            raise CorruptModel(model=manifest.id, reason="its conversion is not the adopted one")
+            if loaded.digest != expected:
+                log.warning(
+                    "the charter does not name this conversion of its model: it is made again at each start, from the "
+                    "original; propose an edition with this line under [converted] in the model's file",
+                    model=manifest.id,
+                    line=f'"{engine_version()}" = "{loaded.digest}"',
+                )
         return folder, loaded
 
     def _add_default(self, progress: Progress) -> Manifest:
@@ -312,11 +313,6 @@ class ModelLibrary:
         files = describe_files(target, [path.name for path in target.iterdir()])
         replace(manifest, files=files).write(target, CONVERTED_FILE)
         return manifest
-
-    def _convert_again(self, manifest: Manifest, ready: Path, progress: Progress) -> None:
-        with staging_in(self._root) as staging:
-            self._convert_verified(manifest, staging, progress)
-            put(staging / ready.name, ready)
 
     def _convert_untrusting(self, manifest: Manifest, ready: Path, progress: Progress) -> Manifest:
         """Converts, and leaves what lies in ``ready`` only where it is the same to the byte (an engine may use it).
