@@ -131,3 +131,8 @@ def test_what_no_metadata_accounts_for_is_named(commun: Commun, tmp_path: Path) 
         ("metadata/3.root.json", UNFINISHED),
         (prompt, EXTRA),
     ]
+
+
+def test_a_name_that_would_speak_to_a_terminal_is_made_harmless(commun: Commun) -> None:
+    (commun.folder / "\x1b]0;x\x07\udcff\u202e").touch()
+    assert [finding.file for finding in find_findings(commun.repository)] == ["\ufffd]0;x\ufffd\ufffd\ufffd"]

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from boards import NAMES, NOW
 from published import QUORUM, Commun, changed, five_editions, lay
 
 from commun.charter import repository as repository_module
+from commun.charter import trust
 from commun.charter.errors import (
     BrokenMetadata,
     InvalidCharter,
@@ -46,7 +48,7 @@ def test_a_board_of_one_founds_a_charter_and_it_is_in_force(commun: Commun) -> N
     assert in_force.freeze is None
     assert in_force.stale_since is None
     assert in_force.charter.purpose.en == "To help."
-    assert set(trusted(commun)) == {"1.root.json", "root.json", "timestamp.json"}
+    assert set(trusted(commun)) == {"1.root.json", "root.json", "timestamp.json", ".lock"}
 
 
 def test_five_editions_follow_one_another_through_a_change_of_the_board(tmp_path: Path) -> None:
@@ -255,6 +257,21 @@ def test_trust_stays_where_it_was_while_anything_does_not_hold(tmp_path: Path) -
     assert commun.load().edition.digest == edition.digest
 
 
+def test_a_slower_process_does_not_set_trust_back(commun: Commun) -> None:
+    commun.adopt(purpose="One.")
+    slow = verify(commun.repository, commun.trust, now=NOW)
+    commun.adopt(purpose="Two.")
+    newest = trusted(commun)
+    trust.advance(
+        commun.trust,
+        first_root=slow.roots[0],
+        root=slow.root,
+        timestamp=slow.links[-1].timestamp,
+        freeze=slow.freeze,
+    )
+    assert trusted(commun) == newest
+
+
 def test_a_charter_that_is_gone_is_not_taken_for_a_new_machine(commun: Commun) -> None:
     commun.adopt()
     commun.folder.rename(commun.folder.with_name("away"))
@@ -342,8 +359,8 @@ def test_whoever_publishes_may_die_anywhere_the_old_or_the_new_edition_is_in_for
         commun.load()
         dies_at(commun, amendment, point)
         expected = "One." if number < committed else "Two."
-        for trust in ("charter-trust", "another-machine"):
-            in_force = commun.load(trust=trust)
+        for machine in ("charter-trust", "another-machine"):
+            in_force = commun.load(trust=machine)
             assert in_force.charter.purpose.en == expected, point
             assert in_force.edition.digest == (template.drafts[0] if expected == "One." else amendment).digest
         commun.drafts = list(template.drafts)
@@ -385,6 +402,23 @@ def test_two_roots_whose_editions_were_never_shown_are_refused(commun: Commun) -
     lay(commun.folder, {"metadata/2.root.json": second.root.to_bytes(), "metadata/3.root.json": third.root.to_bytes()})
     with pytest.raises(MixedEditions):
         commun.load()
+
+
+def test_whoever_reads_while_others_publish_sees_one_edition_after_the_other(tmp_path: Path) -> None:
+    writer = Commun(tmp_path)
+    writer.adopt(purpose="One.")
+    writer.draft(names=[*NAMES[:4], "Fanny"])  # makes the keys
+    boards = (NAMES, [*NAMES[:4], "Fanny"], NAMES[:4])
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(
+            lambda: [writer.adopt(purpose=f"{n}.", names=boards[n % 3]).edition.number for n in range(12)]
+        )
+        seen = []
+        while not ended.done():
+            seen.append(load(Repository(writer.folder), tmp_path / "reader", now=NOW).edition.number)
+    assert ended.result() == list(range(2, 14))
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 3
 
 
 def test_a_whole_different_charter_is_another_charter(tmp_path: Path) -> None:

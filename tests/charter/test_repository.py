@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,12 @@ def test_the_names_that_lie_there_are_listed_and_links_not_followed(repository: 
     assert repository.names("freezes") == ()
 
 
+def test_folders_deeper_than_the_layouts_are_named_and_not_entered(repository: Repository) -> None:
+    (repository.folder / "a" / "b" / "c" / "d").mkdir(parents=True)
+    (repository.folder / "a" / "b" / "c" / "d" / "e").touch()
+    assert repository.names("") == ("a/b/c", TIMESTAMP)
+
+
 def test_more_names_than_anybody_publishes_are_refused(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_LISTED", 3)
     for number in range(5):
@@ -303,6 +310,15 @@ def test_a_second_writer_is_sent_away_and_the_first_may_nest(repository: Reposit
         with pytest.raises(RepositoryBusy):
             second.put(AMENDMENT, b"y")
     second.publish(NEW, check=accept)
+
+
+def test_another_thread_with_the_same_repository_is_a_second_writer(repository: Repository) -> None:
+    with repository.locked(), ThreadPoolExecutor(1) as pool:
+        with pytest.raises(RepositoryBusy):
+            pool.submit(repository.put, AMENDMENT, b"x").result(timeout=10)
+        repository.put(AMENDMENT, b"x")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(repository.put, AMENDMENT, b"y").result(timeout=10)
 
 
 def test_the_lock_goes_with_the_process_that_held_it(repository: Repository) -> None:

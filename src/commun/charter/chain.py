@@ -133,8 +133,11 @@ def claimed_root(repository: Repository, number: int) -> int:
 
 
 def run_workflow(trusted: Trusted, repository: Repository, number: int) -> None:
-    """The newest edition's metadata through TUF's own workflow; Commun's rules come on top, not instead."""
-    trusted.update_timestamp(repository.get(TIMESTAMP, limit=MAX_METADATA_BYTES))
+    """The newest edition's metadata through TUF's own workflow; Commun's rules come on top, not instead.
+
+    The timestamp is read under its lasting name: ``timestamp.json`` may be another edition's by now.
+    """
+    trusted.update_timestamp(repository.get(timestamp_name(number), limit=MAX_METADATA_BYTES))
     trusted.update_snapshot(repository.get(snapshot_name(number), limit=MAX_METADATA_BYTES))
     trusted.update_targets(repository.get(targets_name(number), limit=MAX_METADATA_BYTES))
 

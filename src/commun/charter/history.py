@@ -42,7 +42,7 @@ _ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)  # whether anything is stale
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``problem``: a message id."""
+    """``file``: its name, whatever cannot be printed replaced. ``problem``: a message id."""
 
     file: str
     problem: str
@@ -101,11 +101,16 @@ def find_findings(repository: Repository) -> tuple[Finding, ...]:
     known = set(_accounted(verified))
     next_root = root_name(verified.root.signed.version + 1)
     found = [
-        Finding(name, UNFINISHED if name == next_root else EXTRA)
+        Finding(_printable(name), UNFINISHED if name == next_root else EXTRA)
         for name in repository.names("")
         if name not in known and not _is_local(name)
     ]
     return tuple(found)
+
+
+def _printable(name: str) -> str:
+    """Anybody may have named a file so that it speaks to a terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)
 
 
 def _is_local(name: str) -> bool:

@@ -40,12 +40,14 @@ from commun.charter.chain import (
 )
 from commun.charter.edition import Freeze, InForce
 from commun.charter.entrenchment import is_signed_by_quorum
-from commun.charter.errors import MixedEditions, NoCharter, RolledBack, TooFewSignatures
+from commun.charter.errors import InvalidCharter, MixedEditions, NoCharter, RolledBack, TooFewSignatures
 from commun.charter.freezes import FreezeState, find_freeze_state
 from commun.charter.repository import TIMESTAMP, Repository, targets_name
 
 # The newest, the one that a freeze puts back in force, and the one that says who signed that one.
 VERIFIED_AT_LEAST: Final = 3
+# Where somebody published while it was read, what was read may be of two editions: it is read again.
+ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,17 @@ def stamp(repository: Repository) -> tuple[int, ...]:
 
 def verify(repository: Repository, trust: Path | None, *, now: datetime) -> Verified:
     """Steps 1 to 6: as ``load``, and writes nothing. ``trust`` None: every edition from the first, nothing pinned."""
+    for _ in range(ATTEMPTS):
+        before = repository.stamp()
+        try:
+            return _verify(repository, trust, now=now)
+        except InvalidCharter:
+            if repository.stamp() == before:
+                raise
+    return _verify(repository, trust, now=now)
+
+
+def _verify(repository: Repository, trust: Path | None, *, now: datetime) -> Verified:
     trusted = trusts.NOTHING if trust is None else trusts.read_trust(trust)
     if not repository.has_charter():
         if trusted.first_root is not None:

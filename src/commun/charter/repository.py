@@ -23,6 +23,7 @@ import contextlib
 import os
 import re
 import stat as stat_module
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -38,6 +39,7 @@ TIMESTAMP: Final = "metadata/timestamp.json"
 LOCK: Final = ".lock"
 STAGED: Final = ".staged"  # the end of a file's name while it is being written
 MAX_NAME: Final = 200  # characters; file systems allow 255 bytes in each part
+MAX_DEPTH: Final = 2  # folders in each other
 MAX_LISTED: Final = 20_000  # names looked at in one folder; a history of a thousand editions has some 5,000
 
 _NUMBER: Final = r"[1-9][0-9]{0,8}"
@@ -104,7 +106,7 @@ class Repository:
     def __init__(self, folder: Path, *, staged: Mapping[str, bytes] | None = None) -> None:
         self.folder = folder
         self._staged = dict(staged or {})
-        self._locked = False
+        self._holder: int | None = None  # the thread that holds the lock
 
     def has_charter(self) -> bool:
         return TIMESTAMP in self._staged or os.path.lexists(self.folder / TIMESTAMP)
@@ -125,10 +127,10 @@ class Repository:
         return data
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """What lies under ``folder`` ("" for all), sorted, whatever it is; links are named and not followed."""
-        found: list[str] = []
-        _list(self.folder / folder, folder, found)
-        return tuple(sorted(found))
+        """What lies under ``folder`` ("" for all), sorted, whatever it is; links are named and not followed, nor are
+        folders deeper than any that the layout has.
+        """
+        return tuple(sorted(_list(self.folder, folder)))
 
     def stamp(self) -> tuple[int, ...]:
         """Changes whenever an edition, a freeze or a release is published. Two calls of os.stat, nothing read."""
@@ -136,20 +138,20 @@ class Repository:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else writes while this is held; held again inside by the same object it does nothing.
+        """Nobody else writes while this is held, no other thread either; within itself it does nothing.
 
         Raises RepositoryBusy.
         """
-        if self._locked:
+        if self._holder == threading.get_ident():
             yield
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _file_lock(self.folder / LOCK):
-            self._locked = True
+        with file_lock(self.folder / LOCK, wait=False):
+            self._holder = threading.get_ident()
             try:
                 yield
             finally:
-                self._locked = False
+                self._holder = None
 
     def put(self, name: str, data: bytes) -> None:
         """One document, at once or not at all: amendments and freezes."""
@@ -221,7 +223,9 @@ def _read_handle(handle: int, name: str, limit: int) -> bytes:
 
 
 _NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
-_READ: Final[int] = os.O_RDONLY | _NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_PLAIN: Final[int] = _NO_LINK | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READ: Final[int] = os.O_RDONLY | _PLAIN | getattr(os, "O_NONBLOCK", 0)
+_WRITE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
 
 
 def _open(folder: Path, parts: list[str]) -> int:
@@ -246,25 +250,29 @@ def _open_by_path(folder: Path, parts: list[str]) -> int:
         path = path / part
         if path.is_symlink():
             raise OSError("a link")
-    return os.open(path, _READ | getattr(os, "O_BINARY", 0))
+    return os.open(path, _READ)
 
 
-def _list(folder: Path, prefix: str, found: list[str]) -> None:
-    try:
-        entries = os.scandir(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UnsafeName(file=prefix or "charter", reason="it cannot be read as a folder") from error
-    with entries:
-        for entry in entries:
-            if len(found) >= MAX_LISTED:
-                raise TooLarge(file=prefix or "charter", reason="more files than can be looked through")
-            name = f"{prefix}/{entry.name}" if prefix else entry.name
-            if entry.is_dir(follow_symlinks=False):
-                _list(folder / entry.name, name, found)
-            else:
-                found.append(name)
+def _list(root: Path, folder: str) -> Iterator[str]:
+    looked_at, waiting = 0, [folder]
+    while waiting:
+        prefix = waiting.pop()
+        try:
+            entries = os.scandir(root / prefix)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise UnsafeName(file=folder or "charter", reason="it cannot be read as a folder") from error
+        with entries:
+            for entry in entries:
+                looked_at += 1
+                if looked_at > MAX_LISTED:
+                    raise TooLarge(file=folder or "charter", reason="more files than can be looked through")
+                name = f"{prefix}/{entry.name}" if prefix else entry.name
+                if entry.is_dir(follow_symlinks=False) and name.count("/") < MAX_DEPTH:
+                    waiting.append(name)
+                else:
+                    yield name
 
 
 def _stamp_of(path: Path) -> tuple[int, ...]:
@@ -282,7 +290,7 @@ def write_durably(folder: Path, name: str, data: bytes) -> None:
     if not _is_there(path, data):
         staged = path.with_name(path.name + STAGED)
         staged.unlink(missing_ok=True)
-        handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o644)
+        handle = os.open(staged, _WRITE, 0o644)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -320,15 +328,19 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
+def file_lock(path: Path, *, wait: bool) -> Iterator[None]:
+    """Held by one at a time; raises RepositoryBusy where it is not to ``wait``. Without POSIX there is no lock: whoever
+    lets two write at once there must take care alone.
+    """
     try:
         import fcntl
-    except ImportError as error:  # no POSIX: whoever publishes must take care alone
-        raise RepositoryBusy from error
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK | os.O_CLOEXEC, 0o644)
+    except ImportError:
+        yield
+        return
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | _PLAIN, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError as error:
         raise RepositoryBusy from error
     else:
         yield

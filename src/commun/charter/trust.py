@@ -7,10 +7,12 @@ digest), and that edition's freeze and release. Rules:
 - the newest edition may be the trusted one or follow it, never be older, never another one of the same number;
 - a freeze that was seen cannot disappear, nor a release: taking the file away lifts nothing and restores nothing;
 - it advances only after everything has held (``loader.load``); the timestamp is replaced last. Each file is valid
-  beside older ones of the others, so that a crash in between loses nothing and grants nothing;
+  beside older ones of the others, so that a crash in between loses nothing and grants nothing. One process writes at a
+  time, and one that was slower than another does not set it back;
 - a damaged file here is refused, not taken for an empty one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +22,15 @@ from tuf.api.metadata import Metadata, Root, Timestamp
 from commun.charter.canonical import EXTENSION, MAX_METADATA_BYTES, is_digest, read_metadata
 from commun.charter.errors import BrokenMetadata, InvalidCharter, RolledBack
 from commun.charter.freezes import MAX_FREEZE_BYTES, FreezeState
-from commun.charter.repository import freeze_name, read_regular, root_name, unfreeze_name, write_durably
+from commun.charter.repository import (
+    LOCK,
+    file_lock,
+    freeze_name,
+    read_regular,
+    root_name,
+    unfreeze_name,
+    write_durably,
+)
 from commun.errors import N_
 
 FIRST_ROOT: Final = "1.root.json"
@@ -106,19 +116,26 @@ def advance(
 ) -> None:
     """Trusts what has been verified as a whole; the first root only where none is pinned. Writes what changed."""
     number = timestamp.signed.version
-    files: dict[str, bytes] = {}
-    if _read(folder, FIRST_ROOT, MAX_METADATA_BYTES) is None:
-        files[FIRST_ROOT] = first_root.to_bytes()
-    files[ROOT] = root.to_bytes()
+    files = {FIRST_ROOT: first_root.to_bytes(), ROOT: root.to_bytes()}
     if freeze is not None:
         files[_freeze_file(number)] = freeze.data
         if freeze.release_data is not None:
             files[_release_file(number)] = freeze.release_data
     files[TIMESTAMP] = timestamp.to_bytes()  # last: it says which edition all of this is about
-    for name, data in files.items():
-        if _read(folder, name, max(MAX_METADATA_BYTES, MAX_FREEZE_BYTES)) != data:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_durably(folder, name, data)
+    if not _changed(folder, files):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with file_lock(folder / LOCK, wait=True):
+        if read_trust(folder).number > number:
+            return  # another process has meanwhile verified a newer one
+        for name in _changed(folder, files):
+            write_durably(folder, name, files[name])
+
+
+def _changed(folder: Path, files: Mapping[str, bytes]) -> list[str]:
+    """The first root, once pinned, stays as it is."""
+    lying = {name: _read(folder, name, MAX_METADATA_BYTES) for name in files}
+    return [name for name in files if lying[name] != files[name] and (name != FIRST_ROOT or lying[name] is None)]
 
 
 def _read_root(folder: Path, name: str) -> Metadata[Root] | None:
