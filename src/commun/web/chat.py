@@ -8,19 +8,23 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
+from commun.assistant.bounds import check_wishes
+from commun.assistant.engines import Terms
 from commun.assistant.question import Question
 from commun.assistant.turn import Turn
 from commun.engine.base import Message
 from commun.errors import BadRequest, CommunError, NotFound
 from commun.store.conversations import Conversation, MessageState, OpenTurn
 from commun.web.live import AnswerStream, Live, live_turns
-from commun.web.pages import ChatView, chat_of, chat_response, new_chat
+from commun.web.pages import ChatView, chat_of, chat_response, new_chat, persona_of, present_edition
+from commun.web.rules import check_temporary, take_as_told
 from commun.web.sidebar import sidebar_of
 from commun.web.templating import part
 from commun.web.transcript import (
@@ -61,7 +65,7 @@ async def ask(request: Request) -> Response:
     form = await _form(request)
     conversation_id = request.path_params.get("id")
     parent = _field(form, "parent") or None
-    return await _answer(visit, conversation_id, parent, _question(form))
+    return await _answer(visit, form, conversation_id, parent, _question(form))
 
 
 async def edit(request: Request) -> Response:
@@ -69,7 +73,7 @@ async def edit(request: Request) -> Response:
     visit = await member_of(request)
     form = await _form(request)
     message = await _message(visit, request.path_params["id"], _field(form, "message"), "user")
-    return await _answer(visit, request.path_params["id"], message.parent_id, _question(form))
+    return await _answer(visit, form, request.path_params["id"], message.parent_id, _question(form))
 
 
 async def again(request: Request) -> Response:
@@ -77,7 +81,7 @@ async def again(request: Request) -> Response:
     visit = await member_of(request)
     form = await _form(request)
     message = await _message(visit, request.path_params["id"], _field(form, "message"), "assistant")
-    return await _answer(visit, request.path_params["id"], message.parent_id, None)
+    return await _answer(visit, form, request.path_params["id"], message.parent_id, None)
 
 
 async def branch(request: Request) -> Response:
@@ -103,10 +107,17 @@ async def _message(visit: Visit, conversation_id: str, message_id: str, role: st
     return message
 
 
-async def _answer(visit: Visit, conversation_id: str | None, parent: str | None, question: str | None) -> Response:
+async def _answer(
+    visit: Visit, form: FormData, conversation_id: str | None, parent: str | None, question: str | None
+) -> Response:
+    """What the charter does not allow is refused before anything is stored."""
     services = visit.services
     check_asking(visit)
-    services.assistant.check_ready()
+    terms = services.assistant.terms()
+    persona = await _persona(visit, form, conversation_id)
+    wish = Question(persona=persona, language=visit.language)
+    check_wishes(wish, terms.charter, stored=True)
+    await take_as_told(visit, _field(form, "told"))
     opened = await services.conversations.start_turn(
         visit.owner,
         conversation_id=conversation_id,
@@ -116,9 +127,10 @@ async def _answer(visit: Visit, conversation_id: str | None, parent: str | None,
     )
     found = await services.conversations.get(visit.owner, opened.conversation_id)
     messages = prompt_messages(found.path(opened.question_id))
-    turn = await _begin(visit, opened, messages)
+    turn = await _begin(visit, opened, replace(wish, messages=messages), terms)
     if turn is not None:
-        live_turns(visit.request).add(services.assistant, Live(turn, visit.owner.account_id, opened.conversation_id))
+        live = Live(turn, visit.owner.account_id, opened.conversation_id, persona)
+        live_turns(visit.request).add(services.assistant, live)
     if not visit.wants_data:
         if turn is not None:
             await _wait(turn)
@@ -129,12 +141,22 @@ async def _answer(visit: Visit, conversation_id: str | None, parent: str | None,
     return await _appended(visit, found)
 
 
-async def _begin(visit: Visit, opened: OpenTurn, messages: tuple[Message, ...]) -> Turn | None:
+async def _persona(visit: Visit, form: FormData, conversation_id: str | None) -> str | None:
+    """The one that was chosen; where the form has no choice, the conversation's last one if it is still adopted."""
+    if "persona" in form:
+        return _field(form, "persona")
+    if conversation_id is None:
+        return None
+    last = persona_of(visit, await visit.services.conversations.get(visit.owner, conversation_id))
+    return last if not last or visit.services.charter.get().charter.persona(last) else None
+
+
+async def _begin(visit: Visit, opened: OpenTurn, question: Question, terms: Terms) -> Turn | None:
     """Starts the turn; where it is refused (the waiting room is full) the answer is kept as failed: nothing may stay
     "running" that nobody writes.
     """
     try:
-        return visit.services.assistant.begin(Question(messages=messages), opened, turn_id=opened.answer_id)
+        return visit.services.assistant.begin(question, opened, turn_id=opened.answer_id, terms=terms)
     except CommunError as error:
         await opened.keep({"text": "", "error": error.code}, MessageState.FAILED)
         return None
@@ -143,7 +165,8 @@ async def _begin(visit: Visit, opened: OpenTurn, messages: tuple[Message, ...]) 
 async def _appended(visit: Visit, found: Conversation) -> Response:
     """The two new messages only: a long conversation is not rendered again for each question."""
     chat = ChatView(conversation_id=found.id, title=found.title, action=f"/c/{found.id}/ask", parent=found.leaf_id)
-    views = [view_message(message, visit.language) for message in found.path()[-2:]]
+    present = present_edition(visit)
+    views = [view_message(message, visit.language, present=present) for message in found.path()[-2:]]
     html = "".join(part(visit.language, "_message.html", message=view, chat=chat) for view in views)
     sidebar = part(visit.language, "_list.html", groups=await sidebar_of(visit, found.id))
     return JSONResponse({"append": html, "parent": found.leaf_id, "sidebar": sidebar})
@@ -167,10 +190,13 @@ async def ask_temporary(request: Request) -> Response:
     question = _question(form)
     history = _history(_field(form, "history"))
     check_asking(visit)
+    check_temporary(visit)
+    persona = _field(form, "persona") if "persona" in form else None
     said = [prompt_message(each["role"], each["text"]) for each in history]
     messages = (*(message for message in said if message is not None), Message("user", question))
-    turn = visit.services.assistant.begin(Question(messages=messages))
-    live_turns(request).add(visit.services.assistant, Live(turn, visit.owner.account_id, ""))
+    turn = visit.services.assistant.begin(Question(messages=messages, persona=persona, language=visit.language))
+    await take_as_told(visit, _field(form, "told"))
+    live_turns(request).add(visit.services.assistant, Live(turn, visit.owner.account_id, "", persona))
     asked = [*history, {"role": "user", "text": question}]
     answer = answer_view(turn.id, {"text": ""}, MessageState.RUNNING, visit.language)
     if visit.wants_data:
@@ -179,7 +205,7 @@ async def ask_temporary(request: Request) -> Response:
         html = "".join(part(visit.language, "_message.html", message=view, chat=chat) for view in views)
         return JSONResponse({"append": html, "parent": ""})
     await _wait(turn)
-    return await _temporary_page(visit, turn, asked)
+    return await _temporary_page(visit, turn, asked, persona)
 
 
 def _history(text: str) -> list[dict[str, str]]:
@@ -198,7 +224,7 @@ def _history(text: str) -> list[dict[str, str]]:
     return said
 
 
-async def _temporary_page(visit: Visit, turn: Turn, asked: list[dict[str, str]]) -> Response:
+async def _temporary_page(visit: Visit, turn: Turn, asked: list[dict[str, str]], persona: str | None) -> Response:
     """Without scripts: the page itself, with what was said in a hidden field of its form."""
     from commun.assistant.turn import Done, Failed
 
@@ -222,6 +248,7 @@ async def _temporary_page(visit: Visit, turn: Turn, asked: list[dict[str, str]])
         parent=json.dumps(asked),
         messages=tuple(views),
         temporary=True,
+        persona=persona,
     )
     return await chat_response(visit, chat)
 

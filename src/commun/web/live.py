@@ -27,11 +27,14 @@ PACE_S: Final = 0.06  # the least time between two pieces of an answer: 16 a sec
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A turn and whose it is. ``conversation_id`` is empty for a temporary chat."""
+    """A turn and whose it is. ``conversation_id`` is empty for a temporary chat. ``persona``: the one that was asked,
+    None for the charter's own choice.
+    """
 
     turn: Turn
     account_id: str
     conversation_id: str
+    persona: str | None = None
 
 
 @dataclass(slots=True)

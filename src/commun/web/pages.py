@@ -16,6 +16,7 @@ from commun.services import Services
 from commun.store.conversations import Conversation, MessageState
 from commun.web.live import live_turns, text_so_far
 from commun.web.render import render_markdown, split_reasoning
+from commun.web.rules import check_temporary, is_only_temporary, rules_of, told_of, why_nothing_is_answered
 from commun.web.sidebar import sidebar_of, view_hits
 from commun.web.templating import page, part
 from commun.web.transcript import MessageView, view_path
@@ -43,7 +44,9 @@ class EngineView:
 
 @dataclass(frozen=True, slots=True)
 class ChatView:
-    """The main part of a chat. ``action``: where the composer sends; ``parent``: the message it continues."""
+    """The main part of a chat. ``action``: where the composer sends; ``parent``: the message it continues. ``persona``:
+    who answered last, None where nobody has chosen yet.
+    """
 
     conversation_id: str
     title: str
@@ -54,6 +57,7 @@ class ChatView:
     running: str = ""
     starters: tuple[str, ...] = ()
     deleted: str = ""
+    persona: str | None = None
 
 
 def engine_view(services: Services) -> EngineView:
@@ -77,7 +81,7 @@ def shown_name(library: ModelLibrary, model_id: str) -> str:
         return model_id
 
 
-def new_chat(visit: Visit, *, temporary: bool = False, deleted: str = "") -> ChatView:
+def new_chat(visit: Visit, *, temporary: bool = False, deleted: str = "", persona: str | None = None) -> ChatView:
     return ChatView(
         conversation_id="",
         title="",
@@ -86,11 +90,13 @@ def new_chat(visit: Visit, *, temporary: bool = False, deleted: str = "") -> Cha
         temporary=temporary,
         starters=tuple(visit.translate(starter) for starter in STARTERS),
         deleted=deleted,
+        persona=persona,
     )
 
 
 def chat_of(visit: Visit, conversation: Conversation) -> ChatView:
-    messages = [_as_written_now(visit, message) for message in view_path(conversation, visit.language)]
+    present = present_edition(visit)
+    messages = [_as_written_now(visit, message) for message in view_path(conversation, visit.language, present=present)]
     running = [message.id for message in messages if message.running]
     return ChatView(
         conversation_id=conversation.id,
@@ -99,7 +105,27 @@ def chat_of(visit: Visit, conversation: Conversation) -> ChatView:
         parent=messages[-1].id,
         messages=tuple(messages),
         running=running[-1] if running else "",
+        persona=persona_of(visit, conversation),
     )
+
+
+def present_edition(visit: Visit) -> int:
+    """The number of the edition in force; 0 where there is none."""
+    in_force = visit.services.charter.find()
+    return in_force.edition.number if in_force is not None else 0
+
+
+def persona_of(visit: Visit, conversation: Conversation) -> str | None:
+    """Who gave the last answer of the shown branch, or gives it now. None where nobody was asked for."""
+    for message in reversed(conversation.path()):
+        if message.role != "assistant":
+            continue
+        live = live_turns(visit.request).find(visit.services.assistant, message.id, visit.owner.account_id)
+        if live is not None and live.persona is not None:
+            return live.persona
+        if "persona" in message.content:
+            return str(message.content["persona"])
+    return None
 
 
 def _as_written_now(visit: Visit, message: MessageView) -> MessageView:
@@ -114,14 +140,30 @@ def _as_written_now(visit: Visit, message: MessageView) -> MessageView:
 
 
 async def chat_response(visit: Visit, chat: ChatView) -> Response:
-    """The whole page, or for our own script its two parts and the address they stand at."""
-    engine = engine_view(visit.services)
+    """The whole page, or for our own script its two parts and the address they stand at.
+
+    Without a charter in force: why, and what was said before, to be read.
+    """
+    error = visit.services.charter.error
+    refusals = why_nothing_is_answered(error) if error is not None else []
+    refusals.sort(key=lambda each: each.language != visit.language)
+    context = {
+        "chat": chat,
+        "engine": engine_view(visit.services),
+        "rules": rules_of(visit, chat.persona),
+        "refusals": refusals,
+    }
     groups = await sidebar_of(visit, chat.conversation_id)
     if not visit.wants_data:
-        return page(visit, "chat.html", chat=chat, engine=engine, groups=groups)
+        told = await told_of(visit)
+        status = error.status if error is not None else 200
+        path = f"/c/{chat.conversation_id}" if chat.conversation_id else "/"
+        return page(visit, "chat.html", status=status, groups=groups, told=told, back=path, **context)
+    if error is not None and not chat.messages:
+        raise error
     return JSONResponse(
         {
-            "main": part(visit.language, "_main.html", chat=chat, engine=engine),
+            "main": part(visit.language, "_main.html", **context),
             "sidebar": part(visit.language, "_list.html", groups=groups),
             "title": chat.title,
             "url": f"/c/{chat.conversation_id}" if chat.conversation_id else None,
@@ -131,12 +173,15 @@ async def chat_response(visit: Visit, chat: ChatView) -> Response:
 
 
 async def home(request: Request) -> Response:
+    """Where the charter allows temporary chats only, this is one."""
     visit = await member_of(request)
-    return await chat_response(visit, new_chat(visit, deleted=request.query_params.get("deleted", "")[:64]))
+    deleted = request.query_params.get("deleted", "")[:64]
+    return await chat_response(visit, new_chat(visit, temporary=is_only_temporary(visit), deleted=deleted))
 
 
 async def temporary(request: Request) -> Response:
     visit = await member_of(request)
+    check_temporary(visit)
     return await chat_response(visit, new_chat(visit, temporary=True))
 
 

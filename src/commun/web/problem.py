@@ -1,15 +1,20 @@
 """Errors on pages: one shape for people (a page) and for our own script (JSON), in the reader's language."""
 
 import contextlib
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from commun.charter.errors import CharterError
 from commun.errors import Busy, CommunError, NotSignedIn, VaultLocked
 from commun.services import Services
 from commun.web.i18n import choose_language, translator
+from commun.web.rules import Refusal, why_nothing_is_answered
 from commun.web.templating import page
 from commun.web.visit import Visit, visit_of, zone_named
+
+UNAVAILABLE: Final = 503
 
 
 async def problem_response(request: Request, error: CommunError) -> Response:
@@ -18,6 +23,8 @@ async def problem_response(request: Request, error: CommunError) -> Response:
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Busy) else {}
     if visit.wants_data:
         return JSONResponse({"error": problem_data(error, visit.language)}, status_code=error.status, headers=headers)
+    if isinstance(error, CharterError) and error.status == UNAVAILABLE:
+        return page(visit, "no_charter.html", status=error.status, refusals=_own_first(visit, error))
     context = {
         "problem": error.problem_text(visit.translate),
         "cure": error.cure_text(visit.translate),
@@ -37,6 +44,10 @@ def problem_data(error: CommunError, language: str) -> dict[str, str]:
         "problem": error.problem_text(translate),
         "cure": error.cure_text(translate),
     }
+
+
+def _own_first(visit: Visit, error: CharterError) -> list[Refusal]:
+    return sorted(why_nothing_is_answered(error), key=lambda each: each.language != visit.language)
 
 
 async def _visit(request: Request) -> Visit:

@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
-from commun.web import account, chat, pages
+from commun.web import account, board, charter, chat, pages
 from commun.web.assets import serve_static
 
 
@@ -38,5 +38,27 @@ def web_routes() -> list[BaseRoute]:
         Route("/settings/keys/{id}/revoke", account.revoke_key, methods=["POST"]),
         Route("/settings/sessions/{id}/revoke", account.revoke_session, methods=["POST"]),
         Route("/settings/recovery", account.make_code, methods=["POST"]),
+        Route("/charter", charter.charter),
+        Route("/charter/editions", charter.editions),
+        Route("/charter/editions/{number}", charter.edition),
+        Route("/charter/editions/{number}/files/{path:path}", charter.source_file),
+        Route("/charter/repository/{path:path}", charter.published_file),
+        Route("/charter/charter.zip", charter.archive),
+        Route("/charter/feed.atom", charter.feed),
+        Route("/charter/told", charter.told, methods=["POST"]),
+        Route("/board", board.board),
+        Route("/board/join", board.join),
+        Route("/board/invite", board.invite),
+        Route("/board/upload", board.upload, methods=["POST"]),
+        Route("/board/draft", board.draft, methods=["POST"]),
+        Route("/board/draft/to-sign", board.draft_to_sign, methods=["POST"]),
+        Route("/board/draft/sign", board.draft_signed, methods=["POST"]),
+        Route("/board/freeze/to-sign", board.freeze_to_sign, methods=["POST"]),
+        Route("/board/freeze/sign", board.freeze, methods=["POST"]),
+        Route("/board/{document}.amendment", board.download),
+        Route("/board/{document}/to-sign", board.to_sign),
+        Route("/board/{document}/sign", board.sign, methods=["POST"]),
+        Route("/board/{document}/adopt", board.adopt, methods=["POST"]),
+        Route("/board/{document}", board.document),
         Route("/static/{version}/{path:path}", serve_static),
     ]

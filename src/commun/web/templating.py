@@ -10,6 +10,8 @@ from starlette.responses import HTMLResponse
 
 from commun.web.assets import asset
 from commun.web.i18n import LANGUAGE_NAMES, catalogue
+from commun.web.paper import filters
+from commun.web.rules import state_of
 from commun.web.visit import Visit, remember_session
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -29,6 +31,7 @@ def environment(language: str) -> Environment:
     )
     # newstyle: `_("… %(n)s", n=…)` fills the places, and escapes what it fills them with
     made.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    made.filters.update(filters(language))
     made.globals.update(asset=asset, icon=icon, language=language, language_names=LANGUAGE_NAMES)
     return made
 
@@ -47,7 +50,14 @@ def part(language: str, template: str, **context: Any) -> str:
 
 def page(visit: Visit, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
     """A whole page. Never kept by any cache: it holds what only its reader may see."""
-    html = part(visit.language, template, theme=visit.theme, sidebar_hidden=visit.hides_sidebar, **context)
+    html = part(
+        visit.language,
+        template,
+        theme=visit.theme,
+        sidebar_hidden=visit.hides_sidebar,
+        charter_state=state_of(visit),
+        **context,
+    )
     headers = {"Cache-Control": "no-store", "Content-Language": visit.language, "Vary": "Cookie, Accept-Language"}
     response = HTMLResponse(html, status_code=status, headers=headers)
     if visit.viewer is not None:

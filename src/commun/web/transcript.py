@@ -27,6 +27,7 @@ class Fact:
     name: str
     value: str
     note: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,14 @@ def title_of(question: str) -> str:
     return title
 
 
-def view_path(conversation: Conversation, language: str) -> list[MessageView]:
-    """The shown branch, oldest first."""
-    return [view_message(message, language, _branches(conversation, message)) for message in conversation.path()]
+def view_path(conversation: Conversation, language: str, *, present: int = 0) -> list[MessageView]:
+    """The shown branch, oldest first. ``present``: the edition of the charter in force: answers that were written under
+    another one say so; 0: none does.
+    """
+    return [
+        view_message(message, language, _branches(conversation, message), present=present)
+        for message in conversation.path()
+    ]
 
 
 def _branches(conversation: Conversation, message: StoredMessage) -> Branches | None:
@@ -89,11 +95,13 @@ def _branches(conversation: Conversation, message: StoredMessage) -> Branches | 
     )
 
 
-def view_message(message: StoredMessage, language: str, branches: Branches | None = None) -> MessageView:
+def view_message(
+    message: StoredMessage, language: str, branches: Branches | None = None, *, present: int = 0
+) -> MessageView:
     content = message.content
     if message.role != "assistant":
         return question_view(message.id, str(content["text"]), branches)
-    return answer_view(message.id, content, message.state, language, branches=branches)
+    return answer_view(message.id, content, message.state, language, branches=branches, present=present)
 
 
 def question_view(message_id: str, text: str, branches: Branches | None = None) -> MessageView:
@@ -112,6 +120,7 @@ def answer_view(
     *,
     branches: Branches | None = None,
     error: CommunError | None = None,
+    present: int = 0,
 ) -> MessageView:
     thought, answer = split_reasoning(str(content["text"]))
     return MessageView(
@@ -122,7 +131,7 @@ def answer_view(
         thought=Markup(render_markdown(thought)),  # noqa: S704
         running=state is MessageState.RUNNING,
         broken=state in {MessageState.FAILED, MessageState.INTERRUPTED},
-        summary=summary_of(content, language),
+        summary=summary_of(content, language, present),
         facts=facts_of(content, language),
         notices=notices_of(content, state, language),
         problem=problem_of(content, state, language, error),
@@ -137,8 +146,10 @@ def _speed(content: Mapping[str, Any]) -> float:
     return tokens / writing if tokens > 0 and writing > 0 else 0.0
 
 
-def summary_of(content: Mapping[str, Any], language: str) -> str:
-    """The one quiet line under an answer: speed and energy. Empty where nothing was counted."""
+def summary_of(content: Mapping[str, Any], language: str, present: int = 0) -> str:
+    """The one quiet line under an answer: speed and energy, and the edition of the charter where ``present`` is another
+    one. Empty where nothing was counted.
+    """
     if not content.get("completion_tokens"):
         return ""
     _ = translator(language)
@@ -146,6 +157,9 @@ def summary_of(content: Mapping[str, Any], language: str) -> str:
     if speed := _speed(content):
         parts.append(_("%(n)s tokens/s") % {"n": number(speed, 0 if speed >= 10 else 1, language)})  # noqa: PLR2004
     parts.append(_energy(content, language))
+    edition = int(content.get("edition", 0))
+    if edition and present and edition != present:
+        parts.append(_("edition %(number)s of the charter") % {"number": edition})
     return " · ".join(part for part in parts if part)
 
 
@@ -171,7 +185,15 @@ def facts_of(content: Mapping[str, Any], language: str) -> tuple[Fact, ...]:
     def count(name: str) -> str:
         return number(int(content.get(name, 0)), 0, language)
 
+    edition = int(content.get("edition", 0))
     found = [
+        Fact(
+            _("Charter"),
+            _("Edition %(number)s") % {"number": edition} if edition else "",
+            _("its mandate had ended") if content.get("stale") else "",
+            url=f"/charter/editions/{edition}",
+        ),
+        Fact(_("Persona"), str(content.get("persona", ""))),
         Fact(_("Model"), str(content.get("model", ""))),
         Fact(_("Engine"), str(content.get("engine", ""))),
         Fact(_("Tokens read"), count("prompt_tokens"), _("the conversation, and Commun’s own instructions")),

@@ -90,11 +90,17 @@ async function reload() {
 
 // ---- asking
 
+/** The persona, and what the reader has been told of the charter, go with every form that asks. */
+function withChoices(body) {
+  for (const each of $$("[form=composer][name]")) if (!body.has(each.name)) body.set(each.name, each.value);
+}
+
 async function send(form, submitter) {
   if (runningAnswer()) return;
   const body = new FormData(form, submitter);
   if (!String(body.get("question") ?? "").trim() || $("#send").disabled) return;
   $("#composer-problem").textContent = "";
+  withChoices(body);
   if (isTemporary()) body.set("history", JSON.stringify(history.map(({ role, text }) => ({ role, text }))));
   const area = field();
   const typed = area.value;
@@ -115,6 +121,7 @@ async function send(form, submitter) {
 
 /** Edit, another answer, another branch: the server gives the whole conversation as it now is. */
 async function swap(url, body) {
+  withChoices(body);
   try {
     show(await ask(url, { body, parts: PARTS }), { push: false });
     backToField();
@@ -184,6 +191,15 @@ document.addEventListener("submit", async (event) => {
   if (submitter?.id === "stop") { event.preventDefault(); return void stopAnswer().catch(showProblem); }
   if ("ask" in form.dataset) { event.preventDefault(); return void send(form, submitter); }
   if ("swap" in form.dataset) { event.preventDefault(); if (!runningAnswer()) swap(form.action, new FormData(form, submitter)); return undefined; }
+  if ("told" in form.dataset) {
+    event.preventDefault();
+    try {
+      await ask(form.action, { body: new FormData(form) });
+      $("#told").remove();
+      field()?.focus({ preventScroll: true });
+    } catch (error) { showProblem(error); }
+    return undefined;
+  }
   if ("rename" in form.dataset || "restore" in form.dataset || ("delete" in form.dataset && form.dataset.here === "no")) {
     event.preventDefault();
     await change(form.action, new FormData(form));
@@ -243,7 +259,7 @@ async function watchEngine() {
     if (data.state !== before) keepingPlace(() => place.replaceChildren(data.html));
     place.dataset.state = data.state;
     if (data.state === "ready") {
-      for (const button of [$("#send"), ...$$(".starters button")]) button.disabled = false;
+      for (const button of $$("#send, .starters button")) button.disabled = false;
       announce(words().ready);
       return;
     }

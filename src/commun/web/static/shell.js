@@ -18,7 +18,7 @@ export function toggleSidebar() {
   } else if (root.hasAttribute("data-sidebar-over")) closeSidebar();
   else {
     root.setAttribute("data-sidebar-over", "");
-    $("#main").inert = true;
+    $(".column").inert = true;
     $("#close-sidebar").focus();
   }
 }
@@ -27,7 +27,7 @@ export function closeSidebar() {
   const root = document.documentElement;
   if (!root.hasAttribute("data-sidebar-over")) return;
   root.removeAttribute("data-sidebar-over");
-  $("#main").inert = false;
+  $(".column").inert = false;
   $(".open-sidebar")?.focus();
 }
 
