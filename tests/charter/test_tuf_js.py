@@ -18,13 +18,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from boards import NAMES, charter_files, signer
-from tuf_repository import TufRepository
 
+from boards import NAMES, charter_files, signer
 from commun.charter.adoption import adopt
 from commun.charter.amendment import propose, sign
 from commun.charter.loader import verify as verify_charter
 from commun.charter.repository import Repository
+from tuf_repository import TufRepository
 
 SOURCE = Path(__file__).parent / "tuf_js"
 CLIENT = Path(__file__).parents[1] / "conformance" / "tuf_client"

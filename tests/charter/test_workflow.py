@@ -20,7 +20,6 @@ from tuf.api.metadata import (
     Targets,
     Timestamp,
 )
-from tuf_repository import LATER, NOW, MemoryFetch, MemoryStore, TufRepository, signed_file
 
 from commun.charter.client import MAX_DELEGATED, MAX_ROOTS, MAX_TARGET_BYTES, Client
 from commun.charter.delegation import metadata_file, target_file
@@ -37,6 +36,7 @@ from commun.charter.errors import (
     WrongVersion,
 )
 from commun.charter.workflow import MAX_BYTES, Expired, Trusted
+from tuf_repository import LATER, NOW, MemoryFetch, MemoryStore, TufRepository, signed_file
 
 
 @pytest.fixture
