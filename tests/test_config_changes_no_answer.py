@@ -1,8 +1,9 @@
 """No key of the configuration can change an answer: each one, and whichever comes to be added.
 
 - the keys in ENGINE reach the engine's process: the real server with the real engine and model answers the same
-  questions, seeded, on the same charter, with either value: the same tokens, the same log-probabilities, the same
-  messages dropped;
+  questions, seeded, on the same charter, with either value: the same tokens, the same messages dropped, the same
+  log-probabilities. (Another number of threads adds in another order, as another processor may: there the
+  log-probabilities may differ by ROUNDING, a hundredth of what a changed word in the prompt makes.);
 - every other key in KEYS reaches no engine: with either value the engine is built with the same arguments, and the whole
   server, asked over HTTP, hands it the same token ids and the same sampling. And once, all of them changed together,
   the real engine answers the same;
@@ -37,6 +38,7 @@ from fake_engine import FakeEngine
 from founded import found_for_tests
 from running import with_models
 
+ROUNDING = 5.2e-5  # nat; the bound between generating and scoring in docs/performance.md
 PLACES, REFUSES, TELLS = "places", "refuses", "tells"
 ENGINE: dict[str, tuple[Any, Any]] = {
     "engine_threads": (1, 2),
@@ -96,6 +98,9 @@ class Asked:
     dropped: int
     seed: int
     finish: str
+
+    def without_logprobs(self) -> tuple[Any, ...]:
+        return (self.text, [token for token, _ in self.tokens], self.dropped, self.seed, self.finish)
 
 
 def api_key(home: Path) -> str:
@@ -266,7 +271,11 @@ def first_values(real_home: Path) -> list[Asked]:
 def test_the_real_engine_answers_the_same_token_for_token(real_home: Path, first_values: list[Asked], key: str) -> None:
     changes = {other: values[other == key] for other, values in ENGINE.items()}
     with serving(settings_of(real_home, changes)) as client:
-        assert answers(client) == first_values
+        told = answers(client)
+    for one, other in zip(told, first_values, strict=True):
+        assert one.without_logprobs() == other.without_logprobs()
+        differences = [abs(a - b) for (_, a), (_, b) in zip(one.tokens, other.tokens, strict=True)]
+        assert max(differences) <= (ROUNDING if key == "engine_threads" else 0)
     assert first_values[2].dropped > 0
     assert all(len(each.tokens) > 1 for each in first_values)
 
