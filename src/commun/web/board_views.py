@@ -16,7 +16,7 @@ from commun.charter.loader import Verified
 from commun.charter.status import SigningStatus, signing_status
 from commun.drafting.desk import Document, Lying, base_of
 from commun.web.board_desk import Reading
-from commun.web.charter_views import change_groups
+from commun.web.charter_views import Group, change_groups
 from commun.web.templating import part
 
 FREEZABLE: Final = "yes"
@@ -33,14 +33,15 @@ class FileView:
 
 @dataclass(frozen=True, slots=True)
 class DocumentView:
-    """``number``: of the edition that it makes, or releases. ``digest``: what is signed. ``changes``: as HTML.
-    ``signer_keys``, ``signed_keys``: public keys in their text form.
+    """``number``: of the edition that it makes, or releases. ``digest``: what is signed. ``changes``: word by word,
+    as HTML; ``sentences``: the same in a few words. ``signer_keys``, ``signed_keys``: public keys in their text form.
     """
 
     document: Document
     number: int
     base: int
     changes: Markup
+    sentences: tuple[str, ...]
     signed: tuple[Signature, ...]
     status: SigningStatus
     outdated: bool
@@ -102,13 +103,15 @@ def view_draft(document: Document, verified: Verified, language: str) -> Documen
 
 def _view(document: Document, status: SigningStatus, *, outdated: bool, language: str) -> DocumentView:
     amendment = document if isinstance(document, Amendment) else None
+    groups = _groups(amendment, language) if amendment else []
     signed = {assent.keyid for assent in document.assents}
     signers = document.signers()
     return DocumentView(
         document=document,
         number=amendment.number if amendment else base_of(document)[0],
         base=base_of(document)[0],
-        changes=_changes(amendment, language) if amendment else Markup(""),
+        changes=Markup(part(language, "_board_changes.html", groups=groups)),  # noqa: S704  (our own template's)
+        sentences=tuple(change.sentence for group in groups for change in group.changes),
         signed=status.signed,
         status=status,
         outdated=outdated,
@@ -118,10 +121,9 @@ def _view(document: Document, status: SigningStatus, *, outdated: bool, language
     )
 
 
-def _changes(amendment: Amendment, language: str) -> Markup:
+def _groups(amendment: Amendment, language: str) -> list[Group]:
     before = amendment.base.charter if amendment.base else None
-    groups = change_groups(before, amendment.charter, language)
-    return Markup(part(language, "_board_changes.html", groups=groups))  # noqa: S704  (our own template's)
+    return change_groups(before, amendment.charter, language)
 
 
 def _files(amendment: Amendment) -> tuple[FileView, ...]:
