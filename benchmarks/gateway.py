@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import peers
+import rules
 from load import Refused, Target, ask_in_turn, ask_once, percentile
 from peers import HERE, PYTHON, Child, Missing, say
 
@@ -79,7 +80,8 @@ def start_commun_remote(work: Path, stub_port: int) -> Gateway:
     home.mkdir()
     key = asyncio.run(account(home))
     url = f"http://127.0.0.1:{stub_port}/v1"
-    child = peers.commun(home, port, work / "commun-remote.log", engine="remote", remote_url=url, remote_model="stub")
+    rules.found(home, model=rules.stub_model(url))
+    child = peers.commun(home, port, work / "commun-remote.log")
     child.wait_for(port)
     return Gateway("commun, remote", child, Target(f"http://127.0.0.1:{port}", key), extra=(("store", True),))
 

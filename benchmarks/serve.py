@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import peers
+import rules
 from load import Refused, Target, Timing, ask_all, ask_once
 from peers import Child, Missing, say
 
@@ -108,7 +109,8 @@ def start_commun(work: Path, profile: str) -> tuple[Server, float]:
     if not key_file.exists():
         key_file.write_text(peers.commun_key(home))
     port = peers.free_port()
-    child = peers.commun(home, port, work / "commun.log", engine_profile=profile)
+    rules.set_profile(home, profile)
+    child = peers.commun(home, port, work / "commun.log")
     target = Target(f"http://127.0.0.1:{port}", key_file.read_text())
     return Server("commun", child, target), first_token(child, target)
 
@@ -137,9 +139,10 @@ def gguf() -> Path:
 
 def model_folder(work: Path) -> Path:
     """The IR folder that Commun made of it."""
+    from commun.drafting.models import default_model_clause
     from commun.engine.weights import ModelLibrary
 
-    return Path(ModelLibrary(work / "home").prepare("default", progress=lambda *_: None))
+    return ModelLibrary(work / "home").prepare(default_model_clause(), progress=lambda *_: None).folder
 
 
 # --- measuring ---
@@ -275,14 +278,8 @@ def idle_memory(work: Path) -> float | None:
     home, port = work / "idle-home", peers.free_port()
     stub, stub_port = peers.stub(work / "stub.log")
     key = peers.commun_key(home)
-    child = peers.commun(
-        home,
-        port,
-        work / "idle.log",
-        engine="remote",
-        remote_url=f"http://127.0.0.1:{stub_port}/v1",
-        remote_model="stub",
-    )
+    rules.found(home, model=rules.stub_model(f"http://127.0.0.1:{stub_port}/v1"))
+    child = peers.commun(home, port, work / "idle.log")
     try:
         target = Target(f"http://127.0.0.1:{port}", key)
         body = {"messages": [{"role": "user", "content": "Hello"}], "stream": True}

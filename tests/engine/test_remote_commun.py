@@ -8,9 +8,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from commun.drafting.models import adopted_model
 from commun.engine.base import Delta, EngineState, Finish, FinishReason, Message, Prompt, Sampling
 from commun.engine.remote import RemoteEngine, estimated_tokens
+from commun.engine.weights import ModelLibrary
 from commun.errors import EngineFailed, MessageTooLong
+from founded import found_for_tests
 from running import RunningCommun, with_models
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
@@ -117,10 +120,15 @@ async def test_leaving_ends_the_answer_over_there(server: RunningCommun, key: st
 
 
 async def test_a_commun_before_a_commun_answers(server: RunningCommun, key: str, tmp_path: Path) -> None:
-    settings = {"engine": "remote", "remote_url": f"{server.url}/v1", "remote_key": key}
-    with RunningCommun(tmp_path / "front", **settings) as front:
+    home = tmp_path / "front"
+    manifest = ModelLibrary(home, remote_key=key).add(f"{server.url}/v1", name="behind", progress=lambda *_: None)
+    assert (manifest.format, manifest.remote_model, manifest.context_length) == ("remote", "default", 8192)
+    found_for_tests(home, model=adopted_model(manifest, {}))
+    with RunningCommun(home, remote_key=key) as front:
         front.wait_ready()
-        async with an_engine(front, front.api_key()) as engine:
+        listed = httpx2.get(f"{front.url}/v1/models", headers={"authorization": f"Bearer {front.api_key()}"}).json()
+        assert [each["id"] for each in listed["data"]] == ["behind", "default"]
+        async with an_engine(front, front.api_key("other")) as engine:
             text, _ = await answer(engine, temperature=0.0)
             assert "Paris" in text
 
