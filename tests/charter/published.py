@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from boards import NAMES, NOW, charter_files, member
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
+from boards import NAMES, NOW, charter_files, member
 from commun.charter.assents import assent_payload
 from commun.charter.canonical import canonical, digest_of, time_text
 from commun.charter.clauses import Charter

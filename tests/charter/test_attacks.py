@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boards import NAMES, NOW, charter_files, member
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from published import LATER, QUORUM, Commun, Draft, changed, draft, five_editions, freeze_documents, lay
 from tuf.api.metadata import Metadata, TargetFile
 
+from boards import NAMES, NOW, charter_files, member
 from commun.charter.canonical import canonical, digest_of
 from commun.charter.edition import InForce
 from commun.charter.errors import (
@@ -40,6 +39,7 @@ from commun.charter.history import EXTRA, find_findings, verify_all
 from commun.charter.loader import load
 from commun.charter.repository import Repository, target_name
 from commun.charter.trust import OtherCharter
+from published import LATER, QUORUM, Commun, Draft, changed, draft, five_editions, freeze_documents, lay
 
 
 @pytest.fixture
@@ -216,6 +216,28 @@ def test_mix_and_match_of_two_editions_of_the_same_number(commun: Commun, name: 
     commun.lay(one)
     lay(commun.folder, {f"metadata/3.{name}": other.documents()[f"metadata/3.{name}"]})
     refused(commun, MixedEditions)
+
+
+@pytest.mark.parametrize("part", ["snapshot", "timestamp"])
+def test_mix_and_match_of_parts_that_expire_on_different_days(commun: Commun, part: str) -> None:
+    edition = commun.draft(purpose="Three.")
+    getattr(edition, part).signed.expires += timedelta(days=1)
+    commun.lay(edition.sign(QUORUM))
+    refused(commun, MixedEditions)
+
+
+@pytest.mark.parametrize("part", ["targets", "snapshot", "timestamp"])
+def test_an_edition_on_the_way_to_the_newest_that_no_quorum_has_signed(commun: Commun, part: str) -> None:
+    commun.load(trust="laptop")
+    forged = getattr(commun.draft(purpose="Three.").sign(NAMES[:2]), part)
+    commun.adopt(purpose="Three.")
+    commun.adopt(purpose="Four.")
+    honest = getattr(commun.drafts[2], part)
+    honest.signatures = {keyid: honest.signatures[keyid] for keyid in forged.signatures}
+    lay(commun.folder, {f"metadata/3.{part}.json": honest.to_bytes()})
+    for machine in ("laptop", "new-machine"):
+        with pytest.raises(TooFewSignatures):
+            commun.load(trust=machine)
 
 
 def test_mix_and_match_of_a_timestamp_with_another_editions_parts(commun: Commun) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import rfc8785
-from boards import NAMES, member
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import SSlibKey
 from tuf.api.metadata import Metadata, Role, Root
 
+from boards import NAMES, member
 from commun.charter.canonical import canonical, read_metadata
 from commun.charter.entrenchment import check_root, guards_missing
 from commun.charter.errors import (

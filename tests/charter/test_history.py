@@ -4,9 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from boards import NAMES, NOW
-from published import LATER, QUORUM, Commun, draft, five_editions, lay
 
+from boards import NAMES, NOW
 from commun.charter.canonical import digest_of
 from commun.charter.errors import InvalidCharter, MixedEditions, NoCharter, TooFewSignatures, WrongFile, WrongVersion
 from commun.charter.history import (
@@ -21,6 +20,7 @@ from commun.charter.history import (
 )
 from commun.charter.repository import target_name
 from commun.errors import NotFound
+from published import LATER, QUORUM, Commun, draft, five_editions, lay
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from boards import NAMES, NOW
-from published import QUORUM, Commun, changed, five_editions, lay
 
+from boards import NAMES, NOW
 from commun.charter import repository as repository_module
 from commun.charter import trust
 from commun.charter.errors import (
@@ -24,6 +23,7 @@ from commun.charter.errors import (
 from commun.charter.loader import load, stamp, verify
 from commun.charter.repository import Repository
 from commun.charter.trust import OtherCharter
+from published import QUORUM, Commun, changed, five_editions, lay
 
 
 @pytest.fixture
