@@ -12,7 +12,7 @@ from commun.drafting.desk import Desk
 from commun.drafting.editing import with_member, with_quorum
 from commun.drafting.founding import found
 
-PASSPHRASE = "a passphrase for the tests"  # noqa: S105
+PASSPHRASE = "a passphrase for the tests"
 NAMES = ("Ada", "Benoît", "Chloé")
 SYSTEM = "prompts/system.en.md"
 

@@ -313,7 +313,7 @@ def _moment(text: str) -> datetime:
 
 def _field(form: Mapping[str, Any], name: str) -> str:
     value = form.get(name, "")
-    return value if isinstance(value, str) else ""
+    return value.replace("\r\n", "\n") if isinstance(value, str) else ""  # forms send a line end as two characters
 
 
 def _encoded(parts: Mapping[str, bytes]) -> dict[str, str]:
