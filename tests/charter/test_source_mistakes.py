@@ -135,7 +135,7 @@ MISTAKES = [
         "longer than 16384 characters",
         "Shorten",
     ),
-    ("charter.toml", "quorum = 2", "quorum = 0", "quorum = 2", "must be from 1 to 100", "quorum"),
+    ("charter.toml", "quorum = 2", "quorum = 0", "quorum = 2", "must be from 1 to 60", "quorum"),
     (
         "charter.toml",
         "quorum = 2",

@@ -3,15 +3,26 @@
 Part of the trust ring: the standard library, cryptography, rfc8785, tuf and securesystemslib, and ``commun.errors``;
 nothing else of Commun. No network, no database; the clock is handed in.
 
-- ``clauses.py``     what a charter says, typed, and how each clause is digested
-- ``source.py``      the folder that people write: read whole, every mistake named
-- ``keys.py``        the board's keys: their text form, their files, what a key must not be
-- ``workflow.py``    the TUF client workflow, and Commun's rules between its steps
-- ``repository.py``  the published folder: bounded reads, one commit point
-- ``loader.py``      from a published folder to the edition in force
-- ``amendment.py``   a proposed edition while it collects signatures
-- ``adoption.py``    from a signed amendment to an adopted edition
-- ``freezing.py``    any one member's brake, and the quorum's release
-- ``history.py``     every edition since the first, each verified under the board of its time
-- ``changes.py``     what differs between two charters, clause by clause, in words; ``words.py`` word by word
+An auditor reads in this order.
+
+What a charter says
+    ``clauses.py`` every clause, typed, and its digest; ``errors.py`` every refusal; ``source.py`` the folder that
+    people write, read whole (``source_*.py`` the steps: schema, values, rules between them, a model, text, the
+    sentences of the mistakes; ``positions.py`` where each key of a TOML file stands)
+What is signed
+    ``keys.py`` the board's keys and their files, ``hardware.py`` PKCS#11; ``canonical.py`` and ``strict_json.py``
+    which bytes; ``roles.py`` the four TUF roles of an edition
+What is believed
+    ``workflow.py`` and ``delegation.py`` TUF's client workflow (``client.py`` for any repository);
+    ``entrenchment.py`` the rule that TUF does not have; ``chain.py`` each root and edition from the one before;
+    ``freezes.py`` a freeze and its release; ``assents.py`` who signed when; ``trust.py`` what this machine has
+    verified before; ``repository.py`` the published folder: bounded reads, one commit point; ``loader.py`` from
+    that folder to ``edition.py``'s edition in force; ``history.py`` every edition since the first
+What changes it
+    ``amendment.py`` a proposed edition, ``amendment_file.py`` its file, ``signing.py`` its signatures,
+    ``status.py`` how far it is; ``adoption.py``; ``freezing.py`` any one member's brake, ``release.py`` the
+    quorum's decision; ``joining.py`` how a key comes to the board
+What people read before they sign
+    ``changes.py`` what differs, clause by clause, in words (``differences.py``, ``changed_*.py``); ``words.py``
+    word by word (``alignment.py``), with what the eye does not see (``lookalikes.py``)
 """

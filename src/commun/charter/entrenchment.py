@@ -45,8 +45,8 @@ from commun.charter.errors import (
 )
 from commun.charter.keys import key_from_text, text_of_key
 from commun.charter.roles import ROOT_FORMAT
+from commun.charter.source_schema import MAX_MEMBERS
 
-MAX_MEMBERS: Final = 60  # so that everybody's signatures fit a timestamp of 16 kB, TUF clients' usual bound
 _EXTENSION_FIELDS: Final = frozenset({"format", "quorum", "entrenched", "guards"})
 
 

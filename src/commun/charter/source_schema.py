@@ -13,7 +13,7 @@ from typing import Final
 
 from commun.charter.clauses import CLAUSES, CONTEXT_POLICIES, FORMAT, LANGUAGES, SOURCES, Profile, TemporaryRule
 
-MAX_MEMBERS: Final = 100
+MAX_MEMBERS: Final = 60  # everybody's signatures fit a timestamp of 16 kB, the usual bound of TUF clients
 MAX_PERSONAS: Final = 50
 MAX_TOKENS: Final = 2**31
 MAX_DAYS: Final = 36_500
