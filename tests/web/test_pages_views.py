@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from charters import in_force
 from commun import errors
+from commun.assistant.engines import Terms
 from commun.assistant.turn import Answer, Began, Done, Queued, Turn
 from commun.engine.base import Delta, Sampling
 from commun.errors import CommunError
@@ -21,6 +23,7 @@ from commun.web.render import render_markdown, split_reasoning
 from commun.web.sidebar import day_label, group_by_day, marked
 from commun.web.transcript import answer_view, prompt_message, title_of
 from commun.web.visit import zone_named
+from fake_engine import FakeEngine
 
 TEXTS = [
     "Plain words.",
@@ -37,7 +40,7 @@ def finished_turn(text: str, pieces: int, seed: int) -> Turn:
     """A turn whose answer came in pieces that end anywhere."""
     cuts = sorted(random.Random(seed).choices(range(len(text) + 1), k=pieces))
     parts = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    turn = Turn("t")
+    turn = Turn("t", Terms(in_force(), FakeEngine()))
     turn.tell(Queued(2))
     turn.tell(Began(10, 0))
     for part in parts:
@@ -46,7 +49,7 @@ def finished_turn(text: str, pieces: int, seed: int) -> Turn:
     answer = Answer(
         text=text, token_ids=(1,) * 9, logprobs=(), finish_reason="stop", prompt_tokens=10, completion_tokens=9,
         dropped_messages=0, queued_s=0, first_token_s=0.1, total_s=1.1, energy_wh=0.01, energy_method="estimated",
-        sampling=sampling, engine=None,
+        sampling=sampling, engine=None, edition=1, charter="0" * 64, persona="", language="en", stale=False,
     )  # fmt: skip
     turn.tell(Done(answer))
     return turn

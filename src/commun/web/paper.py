@@ -69,7 +69,8 @@ def minute(moment: datetime, language: str) -> Markup:
     """A document has one time for all its readers: UTC."""
     moment = moment.astimezone(UTC)
     html = Markup('<time datetime="{}">{}</time>')
-    said = translator(language)("%(day)s at %(time)s UTC") % {"day": day(moment, language), "time": f"{moment:%H:%M}"}
+    _ = translator(language)
+    said = _("%(day)s at %(time)s UTC") % {"day": day(moment, language), "time": f"{moment:%H:%M}"}
     return html.format(f"{moment:%Y-%m-%dT%H:%M:%SZ}", said)
 
 
@@ -98,9 +99,8 @@ def _same(text: str, language: str) -> Markup:
     if len(text) <= LONG_SAME:
         return shown(text)
     middle = text[AROUND:-AROUND]
-    said = translator(language)("%(count)s characters that stay as they were") % {
-        "count": decimal(len(middle), language)
-    }
+    _ = translator(language)
+    said = _("%(count)s characters that stay as they were") % {"count": decimal(len(middle), language)}
     html = Markup('{}<details class="same"><summary>{}</summary>{}</details>{}')
     return html.format(shown(text[:AROUND]), said, shown(middle), shown(text[-AROUND:]))
 
