@@ -1,6 +1,7 @@
 """A board works on the command line: with files that travel, each member in a data folder of their own."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,20 @@ def test_a_member_reads_what_changes_before_signing_and_may_say_no(board):
     assert copy.read_bytes() == before
 
 
+def test_a_member_elsewhere_compares_the_amendment_with_a_copy_of_the_published_charter(board):
+    alice, bob, _ = board
+    copy = send(alice, bob, proposed(alice, "default = 0.3", "default = 0.9"))
+    assert "Not compared" in bob.run("diff", copy)
+    assert "it stands on edition 3" in bob.run("diff", copy, "--against", alice.home / "charter")
+    published = bob.folder / "published"
+    shutil.copytree(alice.home / "charter", published)
+    alice.run("sign", copy, "--yes", secret=True)
+    bob.run("sign", copy, "--against", published, "--yes", secret=True)
+    alice.run("adopt", copy)
+    with pytest.raises(OtherBase):
+        bob.run("diff", copy, "--against", alice.home / "charter")
+
+
 def test_of_two_amendments_in_flight_the_second_must_be_proposed_again(board):
     alice, bob, _ = board
     first = proposed(alice, "default = 0.3", "default = 0.4", name="one")
@@ -153,8 +168,6 @@ def test_one_member_freezes_alone_and_only_the_quorum_releases(board):
 
 
 def test_the_published_folder_is_verified_from_a_copy_without_anything_else(board, tmp_path):
-    import shutil
-
     alice, _, carol = board
     copy = tmp_path / "copy"
     shutil.copytree(alice.home / "charter", copy, ignore=shutil.ignore_patterns(".lock", "amendments"))
@@ -174,8 +187,10 @@ def test_a_stranger_and_a_wrong_passphrase_sign_nothing(board, tmp_path):
     copy = send(alice, bob, amendment)
     stranger = Member(tmp_path / "mallory")
     stranger.run("init", secret=True)
-    with pytest.raises(NotAMember):
+    with pytest.raises(OtherBase):  # it changes another charter than the stranger's own
         stranger.run("sign", copy, "--yes", secret=True)
+    with pytest.raises(NotAMember):
+        stranger.run("sign", copy, "--against", alice.home / "charter", "--yes", secret=True)
     bob.passphrase.write_text("another one altogether")
     with pytest.raises(BadPassphrase):
         bob.run("sign", copy, "--yes", secret=True)

@@ -29,6 +29,10 @@ ID_DIGITS = 12
 Named = Annotated[str, typer.Argument(metavar="DOCUMENT", help=_("A file, or the id of an amendment."))]
 Reason = Annotated[str, typer.Option(help=_("Why: everybody will read it."), show_default=False)]
 Out = Annotated[Path | None, typer.Option(help=_("Write the result to this file."), show_default=False)]
+Against = Annotated[
+    Path | None,
+    typer.Option(help=_("A copy of the published charter, to compare the amendment with."), show_default=False),
+]
 Yes = Annotated[bool, typer.Option("--yes", help=_("Do not ask."))]
 
 
@@ -70,6 +74,25 @@ def document_named(named: str, desk: "Desk") -> tuple["Document", Path | None]:
     if len(named) == ID_DIGITS and named.isalnum():
         return desk.get(named).document, None
     raise NotFound
+
+
+def check_base(document: "Document", desk: "Desk", against: Path | None) -> None:
+    """Says what was compared: a file alone could show a difference to an edition that never was. Raises OtherBase."""
+    from commun.charter.errors import NoCharter, OtherBase
+    from commun.charter.loader import verify
+    from commun.charter.repository import Repository
+    from commun.drafting.desk import base_of
+
+    try:
+        verified = desk.verified() if against is None else verify(Repository(against), None, now=now())
+    except NoCharter:
+        typer.echo(_("! Not compared: there is no published charter here. Name a copy of it with --against."))
+        return
+    newest = verified.in_force.newest
+    if base_of(document) != (newest.number, newest.digest):
+        raise OtherBase(base=base_of(document)[0], edition=newest.number)
+    document.check_board(verified.root.signed)
+    typer.echo(_("✓ Compared with the published charter: it stands on edition %(number)s.") % {"number": newest.number})
 
 
 def told(result: "InForce | Amendment") -> None:
@@ -177,10 +200,13 @@ def propose(folder: Path, reason: Reason, *, home: Home = None, out: Out = None)
     help=_("Show what an amendment changes, word by word."),
     epilog=example("commun charter diff budget.amendment"),
 )
-def diff(document: Named, home: Home = None) -> None:
+def diff(document: Named, *, home: Home = None, against: Against = None) -> None:
     from commun.cli.paper import console
 
-    print_document(console(), document_named(document, desk_of(home))[0])
+    desk = desk_of(home)
+    found = document_named(document, desk)[0]
+    check_base(found, desk, against)
+    print_document(console(), found)
 
 
 def print_document(out: "Console", document: "Document") -> None:
@@ -214,6 +240,7 @@ def sign(
     hardware: Hardware = None,
     passphrase_file: PassphraseFile = None,
     out: Out = None,
+    against: Against = None,
     yes: Yes = False,
 ) -> None:
     from commun.charter import amendment
@@ -223,6 +250,7 @@ def sign(
     desk = desk_of(home)
     found, file = document_named(document, desk)
     terminal = console()
+    check_base(found, desk, against)
     print_document(terminal, found)
     typer.echo()
     if not yes:
