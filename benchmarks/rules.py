@@ -49,7 +49,7 @@ def stub_model(url: str) -> Model:
     return Model(
         id="stub",
         name="Stub",
-        family="",
+        family="unknown",
         context_length=8192,
         format="remote",
         licence="none",

@@ -220,7 +220,7 @@ def spoken(model):
     """Two ways to read tokens: ours, one by one, and the tokenizer's own, which leaves out bytes that are no UTF-8."""
     import openvino_genai
 
-    tokenizer = openvino_genai.Tokenizer(str(model[0]))
+    tokenizer = openvino_genai.Tokenizer(str(model.folder))
     pieces = table_of(tokenizer).text_pieces()
 
     def ours(ids):

@@ -37,7 +37,7 @@ def look_up(address: str, key: str = "") -> Manifest:
     return Manifest(
         id="",
         name=chosen,
-        family="",
+        family="unknown",
         context_length=offered[chosen] or DEFAULT_CONTEXT,
         licence="unknown",
         source=url,
