@@ -7,7 +7,8 @@ product's own commands' code; then measures, each a median:
   this machine trusts the newest edition already, and where it trusts nothing yet (every edition is verified then);
 - warm: the same process loads it again, as when a new edition was adopted;
 - history: every edition verified from the first root on, as the charter's page needs it;
-- stamp: how a running server notices that nothing changed.
+- stamp: how a running server notices that nothing changed;
+- turn: the charter's part of each turn, and a whole turn on an engine that answers at once (turn.py).
 
     python benchmarks/charter.py [--json] [--runs 30]
 
@@ -36,6 +37,7 @@ from commun.charter.repository import Repository
 from commun.drafting.editing import with_member, with_quorum
 from commun.drafting.founding import founding_files
 from commun.drafting.models import default_model_clause
+from turn import measure_turns
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 NAMES = ("Ada", "Benoît", "Chloé", "Dara", "Élise")
@@ -117,6 +119,7 @@ def measure_all(runs: int) -> dict[str, list[float]]:
             "warm_ms": measure(lambda: load(repository, trust, now=NOW), runs),
             "history_ms": measure(lambda: verify_all(repository, now=NOW), runs),
             "stamp_ms": measure(lambda: stamp(repository), runs),
+            **measure_turns(load(repository, trust, now=NOW), runs),
         }
 
 
@@ -127,6 +130,8 @@ SHOWN = {
     "warm_ms": "loading again",
     "history_ms": "every edition from the first root on",
     "stamp_ms": "noticing that nothing changed",
+    "turn_charter_ms": "the charter's part of each turn",
+    "turn_ms": "a whole turn on an engine that answers at once",
 }
 
 
