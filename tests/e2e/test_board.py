@@ -227,7 +227,7 @@ def test_a_member_invites_and_proposes_from_the_page(context, site: Site, board:
     expect(page.locator(".change").first).to_contain_text("Dara")
     assert board.desk.documents() == ()  # nothing is kept before it is signed
     page.get_by_role("button", name="Sign", exact=True).click()
-    expect(page.locator(".count")).to_contain_text("1 of 2 signed")
+    expect(page.locator(".count")).to_contain_text("1 of 3 signed")
     (lying,) = board.desk.documents()
     assert {member.name for member in lying.document.charter.board.members} == {*NAMES, "Dara"}
 

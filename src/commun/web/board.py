@@ -188,6 +188,7 @@ async def join(request: Request) -> Response:
         "board_join.html",
         state=view_state(reading),
         invitation=invitation,
+        text=invitation.to_text() if invitation else "",
         problem=problem,
         status=422 if problem else 200,
     )
@@ -231,8 +232,8 @@ async def draft(request: Request) -> Response:
     desk = _counted(request)
     visit = await _visit(request)
     form = await request.form(max_files=0, max_fields=8)
-    kind, text, reason = (_field(form, name) for name in ("kind", "request", "reason"))
-    wanted = draft_of(kind, text, reason, now().replace(microsecond=0))
+    kind, text, quorum, reason = (_field(form, name) for name in ("kind", "request", "quorum", "reason"))
+    wanted = draft_of(kind, text, quorum, reason, now().replace(microsecond=0))
     reading = await desk.read()
     view = await desk.work(lambda _: view_draft(wanted.make(reading.verified), reading.verified, visit.language))
     return _page(
@@ -266,11 +267,12 @@ async def draft_signed(request: Request) -> Response:
     return _data({"url": _document_url(lying.document, "proposed")})
 
 
-_DRAFT_FIELDS: Final[dict[str, Any]] = {"kind": str, "request": str, "reason": str, "proposed": str}
+_DRAFT_FIELDS: Final[dict[str, Any]] = {"kind": str, "request": str, "quorum": str, "reason": str, "proposed": str}
 
 
 def _draft(fields: Mapping[str, Any]) -> Draft:
-    return draft_of(fields["kind"], fields["request"], fields["reason"], _moment(fields["proposed"]))
+    kind, text, quorum, reason = (fields[name] for name in ("kind", "request", "quorum", "reason"))
+    return draft_of(kind, text, quorum, reason, _moment(fields["proposed"]))
 
 
 # ---- what they share

@@ -26,13 +26,14 @@ from commun.charter.loader import Verified
 from commun.charter.release import NotFrozen, propose_release
 from commun.charter.repository import RepositoryBusy
 from commun.drafting.desk import Desk, Document, Lying
-from commun.drafting.editing import with_member
+from commun.drafting.editing import with_member, with_quorum
 from commun.errors import N_, BadRequest, NotFound
 from commun.web.limits import RateLimits
 from commun.web.visit import services_of
 
 CLOCK_S: Final = 600  # how far the clock of who signs may be from the server's
 DRAFT_S: Final = 7200  # how long a drafted page may be read before it is signed
+QUORUM_DIGITS: Final = 4
 READ_AGAIN_S: Final = 60.0
 RETRY_S: Final = 5.0
 TRIES: Final = 20
@@ -123,10 +124,13 @@ def board_desk(request: Request) -> BoardDesk:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A document that is proposed on a page. ``request``: of the member who joins, or "". ``proposed``: when."""
+    """A document that is proposed on a page. ``request``: of the member who joins, or "". ``quorum``: from then
+    on; None: as now. ``proposed``: when.
+    """
 
     kind: Literal["member", "release"]
     request: str
+    quorum: int | None
     reason: str
     proposed: datetime
 
@@ -139,15 +143,19 @@ class Draft:
         request = JoinRequest.from_text(self.request)
         request.check_charter(verified.roots[0])
         files = with_member(verified.in_force.newest.files, Member(request.name, request.key))
+        if self.quorum is not None:
+            files = with_quorum(files, self.quorum)
         return propose(files, verified.in_force, verified.root, reason=self.reason, now=self.proposed)
 
 
-def draft_of(kind: str, request: str, reason: str, proposed: datetime) -> Draft:
+def draft_of(kind: str, request: str, quorum: str, reason: str, proposed: datetime) -> Draft:
     """Raises BadRequest, and OtherClock where the draft is too old, or of tomorrow."""
+    if not (quorum == "" or (quorum.isascii() and quorum.isdigit() and len(quorum) <= QUORUM_DIGITS)):
+        raise BadRequest
     if kind == "member":
-        draft = Draft("member", request, reason, proposed)
+        draft = Draft("member", request, int(quorum) if quorum else None, reason, proposed)
     elif kind == "release":
-        draft = Draft("release", "", "", proposed)
+        draft = Draft("release", "", None, "", proposed)
     else:
         raise BadRequest
     age = (now() - proposed).total_seconds()
