@@ -1,18 +1,24 @@
 """A running server and its charter: a new edition, a freeze, damage and its repair; the real engine where it matters."""
 
 import asyncio
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 
-from commun.app import create_app
+from charters import CHARTER, Fixed
+from charters import in_force as held
+from commun.app import create_app, purge_now_and_then
 from commun.assistant import in_force
+from commun.charter.clauses import Retention
 from commun.charter.errors import NoCharter
 from commun.charter.freezing import freeze
 from commun.charter.keys import SoftwareKey
@@ -25,7 +31,6 @@ from running import with_models
 from test_config_changes_no_answer import api_key, serving
 
 CHAT: dict[str, Any] = {"model": "default", "messages": [{"role": "user", "content": "Tell me a long story."}]}
-FIRST = {'fr = "Un assistant ouvert': 'fr = "Toujours un assistant ouvert'}
 SECONDS = 60
 
 
@@ -111,6 +116,32 @@ def test_where_a_charter_was_trusted_and_is_gone_none_is_founded(tmp_path: Path,
             assert not isinstance(app.state.services.charter.error, NoCharter)
 
     asyncio.run(start())
+
+
+@pytest.mark.parametrize(("days", "asked"), [(0, []), (30, [30 * 86_400])])
+def test_the_retention_that_is_enforced_is_the_charters(days: int, asked: list[int]) -> None:
+    purged: list[int] = []
+
+    class Kept:
+        async def purge_deleted(self, older_than_s: float) -> int:
+            return 0
+
+        async def purge_old(self, older_than_s: int) -> int:
+            purged.append(older_than_s)
+            return 1
+
+        async def purge_expired(self) -> None: ...
+
+    kept = Kept()
+    charter = Fixed(held(replace(CHARTER, retention=Retention(days))))
+
+    async def once() -> None:
+        services: Any = SimpleNamespace(conversations=kept, accounts=kept, charter=charter)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(purge_now_and_then(services), 0.05)
+
+    asyncio.run(once())
+    assert purged == asked
 
 
 # --- with the real engine ---

@@ -150,10 +150,11 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         try:
             database.open(exclusive=True)
+            app.state.first_charter = await found_where_none_is(charter, settings.home)
         except CommunError as error:
             app.state.startup_error = error  # the command line tells it, without a traceback
+            database.close()
             raise
-        app.state.first_charter = await found_where_none_is(charter, settings.home)
         interrupted = await services.conversations.recover()
         if interrupted:
             log.info("answers were interrupted by the last stop", count=interrupted)
