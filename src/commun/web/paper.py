@@ -19,6 +19,7 @@ from commun.charter.words import word_diff
 from commun.web.i18n import NARROW_SPACE, long_date, translator
 
 _NAMED: Final = re.compile("(⟦[^⟧]*⟧)")
+_DIGEST: Final = re.compile("((?:ed25519:)?[0-9a-f]{64})")
 _GROUP: Final = 4
 SHORT: Final = 16  # hexadecimal digits of a digest that are shown at once
 LONG_SAME: Final = 700  # characters of unchanged text that are shown whole
@@ -30,6 +31,13 @@ def shown(text: object) -> Markup:
     parts = _NAMED.split(words.shown(str(text)))
     odd = Markup('<mark class="odd">{}</mark>')
     return Markup("").join(odd.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
+
+
+def sentence(text: object) -> Markup:
+    """As ``shown``, keys and digests set as such."""
+    parts = _DIGEST.split(str(text))
+    code = Markup('<code class="full">{}</code>')
+    return Markup("").join(code.format(part) if index % 2 else shown(part) for index, part in enumerate(parts))
 
 
 def paragraphs(text: object) -> Markup:
@@ -110,6 +118,7 @@ def filters(language: str) -> dict[str, Any]:
     return {
         "shown": shown,
         "plainly": lambda text: words.shown(str(text)),
+        "sentence": sentence,
         "paragraphs": paragraphs,
         "grouped": grouped,
         "key_id": key_id,

@@ -18,8 +18,7 @@ from commun.charter.words import shown
 from commun.errors import NotFound
 from commun.web.adopted import adopted_of
 from commun.web.i18n import LANGUAGES, translator
-from commun.web.paper import day
-from commun.web.paper import shown as marked
+from commun.web.paper import day, sentence
 from commun.web.visit import Visit
 
 MOST_TOLD: Final = 8  # changes in a notice; the edition's page has all
@@ -155,7 +154,7 @@ async def _changes_since(visit: Visit, told: int, in_force: InForce) -> tuple[Ma
     except (CharterError, NotFound):
         return ()
     found = changes(before.charter, in_force.charter)
-    return tuple(marked(each) for each in dict.fromkeys(one.text(visit.translate) for one in found))
+    return tuple(sentence(each) for each in dict.fromkeys(one.text(visit.translate) for one in found))
 
 
 async def take_as_told(visit: Visit, edition: str) -> None:
