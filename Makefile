@@ -24,6 +24,7 @@ check: .make/dev
 bench: .make/dev
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/gateway.py
+	$(BIN)/python benchmarks/charter.py
 
 test-vllm: .make/dev
 	$(BIN)/python -m pytest tests -m vllm
