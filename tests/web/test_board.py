@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -117,6 +118,15 @@ def test_a_valid_signature_is_kept_without_any_account(client: httpx2.Client, bo
     answer = client.post(f"/board/{document.id}/sign", json=signed_post(board.keys["Chloé"], document), headers=JSON)
     assert answer.json() == {"url": f"/board/{document.id}?done=signed"}
     assert count(board, document) == 1
+
+
+def test_members_may_sign_at_the_same_moment(client: httpx2.Client, board: BoardHome) -> None:
+    document = proposed(board)
+    posts = [signed_post(key, document) for key in board.keys.values()]
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda post: client.post(f"/board/{document.id}/sign", json=post, headers=JSON), posts))
+    assert [answer.status_code for answer in answers] == [200] * len(NAMES)
+    assert count(board, document) == len(NAMES)
 
 
 def test_what_is_not_signed_by_the_board_is_refused_and_changes_nothing(

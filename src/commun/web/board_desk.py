@@ -87,7 +87,7 @@ class BoardDesk:
     async def read(self) -> Reading:
         """Raises CharterError; a failure is kept for a while, too, so that asking again makes no work."""
         async with self._lock:
-            stamp = await asyncio.to_thread(self._source.stamp)
+            stamp = await asyncio.to_thread(self._stamp_now)
             good = READ_AGAIN_S if isinstance(self._held, Reading) else RETRY_S
             if self._held is None or stamp != self._stamp or time.monotonic() - self._read_at > good:
                 self._held = await asyncio.to_thread(self._try)
@@ -104,6 +104,12 @@ class BoardDesk:
             except RepositoryBusy:
                 await asyncio.sleep(TRY_AGAIN_S)
         return await asyncio.to_thread(do, Desk(self.home))
+
+    def _stamp_now(self) -> object:
+        try:
+            return self._source.stamp()
+        except OSError:  # a file went away meanwhile: somebody is writing
+            return object()
 
     def _try(self) -> Reading | CharterError:
         desk = Desk(self.home)
