@@ -128,7 +128,8 @@ def test_a_key_of_another_length_is_refused(length: int):
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "a b", "a+b", "a\tb", "a\nb", "a\u00a0b", "a\u2028b", "a\u3000", "\x00", "a\x1f", "\ud800", "é" * 128]
+    "name",
+    ["", " ", "a b", "a+b", "a\tb", "a\nb", "a\u00a0b", "a\u2028b", "a\u3000", "\x00", "a\x1f", "\ud800", "é" * 128],
 )
 def test_a_name_with_a_space_a_plus_or_a_control_character_is_refused(name: str):
     with pytest.raises(BadLogKey):

@@ -215,9 +215,7 @@ def test_a_rewritten_history_has_no_proof_of_consistency():
     forged = [*LEAVES[:3], leaf_hash(b"another"), *LEAVES[4:9]]
     proof = merkle.prove_consistency(6, 9, Leaves(forged))
     with pytest.raises(BadProof):
-        merkle.check_consistency(
-            old=6, size=9, proof=proof, old_root=ROOTS[6], root=naive_tree.root(forged)
-        )
+        merkle.check_consistency(old=6, size=9, proof=proof, old_root=ROOTS[6], root=naive_tree.root(forged))
 
 
 def test_from_the_empty_tree_nothing_is_proven():

@@ -172,7 +172,13 @@ def test_a_text_that_no_note_can_carry_is_not_signed(text: str):
 
 
 def test_a_note_without_a_signature_or_with_a_broken_one_is_not_made():
-    for signatures in ((), (Signature("a b", b"1234", b"x"),), (Signature("a", b"123", b"x"),), (Signature("a", b"1234", b""),), (Signature("\ud800", b"1234", b"x"),)):
+    for signatures in (
+        (),
+        (Signature("a b", b"1234", b"x"),),
+        (Signature("a", b"123", b"x"),),
+        (Signature("a", b"1234", b""),),
+        (Signature("\ud800", b"1234", b"x"),),
+    ):
         with pytest.raises(BadNote):
             Note(TEXT, signatures)
 
