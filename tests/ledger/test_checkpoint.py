@@ -1,12 +1,14 @@
 """Checkpoints: three lines, one writing."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger_vectors import NOTES
 
 from commun.ledger.checkpoint import Checkpoint, read_checkpoint, read_number
-from commun.ledger.errors import BadCheckpoint, BadNote, LedgerError
+from commun.ledger.errors import BadCheckpoint, BadNote
 from commun.ledger.merkle import EMPTY_ROOT, MAX_SIZE, leaf_hash
 
 # golang.org/x/mod/sumdb/tlog, note_test.go: its root is the leaf hash of "hello world".
@@ -106,19 +108,15 @@ def test_numbers_have_one_writing():
 @given(st.text(max_size=100), st.integers(), st.text(max_size=60), st.lists(st.text(max_size=9), max_size=3))
 def test_whatever_a_checkpoint_is_read_from_only_ledger_errors_escape(origin, size, root, lines):
     for text in (origin, "\n".join([origin, str(size), root, *lines, ""]), "\n".join([origin, "5", ROOT, *lines, ""])):
-        try:
+        with suppress(BadCheckpoint, BadNote):
             assert Checkpoint.from_text(text).text() == text
-        except LedgerError as error:
-            assert isinstance(error, BadCheckpoint | BadNote)
 
 
 @given(st.binary(max_size=200))
 def test_whatever_a_signed_checkpoint_is_read_from_only_ledger_errors_escape(data: bytes):
     whole = NOTES["c2sp_cosigned"].encode()
     for candidate in (data, data + whole, whole + data, whole[:60] + data + whole[60:]):
-        try:
+        with suppress(BadCheckpoint, BadNote):
             checkpoint, note = read_checkpoint(candidate)
             assert note.data() == candidate
             assert checkpoint.text() == note.text
-        except LedgerError as error:
-            assert isinstance(error, BadCheckpoint | BadNote)

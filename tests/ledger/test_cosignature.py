@@ -1,6 +1,7 @@
 """Cosignatures: what is signed, to the byte; times, names, subtrees."""
 
 import struct
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -262,7 +263,5 @@ def test_whatever_a_cosignature_is_only_its_errors_escape(value: bytes):
             verifier_for(key.verifier).check(HEAD.text(), value)
         with pytest.raises(LedgerError):
             verifier_for(key.verifier).check("no checkpoint\n", bytes(8) + value)
-        try:
+        with suppress(OutOfRange):
             assert cosignature.time_of(value) >= 0
-        except OutOfRange:
-            pass

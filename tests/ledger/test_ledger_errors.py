@@ -14,7 +14,7 @@ DETAILS = {"reason": "r", "line": 1, "tile": "tile/0/000", "key": "k", "signed":
 
 
 def test_the_tree_in_the_docstring_is_the_tree():
-    assert TREE == [(kind.__name__, kind.code, str(kind.status)) for kind in CLASSES]
+    assert [(kind.__name__, kind.code, str(kind.status)) for kind in CLASSES] == TREE
     assert len({kind.code for kind in CLASSES}) == len(CLASSES)
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from ledger_vectors import KEYS, LOG, LOG_PQ, NOTES, WITNESS_A
 from shared_vectors import vectors
 
-from commun.ledger.errors import BadLogKey, LedgerError, WrongSignature
+from commun.ledger.errors import BadLogKey, WrongSignature
 from commun.ledger.keys import (
     ED25519,
     ED25519_COSIGNATURE,
@@ -170,7 +171,5 @@ def test_a_mutated_key_is_refused_or_is_a_key(data: st.DataObject):
     at = data.draw(st.integers(0, len(text) - 1))
     changed = text[:at] + data.draw(st.characters()) + text[at + data.draw(st.integers(0, 3)) :]
     read = SignerKey if text.startswith("PRIVATE") else VerifierKey
-    try:
+    with suppress(BadLogKey):
         assert read.from_text(changed).text() == changed
-    except LedgerError as error:
-        assert isinstance(error, BadLogKey)

@@ -4,6 +4,7 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import FrozenInstanceError
 from hashlib import sha256
 from typing import Any
@@ -87,8 +88,7 @@ def test_every_vector_of_transparency_dev_is_decided_as_it_says(kind: str, count
         try:
             CHECKS[kind](case, proof)
             refused = False
-        except LedgerError as error:
-            assert isinstance(error, BadProof | OutOfRange)
+        except (BadProof, OutOfRange):
             refused = True
         assert refused == case["wantErr"], file
         decided[refused] += 1
@@ -331,8 +331,9 @@ hashes = st.one_of(st.binary(max_size=40), st.binary(min_size=32, max_size=32))
 numbers = st.one_of(st.integers(-2, 20), st.integers(2**63 - 3, 2**63 + 1), st.integers())
 
 
-@given(numbers, numbers, numbers, hashes, st.lists(hashes, max_size=70), hashes)
-def test_whatever_a_proof_is_made_of_only_ledger_errors_escape(first, second, third, left, proof, right):
+@given(st.tuples(numbers, numbers, numbers), st.tuples(hashes, hashes), st.lists(hashes, max_size=70))
+def test_whatever_a_proof_is_made_of_only_its_errors_escape(three, two, proof):
+    (first, second, third), (left, right) = three, two
     for check, arguments in (
         (merkle.check_inclusion, {"index": first, "size": second, "leaf": left, "root": right}),
         (merkle.check_consistency, {"old": first, "size": second, "old_root": left, "root": right}),
@@ -345,7 +346,5 @@ def test_whatever_a_proof_is_made_of_only_ledger_errors_escape(first, second, th
             {"start": first, "end": second, "size": third, "subtree_root": left, "root": right},
         ),
     ):
-        try:
+        with suppress(BadProof, OutOfRange):
             check(proof=proof, **arguments)  # type: ignore[operator]
-        except LedgerError:
-            pass

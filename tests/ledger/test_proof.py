@@ -1,5 +1,6 @@
 """Proofs of logging: one file, offline, and every way in which it can be broken."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -181,10 +182,8 @@ def test_whatever_a_proof_is_read_from_only_ledger_errors_escape(data: bytes, te
         HEADER.encode() + b"index 1\n\n" + data,
         (HEADER + text + TAIL).encode("utf-8", "surrogatepass"),
     ):
-        try:
+        with suppress(LedgerError):
             assert LogProof.from_bytes(candidate).data() == candidate
-        except LedgerError:
-            pass
 
 
 @settings(deadline=None, max_examples=300)
