@@ -99,6 +99,8 @@ def test_it_is_read_without_scripts_and_without_an_account(context, site: Site) 
     expect(page.locator("ins").first).to_contain_text("CYRILLIC")
     page.get_by_role("link", name="Français").click()
     expect(page.locator("html")).to_have_attribute("lang", "fr")
+    page.locator(".folio-top li a").first.click()
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
 
 
 def test_a_boards_words_do_nothing(context, site: Site) -> None:

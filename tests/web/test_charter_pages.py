@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from tuf.ngclient import Updater
 
 from commun.charter.history import verify_all
 from commun.charter.repository import Repository
@@ -155,6 +156,18 @@ def test_who_downloads_it_verifies_it_without_us(town: TownHall, stranger: httpx
     assert told.stdout.count("✓") >= 3
 
 
+def test_pythons_own_tuf_client_reads_it_from_this_address(town: TownHall, site: Site, tmp_path: Path) -> None:
+    root = (town.home / "charter/metadata/1.root.json").read_bytes()
+    base = f"{site.url}/charter/repository"
+    updater = Updater(str(tmp_path), f"{base}/metadata/", str(tmp_path), f"{base}/targets/", bootstrap=root)
+    updater.refresh()
+    for name, data in town.in_force().edition.files.items():
+        target = updater.get_targetinfo(name)
+        assert target is not None
+        path = updater.download_target(target, str(tmp_path / name.replace("/", "-")))
+        assert Path(path).read_bytes() == data
+
+
 def test_a_reader_who_has_it_is_not_sent_it_again(site: Site, stranger: httpx2.Client) -> None:
     for path in ("/charter", "/charter/editions", "/charter/editions/2", "/charter/feed.atom", "/charter/charter.zip",
                  "/charter/repository/metadata/1.root.json", "/charter/editions/1/files/charter.toml"):  # fmt: skip
@@ -208,6 +221,7 @@ def test_one_person_alone_is_said_to_be_alone(tmp_path: Path) -> None:
     with serving(tmp_path / "home", FakeEngine()) as site, httpx2.Client(base_url=site.url, timeout=20) as client:
         page = client.get("/charter").text
         assert "One person decides here: Founder." in page
+        assert "commun charter board invite" in page
         assert "Nobody alone can change these rules" not in page
         assert client.get("/charter/editions/1").status_code == 200
 

@@ -88,6 +88,7 @@ def _frame(visit: Visit) -> dict[str, Any]:
         "signed_in": visit.viewer is not None,
         "path": visit.request.url.path,
         "base": _base(visit),
+        "suffix": f"?lang={wanted}" if (wanted := visit.request.query_params.get("lang")) in LANGUAGES else "",
         "member_names": {member.key: member.name for member in in_force.newest.charter.board.members},
     }
 
