@@ -52,6 +52,14 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def root_of_row(row: bytes) -> bytes:
+    """The root above a power of two of hashes that lie one after the other, as in a tile."""
+    while len(row) > HASH_SIZE:
+        pairs = range(0, len(row), 2 * HASH_SIZE)
+        row = b"".join([hashlib.sha256(b"\x01" + row[at : at + 2 * HASH_SIZE]).digest() for at in pairs])
+    return row
+
+
 @dataclass(frozen=True, slots=True)
 class Frontier:
     """A tree as it grows: the roots of its complete subtrees, the largest first; one for each 1 bit of ``size``."""

@@ -29,8 +29,8 @@ from commun.ledger.merkle import (
     Node,
     check_number,
     leaf_hash,
-    node_hash,
     root_of_leaves,
+    root_of_row,
     root_of_tree,
 )
 
@@ -155,7 +155,7 @@ class TileReader:
             tile = tile_in(level, index, self.size)
             if tile not in tiles:
                 tiles[tile] = read_tile(tile, self.find)
-            hashes.append(_root_of_row(tiles[tile][place * HASH_SIZE : (place + (1 << height)) * HASH_SIZE]))
+            hashes.append(root_of_row(tiles[tile][place * HASH_SIZE : (place + (1 << height)) * HASH_SIZE]))
         return hashes
 
 
@@ -207,7 +207,7 @@ class Edge:
             while len(row) >= TILE_WIDTH * HASH_SIZE:
                 full, row = row[: TILE_WIDTH * HASH_SIZE], row[TILE_WIDTH * HASH_SIZE :]
                 tiles[Tile(level, index)] = full
-                added += _root_of_row(full)
+                added += root_of_row(full)
                 index += 1
             if row and changed:
                 tiles[Tile(level, index, len(row) // HASH_SIZE)] = row
@@ -274,7 +274,7 @@ def check_tiles(size: int, root: bytes, find: FindTile) -> None:
         elif tile.level:
             for place, value in enumerate(_split(read_tile(tile, find))):
                 index = tile.index * TILE_WIDTH + place
-                if _root_of_row(read_tile(Tile(tile.level - 1, index), find)) != value:
+                if root_of_row(read_tile(Tile(tile.level - 1, index), find)) != value:
                     raise BadProof(reason="a tile's root is not the one in the tile above")
     if root_of_tree(size, TileReader(size, find)) != root:
         raise BadProof(reason="it leads to another root")
@@ -287,11 +287,3 @@ def _check_width(data: bytes, width: int) -> None:
 
 def _split(row: bytes) -> list[bytes]:
     return [row[at : at + HASH_SIZE] for at in range(0, len(row), HASH_SIZE)]
-
-
-def _root_of_row(row: bytes) -> bytes:
-    """Of a power of two hashes."""
-    hashes = _split(row)
-    while len(hashes) > 1:
-        hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
-    return hashes[0]
