@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -20,6 +21,7 @@ COMMANDS = [
     ["serve"],
     ["chat"],
     *(["charter", name] for name in CHARTER_COMMANDS),
+    *(["charter", "board", name] for name in ("invite", "join", "add", "remove")),
     ["model", "list"],
     ["model", "add"],
     ["model", "use"],
@@ -49,15 +51,17 @@ def test_every_command_has_help_with_an_example(command: list[str]) -> None:
     assert f"commun {command[0]}" in result.output
 
 
-def test_every_command_is_in_the_list_above() -> None:
-    group = typer.main.get_command(app)
+def commands_of(group: Any, path: tuple[str, ...] = ()) -> list[list[str]]:
+    """Every command below ``group``, as it is typed."""
     context = typer.Context(group)
-    found = []
-    for name in group.list_commands(context):  # type: ignore[attr-defined]
-        command = group.get_command(context, name)  # type: ignore[attr-defined]
-        inner = getattr(command, "list_commands", None)
-        found += [[name, sub] for sub in inner(context)] if inner else [[name]]
-    assert sorted(found) == sorted(COMMANDS)
+    if not hasattr(group, "list_commands"):
+        return [list(path)]
+    inner = [(name, group.get_command(context, name)) for name in group.list_commands(context)]
+    return [command for name, each in inner for command in commands_of(each, (*path, name))]
+
+
+def test_every_command_is_in_the_list_above() -> None:
+    assert sorted(commands_of(typer.main.get_command(app))) == sorted(COMMANDS)
 
 
 def test_help_speaks_french_where_the_system_does(tmp_path: Path) -> None:
