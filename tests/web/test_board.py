@@ -324,6 +324,7 @@ def test_an_invitation_says_who_invites_to_what(client: httpx2.Client, board: Bo
     joined = client.get("/board/join", params={"invitation": f"commun-invitation:{text}"})
     assert joined.status_code == 200
     assert "Ada invites Dara" in joined.text
+    assert "&amp;lang=fr" in joined.text  # the other language keeps the invitation
     assert f'data-charter="{charter_digest(board.desk.verified().roots[0])}"' in joined.text
 
 

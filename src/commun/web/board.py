@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -327,10 +328,12 @@ def _document_url(found: Document, done: str) -> str:
 
 
 def _page(visit: Visit, template: str, *, status: int = 200, **context: Any) -> Response:
-    done = visit.request.query_params.get("done", "")
+    asked = visit.request.query_params
+    kept = [(name, value) for name, value in asked.multi_items() if name not in ("done", "lang")]
     frame = {
-        "done": done if done in DONE else "",
+        "done": asked["done"] if asked.get("done") in DONE else "",
         "path": visit.request.url.path,
+        "query": urlencode(kept),
         "signed_in": visit.viewer is not None,
     }
     return page(visit, template, status=status, **frame, **context)
