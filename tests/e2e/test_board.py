@@ -146,7 +146,8 @@ def test_one_signs_a_file_and_one_signs_in_the_browser(context, site: Site, boar
     page.goto(f"/board/{amendment.id}")
     expect(page.locator(".count")).to_have_text("0 of 2 signed")
     expect(page.locator(".diff ins").last).to_contain_text("Name your sources")
-    page.get_by_role("button", name="Sign", exact=True).click()
+    page.get_by_role("button", name="Sign", exact=True).focus()
+    page.keyboard.press("Enter")
     expect(page.locator("[data-done]")).to_have_text("Your signature was verified and is kept.")
     expect(page.locator(".count")).to_contain_text("1 of 2 signed")
     expect(page.get_by_role("button", name="Sign", exact=True)).to_have_count(0)
@@ -195,6 +196,9 @@ def test_one_member_freezes_and_the_quorum_releases_from_their_browsers(context,
     page.get_by_role("button", name="Sign", exact=True).click()
     expect(page.locator("[data-done]")).to_contain_text("Proposed, with your signature.")
     expect(page.locator(".count")).to_contain_text("1 of 2 signed")
+    page.goto("/board")
+    expect(page.get_by_role("button", name="Propose to release edition 2")).to_have_count(0)
+    page.go_back()
     other = pages["Benoît"]
     other.goto(f"/board/{in_flight(page)}")
     other.get_by_role("button", name="Sign", exact=True).click()
@@ -230,6 +234,27 @@ def test_a_member_invites_and_proposes_from_the_page(context, site: Site, board:
     expect(page.locator(".count")).to_contain_text("1 of 3 signed")
     (lying,) = board.desk.documents()
     assert {member.name for member in lying.document.charter.board.members} == {*NAMES, "Dara"}
+
+
+def test_two_keys_in_one_browser_are_told_apart(context, site: Site, board: BoardHome):
+    from commun.charter.clauses import Member
+    from commun.drafting.editing import with_member
+
+    page = context().new_page()
+    requests = [join(page, board, name) for name in ("Benoît", "Chloé")]
+
+    def enlarged(files: Any) -> Any:
+        for request in requests:
+            files = with_member(files, Member(request.name, request.key))
+        return files
+
+    amendment = board.propose(enlarged, by=["Ada"])
+    page.goto(f"/board/{amendment.id}")
+    page.get_by_role("button", name="Sign as Chloé").click()
+    expect(page.locator(".has-signed b")).to_have_count(2)
+    page.get_by_role("button", name="Sign as Benoît").click()
+    expect(page.locator(".has-signed b")).to_have_count(3)
+    expect(page.locator("#signed-here")).to_be_visible()
 
 
 def test_the_browser_signs_nothing_but_what_it_shows(context, site: Site, board: BoardHome, watch):

@@ -113,7 +113,7 @@ def _with_signatures(found: Document, fields: Mapping[str, Any]) -> Document:
     """Raises OtherClock, BadKey, NotAMember, BadSignature."""
     time = _moment(fields["time"])
     check_clock(time)
-    if isinstance(found, Amendment):
+    if isinstance(found, Amendment):  # (the same call for each kind: their types stay apart)
         return add_signatures(found, fields["key"], fields["signatures"], time=time)
     return add_signatures(found, fields["key"], fields["signatures"], time=time)
 
