@@ -283,6 +283,24 @@ def test_without_a_valid_charter_nothing_is_answered_and_everything_says_why(tmp
         assert member.post(f"{data['url']}/ask", data={"question": "And now?"}).status_code == 200
 
 
+def test_an_old_edition_that_is_damaged_is_said_and_silences_nobody(tmp_path: Path) -> None:
+    hall = TownHall(tmp_path / "home")
+    hall.found()
+    for days in range(4):
+        hall.change(replaced("charter.toml", f"days = {days}", f"days = {days + 1}"))
+    (hall.home / "charter/metadata/1.targets.json").write_text("{}")
+    with serving(hall.home, FakeEngine()) as site, member_of(site) as member:
+        page = member.get("/charter")
+        assert page.status_code == 200
+        assert "The published history does not hold" in page.text
+        assert "1.targets.json" in page.text
+        for path in ("/charter/editions", "/charter/editions/6", "/charter/feed.atom"):
+            response = member.get(path)
+            assert response.status_code == 503, path
+            assert "No charter is in force" not in response.text, path
+        assert member.post("/ask", data={"question": "Still there?"}).status_code == 200
+
+
 @pytest.mark.parametrize("rule", ["only", "never"])
 def test_the_rule_for_temporary_chats_is_kept(tmp_path: Path, rule: str) -> None:
     hall = TownHall(tmp_path / "home")

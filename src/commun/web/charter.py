@@ -14,6 +14,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from commun.charter.errors import CharterError
 from commun.errors import NotFound
 from commun.web import assets
 from commun.web.adopted import adopted_of
@@ -101,7 +102,11 @@ async def charter(request: Request) -> Response:
         return unchanged
     in_force = visit.services.charter.get()
     edition, rules = in_force.edition, in_force.charter
-    history = await adopted_of(request).history()
+    founded = broken = ""
+    try:
+        founded = (await adopted_of(request).history()).founded
+    except CharterError as error:  # what is in force holds all the same
+        broken = error.problem_text(visit.translate)
     language = visit.language
     context = {
         **_frame(visit),
@@ -115,8 +120,8 @@ async def charter(request: Request) -> Response:
         "personas": [(persona, both(persona.prompt, language)) for persona in rules.personas],
         "entrenched": entrenched_titles(rules, language),
         "lying": in_flight(await adopted_of(request).lying()),
-        "founded": history.founded,
-        "count": len(history.editions),
+        "founded": founded,
+        "broken": broken,
     }
     return _page(visit, "charter.html", tag, context)
 

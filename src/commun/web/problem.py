@@ -23,7 +23,7 @@ async def problem_response(request: Request, error: CommunError) -> Response:
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Busy) else {}
     if visit.wants_data:
         return JSONResponse({"error": problem_data(error, visit.language)}, status_code=error.status, headers=headers)
-    if isinstance(error, CharterError) and error.status == UNAVAILABLE:
+    if isinstance(error, CharterError) and error.status == UNAVAILABLE and visit.services.charter.error is not None:
         return page(visit, "no_charter.html", status=error.status, refusals=_own_first(visit, error))
     context = {
         "problem": error.problem_text(visit.translate),
