@@ -9,6 +9,7 @@ English translates to itself: its catalogue is filled here. Only French is writt
 """
 
 import argparse
+import ast
 import io
 import re
 import sys
@@ -28,6 +29,9 @@ LANGUAGES = ("en", "fr")
 METHODS = [("**.py", "python"), ("**.html", "jinja2")]
 OPTIONS = {"**.html": {"newstyle_gettext": "true", "trimmed": "true"}}
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "translate": None}
+REASONED = {"reason"}  # keyword arguments of errors whose phrases are told in the reader's language (errors.py)
+REASONS = {"NotStrict"}  # exceptions whose one argument becomes such a reason
+ENGLISH_ONLY = "api"  # programs read these, and they speak of the API's own names
 PLACE = re.compile(r"%\(\w+\)s")
 FIXED = datetime(2026, 1, 1, tzinfo=UTC)  # a date of today would change the files without a change
 
@@ -38,9 +42,27 @@ def sentences() -> dict[str, set[str]]:
     for name, _line, message, _comments, _context in extract_from_dir(SOURCES, METHODS, OPTIONS, keywords=KEYWORDS):
         if isinstance(message, str) and message:
             found.setdefault(message, set()).add(name.replace("\\", "/"))
+    for path in sorted(SOURCES.rglob("*.py")):
+        name = path.relative_to(SOURCES).as_posix()
+        if not name.startswith(ENGLISH_ONLY):
+            for reason in reasons(ast.parse(path.read_text(encoding="utf-8"))):
+                found.setdefault(reason, set()).add(name)
     for setting in Settings.model_fields.values():  # `commun config show` tells what each one means
         found.setdefault(str(setting.description), set()).add("config.py")
     return found
+
+
+def reasons(module: ast.Module) -> list[str]:
+    """The phrases that errors of this module give as their reason."""
+    found = []
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call):
+            named = [keyword.value for keyword in node.keywords if keyword.arg in REASONED]
+            named += node.args[:1] if isinstance(node.func, ast.Name) and node.func.id in REASONS else []
+            found += [
+                value.value for value in named if isinstance(value, ast.Constant) and isinstance(value.value, str)
+            ]
+    return [reason for reason in found if reason]
 
 
 def po_path(language: str) -> Path:

@@ -44,6 +44,7 @@ Rules:
 - an error is data: a stable ``code``, an HTTP ``status``, a sentence that says what happened and one that names
   the cure. Both sentences are message ids of the catalogues (``web/locale``), with ``%(name)s`` places that are
   filled from the error's ``details``;
+- a ``reason`` among the details is a phrase of our own in English, and a message id, too;
 - no error exits the process; nothing of what a person wrote stands in an error's text;
 - whoever catches a foreign exception at a boundary raises one of these ``from`` it.
 """
@@ -74,13 +75,17 @@ class CommunError(Exception):
         return f"{self.problem_text(translate)} {self.cure_text(translate)}".strip()
 
     def problem_text(self, translate: Callable[[str], str] = str) -> str:
-        return self._filled(translate(self.problem))
+        return self._filled(self.problem, translate)
 
     def cure_text(self, translate: Callable[[str], str] = str) -> str:
-        return self._filled(translate(self.cure))
+        return self._filled(self.cure, translate)
 
-    def _filled(self, template: str) -> str:
-        return template % self.details if self.details else template
+    def _filled(self, template: str, translate: Callable[[str], str]) -> str:
+        """A ``reason`` is a phrase of our own: where the catalogues have it, it is told in the reader's language, too."""
+        details = dict(self.details)
+        if reason := details.get("reason"):
+            details["reason"] = translate(str(reason))
+        return translate(template) % details if details else translate(template)
 
 
 class BadRequest(CommunError):
