@@ -81,7 +81,7 @@ class CommunError(Exception):
         return self._filled(self.cure, translate)
 
     def _filled(self, template: str, translate: Callable[[str], str]) -> str:
-        """A ``reason`` is a phrase of our own: where the catalogues have it, it is told in the reader's language, too."""
+        """A ``reason`` is a phrase of our own: it is told in the reader's language where the catalogues have it."""
         details = dict(self.details)
         if reason := details.get("reason"):
             details["reason"] = translate(str(reason))
