@@ -14,6 +14,7 @@ from commun.cli.board import board_app
 from commun.cli.charter import charter_app
 from commun.cli.models import model_app
 from commun.cli.people import user_app
+from commun.cli.receipt import receipt_app
 from commun.cli.settings import config_app
 from commun.cli.words import _, example
 from commun.errors import CommunError
@@ -36,6 +37,7 @@ app.command(
 charter_app.add_typer(board_app, name="board")
 app.add_typer(charter_app, name="charter")
 app.add_typer(model_app, name="model")
+app.add_typer(receipt_app, name="receipt")
 app.add_typer(config_app, name="config")
 app.add_typer(user_app, name="user")
 

@@ -1,0 +1,174 @@
+"""The bundle: one JSON file with all that is needed to verify one answer offline.
+
+Specification (docs/spec/receipt.md has every field):
+
+- ``format`` "commun-bundle/1"; ``envelope``, a string that is the envelope's text byte for byte: its SHA-256 is the
+  receipt's entry in the ledger; ``key``, the public key that signed it; ``disclosed``, ``charter``, ``ledger``;
+- ``disclosed`` has every field of ``commitments.FIELDS``: null, or the salt (base64) and the value. Whoever passes a
+  bundle on may put null in a field's place: nothing else in the bundle depends on it, and nothing that was there can be
+  computed from what is left;
+- ``charter``: the files of the published charter that the edition needs, by their name there, as text: every root from
+  the first to the edition's, the edition's targets, snapshot, timestamp and assents, its files. null: the charter is
+  published elsewhere, and is not verified from this bundle;
+- ``ledger``: ``key``, a hint on which key signs the ledger; ``receipt``, the proof of logging of the receipt (C2SP
+  tlog-proof, as text), or "pending" while its checkpoint is not there yet, or null where there is no ledger;
+  ``edition``: null, or the adoption's entry (base64) and its proof of logging, by the same checkpoint;
+- strict JSON (``charter/strict_json.py``): no name twice, no floats, no number beyond 16 digits, UTF-8. Spaces and the
+  order of fields are free: nothing is signed here that is not inside a string. No field is unknown, none is missing.
+
+Nothing of a bundle is trusted: keys and policies in it are hints, which count only where the reader's own say so.
+
+Raises ReceiptError: TOO_LARGE, NOT_STRICT_JSON, BUNDLE_FIELDS, NOT_BASE64.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from commun.charter.repository import TIMESTAMP, is_repository_name
+from commun.charter.strict_json import NotStrict, check_fields, read_object
+from commun.ledger.keys import to_base64
+from commun.receipts.commitments import FIELDS, SALT_BYTES, Value, value_from_json, value_to_json
+from commun.receipts.dsse import decoded
+from commun.receipts.errors import Reason, ReceiptError
+
+FORMAT: Final = "commun-bundle/1"
+PENDING: Final = "pending"
+MAX_BUNDLE_BYTES: Final = 16 << 20  # a charter's 4 MiB at most, escaped, and the longest context's tokens
+MAX_CHARTER_FILES: Final = 2048  # 1,024 roots, 256 files, an edition's own
+MAX_LEDGER_ENTRY_BYTES: Final = 65_535  # what a file of entries can hold
+_FIELDS: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "format": str,
+    "envelope": str,
+    "key": str,
+    "disclosed": dict,
+    "charter": (dict, type(None)),
+    "ledger": dict,
+}
+_LEDGER: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "key": str,
+    "receipt": (str, type(None)),
+    "edition": (dict, type(None)),
+}
+_EDITION: Final = {"entry": str, "proof": str}
+_DISCLOSED: Final[Mapping[str, type | tuple[type, ...]]] = {"salt": str, "value": (str, list)}
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """Nothing prints it."""
+
+    salt: bytes = field(repr=False)
+    value: Value = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEdition:
+    """``entry``: the adoption's, as the ledger has it. ``proof``: a tlog-proof's text."""
+
+    entry: bytes
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """``key``: a verifier key's text (a hint), or "". ``receipt``: a tlog-proof's text, PENDING or None."""
+
+    key: str = ""
+    receipt: str | None = None
+    edition: LoggedEdition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """In its form; nothing of it is verified. ``envelope``: its bytes. ``key``: a receipt key's text. ``disclosed``: by
+    field, those only that are disclosed. ``charter``: by name in the published charter, or None.
+    """
+
+    envelope: bytes
+    key: str
+    disclosed: Mapping[str, Disclosed]
+    charter: Mapping[str, bytes] | None
+    ledger: Logged
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Bundle":
+        if len(data) > MAX_BUNDLE_BYTES:
+            raise ReceiptError(Reason.TOO_LARGE, "the file is longer than a bundle may be")
+        try:
+            value = read_object(data, limit=MAX_BUNDLE_BYTES)
+        except NotStrict as error:
+            raise ReceiptError(Reason.NOT_STRICT_JSON, f"the file: {error}") from None
+        try:
+            check_fields(value, _FIELDS)
+            _check_format(value)
+            logged = check_fields(value["ledger"], _LEDGER)
+            disclosed = value["disclosed"]
+            found = {name: _disclosed(name, item) for name, item in disclosed.items() if item is not None}
+            charter = None if value["charter"] is None else _charter(value["charter"])
+            edition = None if logged["edition"] is None else _edition(logged["edition"])
+        except NotStrict as error:
+            raise ReceiptError(Reason.BUNDLE_FIELDS, f"the bundle: {error}") from None
+        ledger = Logged(logged["key"], logged["receipt"], edition)
+        return cls(value["envelope"].encode(), value["key"], found, charter, ledger)
+
+    def data(self) -> bytes:
+        """The file: readable, one field a line."""
+        edition = self.ledger.edition
+        value = {
+            "format": FORMAT,
+            "envelope": self.envelope.decode(),
+            "key": self.key,
+            "disclosed": {name: _disclosed_json(self.disclosed.get(name)) for name in FIELDS},
+            "charter": None
+            if self.charter is None
+            else {name: self.charter[name].decode() for name in sorted(self.charter)},
+            "ledger": {
+                "key": self.ledger.key,
+                "receipt": self.ledger.receipt,
+                "edition": None if edition is None else {"entry": to_base64(edition.entry), "proof": edition.proof},
+            },
+        }
+        lines = (f" {json.dumps(name)}: {json.dumps(item, ensure_ascii=False)}" for name, item in value.items())
+        return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+    def without(self, *fields: str) -> "Bundle":
+        """For passing on: those fields withheld."""
+        return replace(self, disclosed={name: item for name, item in self.disclosed.items() if name not in fields})
+
+
+def _check_format(value: dict[str, Any]) -> None:
+    if value["format"] != FORMAT:
+        raise NotStrict("it is a bundle of another format")
+    if set(value["disclosed"]) != set(FIELDS):
+        raise NotStrict("what is disclosed has a field missing or unknown")
+
+
+def _disclosed(name: str, value: Any) -> Disclosed:
+    checked = check_fields(value, _DISCLOSED)
+    salt = decoded(checked["salt"], "a salt")
+    if len(salt) != SALT_BYTES:
+        raise NotStrict("a salt has another length than 32 bytes")
+    return Disclosed(salt, value_from_json(name, checked["value"]))
+
+
+def _disclosed_json(item: Disclosed | None) -> dict[str, Any] | None:
+    return None if item is None else {"salt": to_base64(item.salt), "value": value_to_json(item.value)}
+
+
+def _charter(value: dict[str, Any]) -> dict[str, bytes]:
+    if len(value) > MAX_CHARTER_FILES:
+        raise NotStrict("it has more of the charter's files than an edition needs")
+    for name, text in value.items():
+        if not is_repository_name(name) or name == TIMESTAMP or not isinstance(text, str):
+            raise NotStrict("a file that no published edition has, or that is no text")
+    return {name: text.encode() for name, text in value.items()}
+
+
+def _edition(value: dict[str, Any]) -> LoggedEdition:
+    checked = check_fields(value, _EDITION)
+    entry = decoded(checked["entry"], "the edition's entry")
+    if len(entry) > MAX_LEDGER_ENTRY_BYTES:
+        raise NotStrict("the edition's entry is longer than an entry may be")
+    return LoggedEdition(entry, checked["proof"])

@@ -1,0 +1,88 @@
+"""``commun receipt verify`` and the single file ``commun-verify``: one program, told in words or as JSON.
+
+The standard library's own parser of arguments, so that the single file needs no other. It reads files and nothing else:
+no network, no clock, no data folder. Exit status: 0 verified, 1 refused or not readable, 2 verified with parts missing.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TextIO
+
+from commun.errors import N_
+from commun.ledger.policy import MAX_POLICY_BYTES
+from commun.receipts.bundle import MAX_BUNDLE_BYTES
+from commun.receipts.verification import STEPS, Outcome, Report, Sentence, Trust, Verdict, verify
+
+Translate = Callable[[str], str]
+EXIT: Final = {Verdict.VERIFIED: 0, Verdict.REFUSED: 1, Verdict.PARTIAL: 2}
+VERDICTS: Final = {
+    Verdict.VERIFIED: N_("Verified: every step holds."),
+    Verdict.PARTIAL: N_("Nothing contradicts it, and parts are missing: they are marked with “…”."),
+    Verdict.REFUSED: N_("REFUSED at step %(step)s: %(detail)s (%(reason)s)."),
+}
+OUTCOMES: Final = {
+    Outcome.HOLDS: N_("holds"),
+    Outcome.MISSING: N_("in part"),
+    Outcome.REFUSED: N_("REFUSED"),
+    Outcome.NOT_REACHED: N_("not looked at"),
+}
+
+
+def main(arguments: Sequence[str], translate: Translate, *, program: str = "commun-verify") -> int:
+    """Of the single file. The exit status."""
+    parser = argparse.ArgumentParser(program, description=translate(N_("Verifies the receipt of an answer, offline.")))
+    parser.add_argument("file", help=translate(N_("The bundle; - for the standard input.")))
+    parser.add_argument("--charter", default="", metavar="DIGEST", help=translate(N_("The first root that you trust.")))
+    parser.add_argument("--key", action="append", default=[], help=translate(N_("A receipt key that you trust.")))
+    parser.add_argument("--policy", metavar="FILE", help=translate(N_("Your own trust policy (C2SP tlog-policy).")))
+    parser.add_argument("--json", action="store_true", help=translate(N_("The report as JSON.")))
+    given = parser.parse_args(arguments)
+    return run(
+        given.file, charter=given.charter, keys=given.key, policy=given.policy, as_json=given.json, translate=translate
+    )
+
+
+def run(
+    file: str, *, charter: str, keys: Sequence[str], policy: str | None, as_json: bool, translate: Translate
+) -> int:
+    """The exit status. ``translate``: gettext's function for the reader's language."""
+    try:
+        data = _read(file, MAX_BUNDLE_BYTES)
+        own = None if policy is None else _read(policy, MAX_POLICY_BYTES)
+    except OSError as error:
+        sys.stderr.write(translate(N_("%(file)s cannot be read.")) % {"file": error.filename or file} + "\n")
+        return EXIT[Verdict.REFUSED]
+    report = verify(data, Trust(charter.lower(), tuple(keys), own))
+    if as_json:
+        sys.stdout.write(json.dumps(report.to_json(), indent=1) + "\n")
+    else:
+        tell(report, translate, sys.stdout)
+    return EXIT[report.verdict]
+
+
+def tell(report: Report, translate: Translate, out: TextIO) -> None:
+    def say(sentence: Sentence, mark: str) -> None:
+        print(f"     {mark} {translate(sentence.text) % dict(sentence.details)}", file=out)
+
+    for step in report.steps:
+        print(f"  {step.number}. {translate(STEPS[step.number - 1])}: {translate(OUTCOMES[step.outcome])}", file=out)
+        for sentence in step.proves:
+            say(sentence, "✓")
+        for sentence in step.missing:
+            say(sentence, "…")
+    print(f"  {len(STEPS)}. {translate(STEPS[-1])}:", file=out)
+    for sentence in report.not_proven:
+        say(sentence, "–")
+    details = {"step": report.to_json()["step"], "detail": report.detail, "reason": report.reason or ""}
+    print("\n" + translate(VERDICTS[report.verdict]) % details, file=out)
+
+
+def _read(path: str, limit: int) -> bytes:
+    """One byte more than may be, at most: the verification says that it is too long."""
+    if path == "-":
+        return sys.stdin.buffer.read(limit + 1)
+    with Path(path).open("rb") as file:
+        return file.read(limit + 1)
