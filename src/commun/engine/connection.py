@@ -169,7 +169,8 @@ class Connection:
             return
         self._writer.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), GOODBYE_S)
+            async with asyncio.timeout(GOODBYE_S):  # (wait_for may swallow a cancellation before Python 3.12)
+                await self._process.wait()
         self._kill()
         await self._process.wait()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -234,7 +235,8 @@ class Connection:
         every = min(WATCH_EVERY_S, self._step_timeout_s / 4)
         while not self.ended.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ended.wait(), every)
+                async with asyncio.timeout(every):
+                    await self.ended.wait()
             busy = self._streams or self._calls
             if busy and time.monotonic() - self._heard > self._step_timeout_s:
                 self.cause = "a step took too long"

@@ -262,7 +262,8 @@ class OpenVINOEngine:
         """Until the process ends or the model's files change."""
         while not connection.ended.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(connection.ended.wait(), CHECK_FILES_S)
+                async with asyncio.timeout(CHECK_FILES_S):
+                    await connection.ended.wait()
             if not connection.ended.is_set() and not await self._are_files_right():
                 return
         log.error("the engine ended and is started again", cause=connection.cause or "unknown")
