@@ -131,6 +131,12 @@ def test_spaces_tabs_remarks_and_empty_lines_do_not_count():
     assert read.quorum == b"g"
 
 
+def test_logs_and_witnesses_may_have_a_url():
+    read = policy(f"{LOG_LINE[:-1]} https://log.example/\nwitness a {A} https://a.example/\nwitness c {C}\nquorum a\n")
+    assert read.logs[0].url == b"https://log.example/"
+    assert [witness.url for witness in read.witnesses] == [b"https://a.example/", None]
+
+
 def test_names_are_octets():
     latin = (
         b"witness \xe9 " + A.encode() + b"\nwitness \xff\xfe " + C.encode() + b"\ngroup g all \xe9 \xff\xfe\nquorum g\n"
@@ -197,6 +203,7 @@ SAME_LOG_KEY = SignerKey("renamed.example", 4, LOG.seed).verifier.text()
         (f"{THREE}group g any a\ngroup h any a b\nquorum h\n", 5),
         (f"{THREE}group h all g\ngroup g all a\nquorum h\n", 4),
         ("\x00quorum none\n", 1),
+        ("\n\x00quorum none\n", 2),
         ("#\n#\r\nquorum none\n", 2),
         ("#\n#\n# \x7f\nquorum none\n", 3),
         (f"{LOG_LINE}quorum\vnone\n", 2),

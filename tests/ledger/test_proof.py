@@ -74,6 +74,11 @@ def test_the_extra_line_changes_nothing_that_is_verified():
         assert replace(LogProof.from_bytes(PROOF), extra=extra).check(LEAF, KNOWN)
 
 
+def test_the_extra_line_has_a_bound():
+    proof = replace(LogProof.from_bytes(PROOF), extra=bytes(65_536))
+    assert LogProof.from_bytes(proof.data()) == proof
+
+
 def test_a_checkpoint_of_an_unknown_log_or_with_a_missing_witness_is_refused():
     with pytest.raises(UnknownLog):
         LogProof.from_bytes(PROOF).check(LEAF, Policy.from_bytes(b"quorum none\n"))
