@@ -3,8 +3,9 @@
 - First what both have at their beginning and end; then units, or else phrases, that occur once in each, as anchors
   (patience diff), and so on between them; where there is no anchor, the shortest edit (E. Myers, "An O(ND) Difference
   Algorithm", 1986).
-- The work is bounded (MOST_STEPS), for any input: small parts are compared first, and a part for which nothing is left
-  counts as changed whole. The result is then coarse, never wrong.
+- The work is bounded (``most`` steps), for any input: small parts are compared first, and a part for which nothing is
+  left counts as changed whole. The result is then coarse, never wrong. What was spent is told, so that several texts
+  can share one bound (``comparison.py``).
 - Runs are joined; spaces alone between two changes are given up, so that a rewritten phrase reads as a phrase.
 """
 
@@ -21,14 +22,18 @@ Run = tuple[int, int, int]  # position in the old units, in the new ones, length
 _Part = tuple[int, int, int, int]  # from and to in the old units, from and to in the new ones
 
 
-def matches(old: Sequence[str], new: Sequence[str]) -> Iterator[Run]:
-    """Runs of equal units, in order and without overlap; all that lies outside them has changed."""
-    runs, parts, left = _anchored(old, new)
+def matches(old: Sequence[str], new: Sequence[str], *, most: int = MOST_STEPS) -> tuple[list[Run], int]:
+    """Runs of equal units, in order and without overlap; all that lies outside them has changed. And the steps."""
+    runs, parts, left = _anchored(old, new, most)
     for low, high, other_low, other_high in sorted(parts, key=lambda part: part[1] - part[0] + part[3] - part[2]):
         pairs, spent = _shortest_edit(old[low:high], new[other_low:other_high], left)
         left -= spent
         runs.extend((low + a, other_low + b, 1) for a, b in pairs)
-    for start, other, length in _joined(sorted(runs)):
+    return list(_worth_keeping(_joined(sorted(runs)), old, new)), most - left
+
+
+def _worth_keeping(runs: Sequence[Run], old: Sequence[str], new: Sequence[str]) -> Iterator[Run]:
+    for start, other, length in runs:
         at_an_end = start == other == 0 or (start + length == len(old) and other + length == len(new))
         if at_an_end or length > 1 or old[start] == "\n" or not old[start].isspace():
             yield start, other, length
@@ -45,9 +50,9 @@ def _joined(runs: Sequence[Run]) -> list[Run]:
     return joined
 
 
-def _anchored(old: Sequence[str], new: Sequence[str]) -> tuple[list[Run], list[_Part], int]:
+def _anchored(old: Sequence[str], new: Sequence[str], left: int) -> tuple[list[Run], list[_Part], int]:
     """The runs that ends and anchors give, the parts that are still to compare, and the steps that are left."""
-    left = MOST_STEPS
+    left -= len(old) + len(new)  # making the units, and looking at the ends
     runs: list[Run] = []
     parts: list[_Part] = []
     stack: list[_Part] = [(0, len(old), 0, len(new))]

@@ -7,11 +7,13 @@ Rules of ``word_diff``:
 - the units are words, single line ends, runs of other spaces, and single other characters; a word is never split;
 - the pieces are exact: "same" and "removed" in order give ``before``, "same" and "added" give ``after``;
 - where a change removes and adds, what was removed comes first;
-- the work is bounded (``alignment.py``): a long rewritten passage may be shown as removed and added whole;
+- the work is bounded (``alignment.py``): a long rewritten passage may be shown as removed and added whole. That is the
+  bound of one pair of texts; whoever shows a whole document to others bounds all its texts (``comparison.py``);
 - above MOST_CHARACTERS in either text the units are lines;
 - each piece carries the ``warnings`` of its text, so a Cyrillic а for a Latin a is a difference *and* is named.
 
-Rules of ``warnings``: it names, with position, character and Unicode name,
+Rules of ``warnings``, in time that grows with the text and no faster: it names, with position, character and Unicode
+name,
 
 - look-alikes: letters of another script in a word with Latin ones; every letter of a word that consists of letters
   that look Latin and are not; full-width, mathematical and other forms of Latin letters; digits of other scripts;
@@ -29,18 +31,21 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, Literal
 
-from commun.charter.alignment import matches
+from commun.charter.alignment import MOST_STEPS, matches
 from commun.charter.lookalikes import BLANKS, DIRECTIONS, SPACES, STRIKES, find_latin, is_variation_selector, script
 from commun.errors import N_
 
 MOST_CHARACTERS: Final = 65_536  # of a text that is compared by words: as much as a prompt may have
 MOST_MARKS: Final = 2  # on one letter: Vietnamese needs two
+MOST_REMEMBERED: Final = 16_384  # characters: as many as whole scripts have
 
 _UNIT: Final = re.compile(r"[\w\u0300-\u036f]+|\n|[^\S\n]+|[^\w\s]")
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 _VISIBLE_FORMS: Final = ("<super>", "<sub>", "<circle>")  # ² and ① look like what they are
+_ODD_PERHAPS: Final = re.compile(r"[^ -~\n\t]")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f]*[^\W\d_]+)*")
 
 
@@ -94,16 +99,23 @@ class Piece:
 
 def word_diff(before: str, after: str) -> tuple[Piece, ...]:
     """What stayed, went and came, in reading order; () for two empty texts."""
-    unit = _LINE if max(len(before), len(after)) > MOST_CHARACTERS else _UNIT
+    pieces, _ = diff(before, after, most=MOST_STEPS, by_lines=max(len(before), len(after)) > MOST_CHARACTERS)
+    return pieces
+
+
+def diff(before: str, after: str, *, most: int, by_lines: bool) -> tuple[tuple[Piece, ...], int]:
+    """As ``word_diff``, in about ``most`` steps; and how many it took."""
+    unit = _LINE if by_lines else _UNIT
     old, new = unit.findall(before), unit.findall(after)
+    runs, spent = matches(old, new, most=most)
     pieces: list[Piece] = []
     at_old = at_new = 0
-    for start, other, length in (*matches(old, new), (len(old), len(new), 0)):
+    for start, other, length in (*runs, (len(old), len(new), 0)):
         _append(pieces, "removed", old[at_old:start])
         _append(pieces, "added", new[at_new:other])
         _append(pieces, "same", old[start : start + length])
         at_old, at_new = start + length, other + length
-    return tuple(pieces)
+    return tuple(pieces), spent
 
 
 def _append(pieces: list[Piece], kind: Literal["same", "added", "removed"], units: Sequence[str]) -> None:
@@ -113,14 +125,31 @@ def _append(pieces: list[Piece], kind: Literal["same", "added", "removed"], unit
 
 def warnings(text: str) -> tuple[TextWarning, ...]:
     """What a reader may not see as it is, in the order of the text."""
+    return tuple(_warning(kind, position, text[position]) for position, kind in sorted(_odd(text).items()))
+
+
+def warnings_once(text: str) -> tuple[TextWarning, ...]:
+    """As ``warnings``, each character that is odd in one way only where it stands first."""
+    first: dict[tuple[Oddness, str], int] = {}
+    for position, kind in sorted(_odd(text).items()):
+        first.setdefault((kind, text[position]), position)
+    return tuple(_warning(kind, position, character) for (kind, character), position in first.items())
+
+
+def count_odd(text: str) -> int:
+    """How many ``warnings`` it has."""
+    return len(_odd(text))
+
+
+def _odd(text: str) -> dict[int, Oddness]:
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
-        return ()
+        return {}
     found = {position: Oddness.LOOKALIKE for word in _WORD.finditer(text) for position in _lookalikes(word)}
-    for position, character in enumerate(text):
-        kind = _oddness(text, position, character)
+    for place in _ODD_PERHAPS.finditer(text):
+        kind = _oddness(text, place.start(), place[0])
         if kind is not None:
-            found[position] = kind
-    return tuple(_warning(kind, position, text[position]) for position, kind in sorted(found.items()))
+            found[place.start()] = kind
+    return found
 
 
 def shown(text: str) -> str:
@@ -128,6 +157,8 @@ def shown(text: str) -> str:
     followed by it. A ⟦ of the text's own is named, too, so that none can be pretended.
     """
     odd = {warning.position: warning for warning in warnings(text)}
+    if not odd and "⟦" not in text:
+        return text
     return "".join(_shown(character, odd.get(position)) for position, character in enumerate(text))
 
 
@@ -148,13 +179,15 @@ def _name(character: str) -> str:
 
 def _lookalikes(word: re.Match[str]) -> Iterator[int]:
     """Positions of the letters in a word that are not what they seem."""
-    letters = [letter for letter in word[0] if letter.isalpha() and script(letter) != "COMMON"]
+    if word[0].isascii():
+        return
+    letters = {letter for letter in set(word[0]) if letter.isalpha() and script(letter) != "COMMON"}
     latin = any(script(letter) == "LATIN" and find_latin(letter) is None for letter in letters)
     # A word of one other script that has a letter like no Latin one (λόγος, привет) is read as what it is.
     foreign = not latin and any(find_latin(letter) is None for letter in letters)
-    for position, letter in enumerate(word[0], word.start()):
-        if letter in letters and _is_odd_in(letter, foreign=foreign):
-            yield position
+    odd = {letter for letter in letters if _is_odd_in(letter, foreign=foreign)}
+    if odd:
+        yield from (position for position, letter in enumerate(word[0], word.start()) if letter in odd)
 
 
 def _is_odd_in(letter: str, *, foreign: bool) -> bool:
@@ -176,13 +209,24 @@ _BY_CATEGORY: Final = {
 
 
 def _oddness(text: str, position: int, character: str) -> Oddness | None:
+    kind = _oddness_anywhere(character)
+    if kind is Oddness.INVISIBLE:
+        return None if _builds_an_emoji(text, position) else kind
+    if kind is not Oddness.DIRECTION and unicodedata.category(character) in ("Mn", "Me"):
+        return Oddness.MARKS if _is_piled(text, position) or _is_apart(text, position) else kind
+    return kind
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _oddness_anywhere(character: str) -> Oddness | None:
+    """What a character is whatever stands around it."""
     if character in SPACES or character in "\n\t" or (character.isascii() and character.isprintable()):
         return None
     if character in DIRECTIONS:
         return Oddness.DIRECTION
     if character in BLANKS or is_variation_selector(character) or unicodedata.category(character) == "Cf":
-        return None if _builds_an_emoji(text, position) else Oddness.INVISIBLE
-    if character in STRIKES or _is_piled(text, position) or _is_apart(text, position):
+        return Oddness.INVISIBLE
+    if character in STRIKES:
         return Oddness.MARKS
     if _is_another_character(character):
         return Oddness.LOOKALIKE
