@@ -339,13 +339,17 @@ def test_each_thing_that_the_page_shows_is_checked_in_what_it_signs(context, sit
     def check(data: Any, shown: Any = shown) -> str:
         return str(page.evaluate(CHECKED, [asset("payloads.js"), data, shown]))
 
+    # Written anew, for the real answer's bytes are canonical and these need not be.
+    real, (data, digest) = data, edition_about(data, lambda targets: None)
+    assert check(real) == check(data, {**shown, "digest": digest}) == "assent snapshot targets timestamp"
+    shown |= {"digest": digest}
+
     def other(name: str, **fields: Any) -> Any:
         parts = parts_of(data)
         parts[name] |= fields
         return server_says(data, parts)
 
-    same, digest = edition_about(data, lambda targets: None)
-    assert check(data) == check(same, {**shown, "digest": digest}) == "assent snapshot targets timestamp"
+    assert check(other("assent")) == "assent snapshot targets timestamp"
     late = "2020-01-01T00:00:00Z"
     path, file = "prompts/system.en.md", {"length": 1, "hashes": {"sha256": "0" * 64}}
     more = edition_about(data, lambda targets: targets["targets"].update({"prompts/evil.en.md": file}))
@@ -363,6 +367,7 @@ def test_each_thing_that_the_page_shows_is_checked_in_what_it_signs(context, sit
         "another role": check(other("snapshot", _type="root")),
         "another snapshot": check(other("snapshot", **{"x-commun": {"targets": "0" * 64}})),
         "a part missing": check(server_says(data, {"targets": parts_of(data)["targets"]})),
+        "a part too many": check(server_says(data, {**parts_of(data), "freeze": {}})),
     }
     page.evaluate(f"document.querySelector('[data-file=\"{path}\"]').remove()")
     refused["a page that does not show a file"] = check(data)
