@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from test_hardware import PIN, device, module_path, uri  # noqa: F401  (fixtures)
 from typer.testing import CliRunner
 
 from commun.cli import app
+from test_hardware import PIN, device, module_path, uri  # noqa: F401  (fixtures)
 
 
 def run(home, *words) -> str:
