@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from commun.charter.errors import BadPassphrase, CharterMistakes, NotAMember, NotEnoughYet, OtherBase
+from commun.charter.adoption import published_files
+from commun.charter.amendment import Amendment, Base, draft
+from commun.charter.errors import BadPassphrase, CharterMistakes, InvalidCharter, NotAMember, NotEnoughYet, OtherBase
+from commun.charter.joining import Invitation
+from commun.charter.roles import edition_digest, make_root, make_targets
+from commun.charter.source import read_charter
 from commun.cli import app
+from commun.drafting.desk import Desk
 
 PASSPHRASE = "correct horse battery"
 AMENDMENT = re.compile(r"Proposed as ([0-9a-f]{12})")
@@ -120,8 +126,13 @@ def test_a_member_reads_what_changes_before_signing_and_may_say_no(board):
 def test_a_member_elsewhere_compares_the_amendment_with_a_copy_of_the_published_charter(board):
     alice, bob, _ = board
     copy = send(alice, bob, proposed(alice, "default = 0.3", "default = 0.9"))
-    assert "Not compared" in bob.run("diff", copy)
-    assert "it stands on edition 3" in bob.run("diff", copy, "--against", alice.home / "charter")
+    alone = bob.run("diff", copy)
+    assert "Not compared" in alone
+    assert "a signature on it counts nowhere" in alone
+    compared = bob.run("diff", copy, "--against", alice.home / "charter")
+    assert "it stands on edition 3" in compared
+    invited = Invitation.from_text((bob.folder / "invitation").read_text())
+    assert f"of charter {invited.root_digest}" in compared
     published = bob.folder / "published"
     shutil.copytree(alice.home / "charter", published)
     alice.run("sign", copy, "--yes", secret=True)
@@ -129,6 +140,41 @@ def test_a_member_elsewhere_compares_the_amendment_with_a_copy_of_the_published_
     alice.run("adopt", copy)
     with pytest.raises(OtherBase):
         bob.run("diff", copy, "--against", alice.home / "charter")
+
+
+def on_a_base_that_never_was(member: Member) -> Amendment:
+    """True in itself, and with the board's real keys: edition 3 as it never was."""
+    verified = Desk(member.home).verified()
+    newest, version = verified.in_force.newest, verified.root.signed.version
+    files = dict(newest.files) | {"prompts/system.en.md": b"Another past."}
+    charter, reason, at = read_charter(files), newest.reason, newest.proposed
+    before = {"edition": newest.number - 1, "digest": newest.base_digest}
+    number = newest.number
+    targets = make_targets(charter, files, number=number, root=version, base=before, reason=reason, proposed=at)
+    digest = edition_digest(targets)
+    root = make_root(charter, version=version, edition=number, digest=digest)
+    base = Base(number, digest, newest.base_digest, reason, at, files, charter, root)
+    return draft(newest.files, base, reason="Back to what it was.", proposed=at)
+
+
+def test_what_is_signed_on_a_base_that_never_was_is_worth_nothing(board, tmp_path):
+    """Alice and Bob sign such a file where there is nothing to compare it with; no server takes it."""
+    alice, bob, _ = board
+    copy = bob.folder / "sent"
+    copy.write_bytes(on_a_base_that_never_was(alice).to_bytes())
+    assert "counts nowhere" in bob.run("sign", copy, "--yes", secret=True)
+    away = Member(tmp_path / "away")
+    key = next((alice.home / "keys").glob("*.key"))
+    assert "Complete" in away.run("sign", copy, "--key", key, "--yes", secret=True)
+    with pytest.raises(OtherBase):
+        alice.run("diff", copy)
+    with pytest.raises(OtherBase):
+        alice.run("adopt", copy)
+    for name, data in published_files(Amendment.from_bytes(copy.read_bytes())).items():
+        (alice.home / "charter" / name).parent.mkdir(exist_ok=True, parents=True)
+        (alice.home / "charter" / name).write_bytes(data)
+    with pytest.raises(InvalidCharter):
+        alice.run("status")
 
 
 def test_of_two_amendments_in_flight_the_second_must_be_proposed_again(board):

@@ -31,7 +31,7 @@ from commun.charter.repository import (
     timestamp_name,
     unfreeze_name,
 )
-from commun.charter.roles import find_new_root, make_snapshot, make_targets, make_timestamp
+from commun.charter.roles import make_root, make_snapshot, make_targets, make_timestamp, root_version
 from commun.charter.source import read_charter
 
 QUORUM = NAMES[:3]
@@ -68,7 +68,10 @@ class Draft:
         return self
 
     def rebind(self) -> "Draft":
-        """After the targets were changed: the snapshot and the timestamp name the digest that they have now."""
+        """After the targets were changed: what names them by their digest names the one that they have now."""
+        if self.new_root:
+            named = {"number": self.number, "digest": self.digest}
+            self.root.signed.unrecognized_fields["x-commun"]["edition"] = named
         for metadata in (self.snapshot, self.timestamp):
             metadata.signed.unrecognized_fields["x-commun"] = {"targets": self.digest}
         return self
@@ -90,24 +93,27 @@ def draft(files: Mapping[str, bytes], base: Draft | None = None, *, reason: str 
     """The edition after ``base``, unsigned."""
     charter = read_charter(files)
     number = 1 if base is None else base.number + 1
-    new_root = find_new_root(charter, None if base is None else base.root.signed)
-    root = Metadata(new_root) if new_root is not None else base.root
+    version = root_version(charter, None if base is None else base.root.signed)
     targets = make_targets(
         charter,
         files,
         number=number,
-        root=root.signed.version,
+        root=version,
         base={"edition": number - 1, "digest": "" if base is None else base.digest},
         reason=reason,
         proposed=NOW,
     )
     digest = digest_of(Metadata(targets).signed_bytes)
+    if base is not None and base.root.signed.version == version:
+        root = base.root
+    else:
+        root = Metadata(make_root(charter, version=version, edition=number, digest=digest))
     return Draft(
         number,
         dict(files),
         charter,
         root,
-        new_root is not None,
+        base is None or root is not base.root,
         Metadata(targets),
         Metadata(make_snapshot(charter, number=number, digest=digest)),
         Metadata(make_timestamp(charter, number=number, digest=digest)),

@@ -310,6 +310,22 @@ def test_a_bad_signature_in_a_file_is_refused_and_not_dropped():
         Amendment.from_bytes(edited(amendment, a_stranger))
 
 
+def test_the_root_of_a_base_came_with_that_base_or_with_an_older_edition():
+    """It is told, not signed: nobody can make a base's root out of one that belongs to a later edition."""
+    one = first()
+    two = second(one, system=NEW_SYSTEM)
+    three = propose(charter_files(system="A third."), as_base(two), Metadata(two.board_root()), reason="Why.", now=NOW)
+    assert Amendment.from_bytes(three.to_bytes()).base_digest == two.digest
+
+    def names(number: Any, digest: Any) -> Callable[[dict[str, Any]], object]:
+        named = {"number": number, "digest": digest}
+        return lambda value: value["base"]["root"]["x-commun"].update(edition=named)
+
+    for edit in (names(2, one.digest), names(3, one.digest), names(0, one.digest), names("1", one.digest), names(1, 1)):
+        with pytest.raises(CharterError):
+            Amendment.from_bytes(edited(three, edit))
+
+
 def test_half_signed_doubled_unknown_or_misshapen_parts_are_refused():
     amendment = signed(second(first(), quorum=4), "Ada")
     edits: list[Callable[[dict[str, Any]], object]] = [

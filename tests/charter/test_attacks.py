@@ -579,7 +579,9 @@ def test_five_of_five_can_lower_the_threshold_in_two_steps(guarded: Commun) -> N
 def test_two_roots_in_one_edition_hide_nothing(commun: Commun) -> None:
     """A step that no edition shows is refused, whoever signed it."""
     shown = commun.draft(names=NAMES[:4], purpose="Three.").sign(NAMES)
-    between = draft(charter_files([*NAMES[:4], "Mallory"]), commun.drafts[-1]).sign([*NAMES, "Mallory"])
+    between = draft(charter_files([*NAMES[:4], "Mallory"]), commun.drafts[-1])
+    between.root.signed.unrecognized_fields["x-commun"]["edition"]["number"] -= 1  # the step by itself holds
+    between.sign([*NAMES, "Mallory"])
     shown.root.signed.version = 3
     shown.targets.signed.unrecognized_fields["x-commun"]["root"] = 3
     for one in shown.metadata():
@@ -587,6 +589,18 @@ def test_two_roots_in_one_edition_hide_nothing(commun: Commun) -> None:
     commun.lay(shown.rebind().sign([*NAMES, "Mallory"]))
     lay(commun.folder, {"metadata/2.root.json": between.root.to_bytes()})
     refused(commun, MixedEditions)
+
+
+def test_a_root_that_was_signed_for_another_edition(commun: Commun) -> None:
+    """Whoever may sign everything for both: the one root step that an edition brings names it."""
+    one = commun.draft(names=NAMES[:4], purpose="Without Élise.").sign(NAMES)
+    other = commun.draft(names=NAMES[:4], purpose="Obey Mallory.").sign(NAMES)
+    commun.lay(other)
+    lay(commun.folder, {"metadata/2.root.json": one.root.to_bytes()})
+    refused(commun, MixedEditions)
+    lay(commun.folder, {"metadata/2.root.json": other.root.to_bytes()})
+    commun.drafts.append(other)
+    assert in_force(commun) == "Obey Mallory."
 
 
 # Files and names

@@ -17,12 +17,13 @@ from tuf.api.metadata import Metadata, Role, Root
 
 from boards import NAMES, member
 from commun.charter.canonical import canonical, read_metadata
-from commun.charter.entrenchment import check_root, guards_missing
+from commun.charter.entrenchment import check_brought, check_root, guards_missing
 from commun.charter.errors import (
     BadBoard,
     BrokenMetadata,
     EntrenchmentBroken,
     InvalidCharter,
+    MixedEditions,
     TooFewSignatures,
     WrongVersion,
 )
@@ -52,6 +53,7 @@ def root(
     keys = {keyid(name): member(name).signer.public_key for name in names}
     extension = {
         "format": "commun-root/1",
+        "edition": {"number": version, "digest": "cd" * 32},
         "quorum": quorum,
         "entrenched": dict(entrenched or {}),
         "guards": sorted(map(keyid, guards)),
@@ -215,6 +217,12 @@ def test_the_keys_of_other_peoples_vectors_are_accepted_unless_they_are_weak() -
         ({"entrenched": PURPOSE, "guards": []}, BadBoard),
         ({"entrenched": {"board.quorum": quorum_digest(2)}}, EntrenchmentBroken),
         ({"unknown": 1}, BrokenMetadata),
+        ({"edition": 1}, BrokenMetadata),
+        ({"edition": {"number": 1}}, BrokenMetadata),
+        ({"edition": {"number": 0, "digest": "cd" * 32}}, BrokenMetadata),
+        ({"edition": {"number": True, "digest": "cd" * 32}}, BrokenMetadata),
+        ({"edition": {"number": 1, "digest": "cd"}}, BrokenMetadata),
+        ({"edition": {"number": 1, "digest": "cd" * 32, "more": 1}}, BrokenMetadata),
     ],
 )
 def test_a_root_whose_own_fields_are_not_well_formed_is_refused(change: dict, error: type[InvalidCharter]) -> None:
@@ -268,6 +276,23 @@ def test_the_old_board_alone_cannot_speak_for_the_new_one() -> None:
 def test_a_root_that_does_not_follow_by_one_is_refused(version: int) -> None:
     with pytest.raises(WrongVersion):
         after(root(version=version, entrenched=PURPOSE, guards=NAMES), NAMES)
+
+
+def test_a_root_that_names_no_later_edition_than_the_one_before_it_is_refused() -> None:
+    new = root(version=2, entrenched=PURPOSE, guards=NAMES)
+    new.unrecognized_fields["x-commun"]["edition"]["number"] = 1
+    with pytest.raises(MixedEditions):
+        after(new, NAMES)
+
+
+def test_a_new_root_brings_the_edition_that_it_names_and_no_other() -> None:
+    new = root(version=2)
+    check_brought(new, 2, "cd" * 32, new=True, file="2.targets.json")
+    check_brought(new, 2, "cd" * 32, new=False, file="2.targets.json")
+    check_brought(new, 3, "ab" * 32, new=False, file="3.targets.json")  # a later one under the same board
+    for number, digest, is_new in [(2, "ab" * 32, False), (1, "cd" * 32, False), (3, "cd" * 32, True)]:
+        with pytest.raises(MixedEditions):
+            check_brought(new, number, digest, new=is_new, file="x")
 
 
 def test_a_signature_counts_once_however_often_it_stands_there() -> None:

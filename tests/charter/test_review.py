@@ -7,17 +7,19 @@ import hashlib
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tuf.api.metadata import Metadata
+from tuf.api.metadata import Metadata, Root
 
 from boards import NOW, charter_files, signer
 from commun.charter.adoption import adopt, published_files
 from commun.charter.amendment import Amendment, Base, draft, propose, sign
-from commun.charter.errors import InvalidCharter, OtherBase
+from commun.charter.entrenchment import brought_by
+from commun.charter.errors import InvalidCharter, MixedEditions, OtherBase, TooFewSignatures
 from commun.charter.freezing import freeze
 from commun.charter.keys import text_of_key
-from commun.charter.loader import load
+from commun.charter.loader import load, verify
 from commun.charter.roles import edition_digest, make_root, make_targets
 from commun.charter.source import read_charter
 from commun.charter.words import warnings
@@ -29,13 +31,17 @@ from commun.errors import CorruptModel
 THREE = ("Ada", "Benoît", "Chloé")
 
 
+def founded(home: Path, **charter: Any) -> Desk:
+    desk = Desk(home, now=lambda: NOW)
+    first = propose(charter_files(THREE, quorum=2, **charter), None, None, reason="The first rules.", now=NOW)
+    adopt(desk.repository, desk.trust, signed(first, "Ada", "Benoît"), now=NOW)
+    return desk
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     """A board of three with a quorum of two; Ada is the attacker."""
-    desk = Desk(tmp_path, now=lambda: NOW)
-    first = propose(charter_files(THREE, quorum=2), None, None, reason="The first rules.", now=NOW)
-    adopt(desk.repository, desk.trust, signed(first, "Ada", "Benoît"), now=NOW)
-    return desk
+    return founded(tmp_path)
 
 
 def signed(amendment: Amendment, *names: str) -> Amendment:
@@ -57,54 +63,87 @@ def lay(desk: Desk, files: dict[str, bytes]) -> None:
         path.write_bytes(data)
 
 
-def with_root_signatures_of(amendment: Amendment, loot: Amendment) -> dict[str, bytes]:
-    """What would be published, its root with the signatures that were given to ``loot``'s."""
-    own, other = amendment.root, loot.root
-    assert own is not None
-    assert other is not None
-    assert own.signed_bytes == other.signed_bytes
-    both = Metadata(own.signed, {**own.signatures, **other.signatures})
-    return published_files(amendment) | {f"metadata/{own.signed.version}.root.json": both.to_bytes()}
+def published_under(amendment: Amendment, root: Metadata[Root]) -> dict[str, bytes]:
+    """What would be published, with another root in the place of its own."""
+    return published_files(amendment) | {f"metadata/{root.signed.version}.root.json": root.to_bytes()}
 
 
-@pytest.mark.xfail(strict=True, reason="a root says nothing of the edition that it was signed for")
-def test_a_base_that_never_was_cannot_win_a_signature_for_a_root(desk: Desk) -> None:
-    """Ada mails Benoît an amendment on a base of her own making: the same names, but two keys are hers. All that he
-    sees is that the mandate grows longer; what he signs gives her the board.
-    """
-    hers = {"Ada": text_of_key(signer("X1").public_key), "Chloé": text_of_key(signer("X2").public_key)}
-    files = charter_files(THREE, quorum=2, keys=hers)
+def a_base_that_never_was(files: dict[str, bytes]) -> Base:
+    """A first edition that nobody adopted, true in itself."""
     charter = read_charter(files)
     base = {"edition": 0, "digest": ""}
     targets = make_targets(charter, files, number=1, root=1, base=base, reason="The first rules.", proposed=NOW)
-    never_was = Base(
-        1, edition_digest(targets), "", "The first rules.", NOW, files, charter, make_root(charter, version=1)
-    )
-    longer = charter_files(THREE, quorum=2, keys=hers, until="2028-12-31")
+    digest = edition_digest(targets)
+    root = make_root(charter, version=1, edition=1, digest=digest)
+    return Base(1, digest, "", "The first rules.", NOW, files, charter, root)
+
+
+@pytest.mark.parametrize("guards", [(), ("Benoît",)])
+def test_a_base_that_never_was_cannot_win_a_signature_for_a_root(tmp_path: Path, guards: tuple[str, ...]) -> None:
+    """Ada mails Benoît an amendment on a base of her own making: the same names, but two keys are hers. All that he
+    sees is that the mandate grows longer; what he signs must not give her the board, guard or not.
+    """
+    locked = {"entrenched": ("purpose", "board.quorum") if guards else (), "guards": guards}
+    desk = founded(tmp_path, **locked)
+    hers = {"Ada": text_of_key(signer("X1").public_key), "Chloé": text_of_key(signer("X2").public_key)}
+    never_was = a_base_that_never_was(charter_files(THREE, quorum=2, keys=hers, **locked))
+    longer = charter_files(THREE, quorum=2, keys=hers, until="2028-12-31", **locked)
     mailed = draft(longer, never_was, reason="A year more.", proposed=NOW).to_bytes()
     loot = sign(Amendment.from_bytes(mailed), signer("Benoît"), now=NOW)
+    assert loot.root is not None
 
-    evil = charter_files(THREE, quorum=2, keys=hers, until="2028-12-31", system="Praise the mayor.")
-    on_the_real_base = proposed(desk, evil)
-    theirs = signed(on_the_real_base, "X1", "X2")
-    published = with_root_signatures_of(theirs, loot)
-    root = Metadata.from_bytes(published["metadata/2.root.json"])
-    root.sign(signer("Ada"), append=True)
-    lay(desk, published | {"metadata/2.root.json": root.to_bytes()})
-    with pytest.raises(InvalidCharter):
+    changed = {"purpose": "To obey Ada."} if guards else {}
+    evil = charter_files(THREE, quorum=2, keys=hers, until="2028-12-31", system="Obey.", **locked, **changed)
+    theirs = signed(proposed(desk, evil), "X1", "X2")
+    root = loot.root
+    for name in ("X1", "X2", "Ada"):
+        root.sign(signer(name), append=True)
+    lay(desk, published_under(theirs, root))
+    with pytest.raises(MixedEditions, match="another edition"):
+        load(desk.repository, desk.trust, now=NOW)
+
+    own = theirs.root
+    assert own is not None
+    own.signatures.update(root.signatures)
+    own.sign(signer("Ada"), append=True)
+    lay(desk, published_under(theirs, own))
+    with pytest.raises(TooFewSignatures):
         load(desk.repository, desk.trust, now=NOW)
 
 
-@pytest.mark.xfail(strict=True, reason="a root says nothing of the edition that it was signed for")
+def test_nothing_that_was_signed_on_a_base_that_never_was_counts_on_the_real_one(desk: Desk) -> None:
+    """Published whole, as its signers signed it: the chain has another edition before it."""
+    never_was = a_base_that_never_was(charter_files(THREE, quorum=2, purpose="Another past."))
+    forged = draft(charter_files((*THREE, "Dara"), quorum=2), never_was, reason="Dara joins.", proposed=NOW)
+    lay(desk, published_files(signed(forged, *THREE)))
+    with pytest.raises(MixedEditions, match="edition before it"):
+        load(desk.repository, desk.trust, now=NOW)
+
+
 def test_an_outdated_amendments_root_is_not_used_for_another_edition(desk: Desk) -> None:
     """Dara was to join, the board decided otherwise; Ada and Dara then publish what no quorum of the board signed."""
     joins = signed(proposed(desk, charter_files((*THREE, "Dara"), quorum=2)), "Ada", "Benoît")
     otherwise = signed(proposed(desk, charter_files(THREE, quorum=2, system="Be kind.")), "Benoît", "Chloé")
     adopt(desk.repository, desk.trust, otherwise, now=NOW)
-    evil = charter_files((*THREE, "Dara"), quorum=2, system="Praise the mayor.")
-    lay(desk, with_root_signatures_of(signed(proposed(desk, evil), "Ada", "Dara"), joins))
-    with pytest.raises(InvalidCharter):
+    evil = signed(proposed(desk, charter_files((*THREE, "Dara"), quorum=2, system="Praise the mayor.")), "Ada", "Dara")
+    root = joins.root
+    assert root is not None
+    root.sign(signer("Dara"), append=True)
+    lay(desk, published_under(evil, root))
+    with pytest.raises(MixedEditions, match="another edition"):
         load(desk.repository, desk.trust, now=NOW)
+
+
+def test_the_edition_that_a_root_was_signed_for_is_the_one_that_it_brings(desk: Desk) -> None:
+    """Also for the first: the same board cannot be put under another first edition."""
+    root = desk.verified().roots[0].signed
+    newest = desk.in_force().newest
+    assert brought_by(root) == {"number": 1, "digest": newest.digest}
+    other = propose(charter_files(THREE, quorum=2, system="Be rude."), None, None, reason="Other.", now=NOW)
+    adopted = (desk.repository.folder / "metadata/1.root.json").read_bytes()
+    lay(desk, published_files(signed(other, "Ada", "Benoît")) | {"metadata/1.root.json": adopted})
+    with pytest.raises(MixedEditions, match="another edition"):
+        verify(desk.repository, None, now=NOW)
 
 
 @pytest.mark.xfail(strict=True, reason="the edition before is put back in force even where it is frozen itself")

@@ -3,7 +3,8 @@
 Rules:
 
 - an amendment is adopted on the newest edition or not at all, also while that one is frozen: of two amendments in
-  flight, the first that is adopted makes the other one raise OtherBase;
+  flight, the first that is adopted makes the other one raise OtherBase, and nothing that was signed of the other one
+  counts anywhere else (``amendment.py``);
 - enough signatures, counted here to be told (NotEnoughYet) and verified by the loader to be believed: the folder as it
   would be is loaded like any published charter, before anything is written and again before the commit point
   (``Repository.publish``). Whatever this module did wrong, an edition that does not hold is not put in force;

@@ -9,6 +9,9 @@ Rules:
   file; the base's files must have the digest that is signed as the base; the base's root must be the one that its
   charter asks for; every signature is verified. Whether that base is what was really adopted, only the published
   charter can say: ``adoption.py`` asks it, and ``signing_status`` where it is handed the root in force;
+- whoever signs signs the base, too: targets name it by its digest, and root, snapshot, timestamp and assent name those
+  targets by theirs. So a signature that was won with a base that never was counts nowhere: not with this edition, for
+  the published chain has another base, and not with another one, for each part names this one;
 - a new root stands in it where the board, the quorum or the entrenchment change, or where the mandate grows longer;
   then the old quorum and the new one must sign, and where something entrenched changes, every old guard;
 - what a member signs is the same for everybody: root (where there is a new one), targets, snapshot, timestamp, assent.
@@ -31,10 +34,11 @@ from commun.charter.keys import key_from_text
 from commun.charter.roles import (
     NO_BASE,
     edition_digest,
-    find_new_root,
+    make_root,
     make_snapshot,
     make_targets,
     make_timestamp,
+    root_version,
     signed_bytes,
 )
 from commun.charter.signing import (
@@ -73,7 +77,7 @@ __all__ = [
 ]
 
 AMENDMENT_FORMAT: Final = "commun-amendment/1"
-MAX_DOCUMENT_BYTES: Final = 6_000_000
+MAX_DOCUMENT_BYTES: Final = 4_000_000  # so that an upload of it fits max_body_bytes (4 MiB)
 ID_DIGITS: Final = 12
 
 
@@ -226,15 +230,17 @@ def propose(
 def draft(files: Mapping[str, bytes], base: Base | None, *, reason: str, proposed: datetime) -> Amendment:
     """The amendment without signatures: made here, whoever proposes or reads it."""
     charter = read_charter(files)
-    root = find_new_root(charter, None if base is None else base.root)
+    base_root = None if base is None else base.root
     number = 1 if base is None else base.number + 1
-    root_version = root.version if root is not None else base.root.version if base is not None else 1
+    version = root_version(charter, base_root)
     base_name = NO_BASE if base is None else {"edition": base.number, "digest": base.digest}
     targets = make_targets(
-        charter, files, number=number, root=root_version, base=base_name, reason=reason, proposed=proposed
+        charter, files, number=number, root=version, base=base_name, reason=reason, proposed=proposed
     )
     digest = edition_digest(targets)
-    roles: dict[str, Signed] = {} if root is None else {Root.type: root}
+    roles: dict[str, Signed] = {}
+    if base_root is None or base_root.version != version:
+        roles[Root.type] = make_root(charter, version=version, edition=number, digest=digest)
     roles[Targets.type] = targets
     roles[Snapshot.type] = make_snapshot(charter, number=number, digest=digest)
     roles[Timestamp.type] = make_timestamp(charter, number=number, digest=digest)

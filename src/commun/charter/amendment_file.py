@@ -20,6 +20,7 @@ from tuf.api.metadata import Root, Targets
 
 from commun.charter.amendment import AMENDMENT_FORMAT, MAX_DOCUMENT_BYTES, Amendment, Base, draft
 from commun.charter.canonical import EXTENSION, read_metadata, read_time, time_text
+from commun.charter.clauses import Charter
 from commun.charter.errors import InvalidCharter
 from commun.charter.roles import edition_digest, make_root, make_targets
 from commun.charter.signing import (
@@ -157,27 +158,31 @@ def _read_base(value: dict[str, Any], files: Mapping[str, bytes]) -> Base:
     unsigned = json.dumps({"signed": value["root"], "signatures": []}).encode()
     root = read_metadata(unsigned, Root, file="root").signed
     charter = read_charter(before)
-    expected = make_root(charter, version=root.version).to_dict()
-    if {**root.to_dict(), "expires": ""} != {**expected, "expires": ""}:
-        raise NotStrict("its base has another board than the one that its root names")
     number = value["edition"]
     if number < 1:
         raise NotStrict("its base has no number")
     proposed = read_time(value["proposed"], file="")
     # The edition before the base is known by its digest alone.
     named = {"edition": number - 1, "digest": value["base"]}
-    digest = edition_digest(
-        make_targets(
-            charter,
-            before,
-            number=number,
-            root=root.version,
-            base=named,
-            reason=value["reason"],
-            proposed=proposed,
-        )
+    targets = make_targets(
+        charter, before, number=number, root=root.version, base=named, reason=value["reason"], proposed=proposed
     )
+    digest = edition_digest(targets)
+    _check_base_root(root, charter, number, digest)
     return Base(number, digest, value["base"], value["reason"], proposed, before, charter, root)
+
+
+def _check_base_root(root: Root, charter: Charter, number: int, digest: str) -> None:
+    """The base's root may have come with an older edition, whose digest nobody knows here, and run longer."""
+    extension = root.unrecognized_fields[EXTENSION]
+    brought = extension.get("edition") if isinstance(extension, dict) else None
+    brought = check_fields(brought, {"number": int, "digest": str})
+    expected = make_root(charter, version=root.version, edition=brought["number"], digest=brought["digest"]).to_dict()
+    if {**root.to_dict(), "expires": ""} != {**expected, "expires": ""}:
+        raise NotStrict("its base has another board than the one that its root names")
+    of_base = (brought["number"], brought["digest"]) == (number, digest)
+    if not of_base and not 1 <= brought["number"] < number:
+        raise NotStrict("the root of its base came with an edition that is neither its base nor older")
 
 
 def _texts(files: Mapping[str, bytes]) -> dict[str, str]:

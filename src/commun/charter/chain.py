@@ -6,7 +6,8 @@ in its canonical form (``canonical.py``) besides.
 An edition E (``check_edition``), given the edition before it:
 
 1.  ``E.targets.json`` is version E, and its ``x-commun`` says so;
-2.  its root is the base's root or the one step after it: no root without the edition that shows what it changed;
+2.  its root is the base's root or the one step after it: no root without the edition that shows what it changed; and a
+    new root names this very edition, by number and digest: it was signed for this one and counts with no other;
 3.  that root's quorum has signed it;
 4.  its base is the edition before, by number *and* digest: the editions are a hash chain;
 5.  ``E.snapshot.json`` and ``E.timestamp.json`` are version E, signed by the same quorum, expire on the same day and
@@ -40,7 +41,7 @@ from commun.charter.canonical import (
 )
 from commun.charter.clauses import Charter
 from commun.charter.edition import Edition, Signature
-from commun.charter.entrenchment import check_charter_matches, check_root, is_signed_by_quorum, signers
+from commun.charter.entrenchment import check_brought, check_charter_matches, check_root, is_signed_by_quorum, signers
 from commun.charter.errors import (
     BrokenMetadata,
     CharterMistakes,
@@ -104,7 +105,8 @@ def walk_roots(repository: Repository, *, newest: int, now: datetime) -> tuple[t
 def check_unfinished_root(repository: Repository, newest: Metadata[Root]) -> bool:
     """Whether a root lies there whose edition does not: somebody is publishing at this moment, or died while doing so.
 
-    It must hold, is trusted for nothing, and only one may lie there: two would hide what the first changed.
+    It must hold as far as it can without the edition that it names, is trusted for nothing, and only one may lie
+    there: two would hide what the first changed.
     """
     file = root_name(newest.signed.version + 1)
     data = repository.find(file, limit=MAX_METADATA_BYTES)
@@ -159,6 +161,8 @@ def check_edition(
     if not floating:
         _check_base(extension["base"], base, file)
     digest = digest_of(targets.signed_bytes)
+    new = not floating and (base is None or base.root.signed.version != root.signed.version)
+    check_brought(root.signed, number, digest, new=new, file=file)
     _check_snapshot(repository, root, targets, digest)
     timestamp = _check_timestamp(repository, root, targets, digest)
     files = _read_files(repository, targets.signed, file)

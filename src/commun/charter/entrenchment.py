@@ -18,15 +18,18 @@ guards' list changes by it; and it always does, because guards are members (belo
 - ``x-commun`` is well formed: its quorum is the threshold; guards are members, sorted, none twice; where a clause is
   entrenched there is a guard; where "board.quorum" is entrenched its digest is that of the quorum itself, so that the
   threshold cannot be lowered under an unchanged digest, in one step or in several;
-- a new root follows the old one by exactly one version.
+- a new root follows the old one by exactly one version, and names a later edition.
 
-``check_charter_matches`` binds a charter to its root. The loader asks it for every edition, and allows one root step
-per edition: so no root exists whose charter was never shown.
+``check_charter_matches`` binds a charter to its root, ``check_brought`` a root to the one edition that it was signed
+for. The loader asks both for every edition, and allows one root step per edition: so no root counts whose charter was
+never shown, nor with a charter other than the one that its signers signed. (A root that lies there without its edition
+may hold by itself; it is trusted for nothing.)
 
 Pure functions: no clock, no file, no state.
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Final
 
 import rfc8785
@@ -47,7 +50,7 @@ from commun.charter.keys import key_from_text, text_of_key
 from commun.charter.roles import ROOT_FORMAT
 from commun.charter.source_schema import MAX_MEMBERS
 
-_EXTENSION_FIELDS: Final = frozenset({"format", "quorum", "entrenched", "guards"})
+_EXTENSION_FIELDS: Final = frozenset({"format", "edition", "quorum", "entrenched", "guards"})
 
 
 def check_root(old: Metadata[Root] | None, new: Metadata[Root]) -> None:
@@ -64,6 +67,8 @@ def check_root(old: Metadata[Root] | None, new: Metadata[Root]) -> None:
         raise TooFewSignatures(file=file, reason="the new board's quorum has not signed it")
     if old is None:
         return
+    if brought_by(new.signed)["number"] <= brought_by(old.signed)["number"]:
+        raise MixedEditions(file=file, reason="it came with an edition that is not after its old root's")
     if not is_signed_by_quorum(old.signed, new):
         raise TooFewSignatures(file=file, reason="the old board's quorum has not signed it")
     if _guarded(old.signed) != _guarded(new.signed):
@@ -95,6 +100,23 @@ def guards_missing(old: Root, new: Metadata[Root]) -> tuple[str, ...]:
 def _check_every_guard_signed(old: Root, new: Metadata[Root], file: str) -> None:
     if guards_missing(old, new):
         raise EntrenchmentBroken(file=file, reason="not every guard of the entrenched clauses has signed it")
+
+
+def brought_by(root: Root) -> Mapping[str, Any]:
+    """The edition that brings this root, as its signers signed it: ``number`` and ``digest``."""
+    named: Mapping[str, Any] = root.unrecognized_fields[EXTENSION]["edition"]
+    return named
+
+
+def check_brought(root: Root, number: int, digest: str, *, new: bool, file: str) -> None:
+    """Whether edition ``number`` may stand under ``root``. ``new``: it is the first that does; otherwise the root came
+    with it or with an older one. Raises MixedEditions.
+    """
+    named = brought_by(root)
+    if named["number"] == number and named["digest"] == digest:
+        return
+    if new or named["number"] >= number:
+        raise MixedEditions(file=file, reason="its root was signed for another edition")
 
 
 def _guarded(root: Root) -> tuple[Any, Any]:
@@ -144,6 +166,11 @@ def _check_extension(root: Root, file: str) -> None:
     extension = root.unrecognized_fields.get(EXTENSION)
     if not isinstance(extension, dict) or set(extension) != _EXTENSION_FIELDS or extension["format"] != ROOT_FORMAT:
         raise BrokenMetadata(file=file, reason="its x-commun is not that of a root")
+    edition = extension["edition"]
+    if not isinstance(edition, dict) or set(edition) != {"number", "digest"}:
+        raise BrokenMetadata(file=file, reason="it names no edition")
+    if not is_whole(edition["number"], least=1) or not is_digest(edition["digest"]):
+        raise BrokenMetadata(file=file, reason="it names no edition")
     if not is_whole(extension["quorum"]) or extension["quorum"] != root.roles[Root.type].threshold:
         raise BadBoard(file=file, reason="its quorum is not its threshold")
     _check_guards(root, extension["guards"], file)

@@ -8,7 +8,10 @@ Rules:
   carry the edition's number as their version, and bind each other by the edition's digest;
 - everything expires at the end of the mandate's last day (UTC);
 - a new root is needed where the board, the quorum or the entrenchment change, and where the mandate goes beyond what
-  the root in force allows (``find_new_root``).
+  the root in force allows (``root_version``);
+- a root names the edition that brings it, by number and digest, so that a signature on a root is one on that edition,
+  and through its base on every edition before it; it counts with no other. No circle: targets name a root by its
+  version alone. Make the targets first, then the root.
 """
 
 from collections.abc import Mapping
@@ -37,8 +40,8 @@ def mandate_end(charter: Charter) -> datetime:
         raise BadBoard(file="charter.toml", reason="its mandate ends beyond what a date can say") from None
 
 
-def make_root(charter: Charter, *, version: int) -> Root:
-    """The board as TUF knows it. Raises BadBoard, BadKey."""
+def make_root(charter: Charter, *, version: int, edition: int, digest: str) -> Root:
+    """The board as TUF knows it. ``edition``, ``digest``: of the edition that brings this root. Raises BadBoard, BadKey."""
     keys = {member.name: key_from_text(member.key) for member in charter.board.members}
     by_id = {key.keyid: key for key in keys.values()}
     if len(by_id) != len(charter.board.members):
@@ -49,6 +52,7 @@ def make_root(charter: Charter, *, version: int) -> Root:
         raise BadBoard(file="charter.toml", reason="a guard is not a member")
     extension = {
         "format": ROOT_FORMAT,
+        "edition": {"number": edition, "digest": digest},
         "quorum": charter.board.quorum,
         "entrenched": {name: clause_digest(charter, name) for name in charter.entrenched.clauses},
         "guards": sorted(keys[name].keyid for name in set(charter.entrenched.guards)),
@@ -67,13 +71,21 @@ def make_root(charter: Charter, *, version: int) -> Root:
     )
 
 
-def find_new_root(charter: Charter, base: Root | None) -> Root | None:
-    """The root that this charter needs, or None where ``base`` still says what it says."""
+def root_version(charter: Charter, base: Root | None) -> int:
+    """Of the root that this charter needs: ``base``'s where that one still says what it says, the next one otherwise.
+    Raises BadBoard, BadKey.
+    """
     if base is None:
-        return make_root(charter, version=1)
-    root = make_root(charter, version=base.version + 1)
-    same_board = root.keys == base.keys and root.unrecognized_fields == base.unrecognized_fields
-    return None if same_board and root.expires <= base.expires else root
+        return 1
+    root = make_root(charter, version=base.version, edition=1, digest="")
+    same = _without_edition(root) == _without_edition(base) and root.expires <= base.expires
+    return base.version if same else base.version + 1
+
+
+def _without_edition(root: Root) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What a root says of the board, whichever edition brought it."""
+    extension = root.unrecognized_fields[EXTENSION]
+    return root.keys, {name: value for name, value in extension.items() if name != "edition"}
 
 
 def make_targets(

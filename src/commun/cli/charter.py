@@ -77,8 +77,12 @@ def document_named(named: str, desk: "Desk") -> tuple["Document", Path | None]:
 
 
 def check_base(document: "Document", desk: "Desk", against: Path | None) -> None:
-    """Says what was compared: a file alone could show a difference to an edition that never was. Raises OtherBase."""
+    """Says what was compared: a file alone could show a difference to an edition that never was. A signature on that
+    counts nowhere (``charter/amendment.py``), so that a warning is enough; of a copy, the first root's digest says
+    whose charter it is. Raises OtherBase.
+    """
     from commun.charter.errors import NoCharter, OtherBase
+    from commun.charter.joining import charter_digest
     from commun.charter.loader import verify
     from commun.charter.repository import Repository
     from commun.drafting.desk import base_of
@@ -87,12 +91,16 @@ def check_base(document: "Document", desk: "Desk", against: Path | None) -> None
         verified = desk.verified() if against is None else verify(Repository(against), None, now=now())
     except NoCharter:
         typer.echo(_("! Not compared: there is no published charter here. Name a copy of it with --against."))
+        typer.echo(_("  If the edition that it changes was never adopted, a signature on it counts nowhere."))
         return
     newest = verified.in_force.newest
     if base_of(document) != (newest.number, newest.digest):
         raise OtherBase(base=base_of(document)[0], edition=newest.number)
     document.check_board(verified.root.signed)
     typer.echo(_("✓ Compared with the published charter: it stands on edition %(number)s.") % {"number": newest.number})
+    if against is not None:
+        digest = charter_digest(verified.roots[0])
+        typer.echo(_("  That copy is of charter %(digest)s: the one of your invitation?") % {"digest": digest})
 
 
 def told(result: "InForce | Amendment") -> None:
