@@ -4,7 +4,8 @@ Rules:
 
 - reading needs no account: that an amendment is in flight, what it changes and who has signed it are no secret;
 - nor does signing: the signature of a board's key is the authority, and it is verified before anything is kept. What a
-  stranger sends is bounded before it is read, counted by address, and never fills the desk (``Desk.receive``);
+  stranger sends is bounded before it is read, counted by address, only glanced at until it has a signature of the
+  board (``charter/glance.py``), and never fills the desk (``Desk.receive``);
 - the private key stays in the browser (``static/keyring.js``). The server gives the bytes to be signed and takes a
   public key and signatures; it has no address that would take more;
 - what a page drafts is kept only together with its first signature, by a member of the present board;
@@ -29,7 +30,6 @@ from commun.charter.errors import BrokenMetadata
 from commun.charter.freezing import freeze_payload, freeze_signed
 from commun.charter.joining import BadInvitation, Invitation, charter_digest
 from commun.charter.keys import key_from_text
-from commun.charter.release import read_document
 from commun.charter.signing import BadDocument
 from commun.charter.strict_json import NotStrict, check_fields, read_object
 from commun.drafting.desk import SUFFIX, Desk, Document, Lying
@@ -128,7 +128,7 @@ async def upload(request: Request) -> Response:
         data = await file.read(MAX_DOCUMENT_BYTES + 1)
     if len(data) > MAX_DOCUMENT_BYTES:
         raise BadDocument(reason="it is too large")
-    lying = await desk.work(lambda at: at.receive(read_document(data)))
+    lying = await desk.work(lambda at: at.receive_file(data))
     return _see(_document_url(lying.document, "uploaded"))
 
 
