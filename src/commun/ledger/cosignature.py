@@ -106,7 +106,7 @@ def sign_checkpoint(checkpoint: Checkpoint, key: SignerKey, *, time: int = 0) ->
 
 def cosigned_message(key: VerifierKey, checkpoint: Checkpoint, time: int) -> bytes:
     """The bytes that a cosignature of the key's type signs."""
-    check_number(time, "a time")
+    check_number(time)
     if key.kind == ED25519_COSIGNATURE:
         return f"cosignature/v1\ntime {time}\n{checkpoint.text()}".encode()
     return subtree_message(key, origin=checkpoint.origin, start=0, end=checkpoint.size, root=checkpoint.root, time=time)
@@ -117,7 +117,7 @@ def subtree_message(key: VerifierKey, *, origin: str, start: int, end: int, root
     if key.kind != ML_DSA_44:
         raise BadLogKey(reason="only ML-DSA-44 keys sign subtrees")
     check_subtree(start, end)
-    check_number(time, "a time")
+    check_number(time)
     if start and time:
         raise OutOfRange(reason="a subtree that does not start at leaf 0 is signed without a time")
     log = origin.encode()
@@ -152,7 +152,7 @@ def time_of(value: bytes) -> int:
     if len(value) < TIME_BYTES:
         raise OutOfRange(reason="a cosignature has no time")
     time = int.from_bytes(value[:TIME_BYTES], "big")
-    check_number(time, "a time")
+    check_number(time)
     return time
 
 

@@ -16,8 +16,8 @@
     └── TooFewWitnesses               ledger_too_few_witnesses   403   (says who is missing)
 
 Nothing else escapes the modules of the pure core, whatever bytes they are given. ``reason`` in ``details`` is a short
-technical phrase in English, of our own words: never text from outside. ``key`` and ``missing`` are names out of the
-reader's own policy.
+phrase in English, of our own words and told in the reader's language: never text from outside. ``key`` and ``missing``
+are names out of the reader's own policy.
 """
 
 from typing import TYPE_CHECKING

@@ -68,14 +68,14 @@ class Frontier:
     hashes: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
-        check_number(self.size, "a tree's size")
+        check_number(self.size)
         if len(self.hashes) != self.size.bit_count() or any(len(item) != HASH_SIZE for item in self.hashes):
             raise OutOfRange(reason="a frontier has another number or length of hashes than its size asks for")
 
     def extend(self, leaf_hashes: Iterable[bytes]) -> "Frontier":
         size, hashes = self.size, list(self.hashes)
         for leaf in leaf_hashes:
-            _check_hash(leaf, "a leaf's hash")
+            _check_hashes(leaf)
             merged, rest = leaf, size
             while rest & 1:
                 merged = node_hash(hashes.pop(), merged)
@@ -117,7 +117,7 @@ def prove_inclusion(index: int, size: int, reader: NodeReader) -> tuple[bytes, .
 
 def prove_subtree_inclusion(index: int, start: int, end: int, reader: NodeReader) -> tuple[bytes, ...]:
     check_subtree(start, end)
-    check_number(index, "an index")
+    check_number(index)
     if not start <= index < end:
         raise OutOfRange(reason="the index is outside the tree")
     siblings = []
@@ -134,7 +134,7 @@ def prove_subtree_inclusion(index: int, start: int, end: int, reader: NodeReader
 
 def prove_consistency(old: int, size: int, reader: NodeReader) -> tuple[bytes, ...]:
     """That the tree of ``old`` leaves, at least one, is the beginning of the tree of ``size``."""
-    check_number(old, "a tree's size")
+    check_number(old)
     if old == 0:
         raise OutOfRange(reason="nothing can be inconsistent with an empty tree")
     return prove_subtree_consistency(0, old, size, reader)
@@ -142,7 +142,7 @@ def prove_consistency(old: int, size: int, reader: NodeReader) -> tuple[bytes, .
 
 def prove_subtree_consistency(start: int, end: int, size: int, reader: NodeReader) -> tuple[bytes, ...]:
     check_subtree(start, end)
-    check_number(size, "a tree's size")
+    check_number(size)
     if end > size:
         raise OutOfRange(reason="the subtree ends after the tree")
     siblings: list[tuple[int, int]] = []
@@ -170,7 +170,7 @@ def check_subtree_inclusion(
     *, index: int, start: int, end: int, leaf: bytes, proof: Sequence[bytes], root: bytes
 ) -> None:
     check_subtree(start, end)
-    check_number(index, "an index")
+    check_number(index)
     if not start <= index < end:
         raise OutOfRange(reason="the index is outside the tree")
     _check_hashes(leaf, root, *proof)
@@ -187,12 +187,12 @@ def check_subtree_inclusion(
         place, last = place >> 1, last >> 1
     if last != 0:
         raise BadProof(reason="it has too few hashes")
-    _check_same(computed, root, "it leads to another root")
+    _check_same(computed, root, reason="it leads to another root")
 
 
 def check_consistency(*, old: int, size: int, proof: Sequence[bytes], old_root: bytes, root: bytes) -> None:
     """That the tree of ``old`` leaves, at least one, is the beginning of the tree of ``size``."""
-    check_number(old, "a tree's size")
+    check_number(old)
     if old == 0:
         raise OutOfRange(reason="nothing can be inconsistent with an empty tree")
     check_subtree_consistency(start=0, end=old, size=size, proof=proof, subtree_root=old_root, root=root)
@@ -202,13 +202,13 @@ def check_subtree_consistency(
     *, start: int, end: int, size: int, proof: Sequence[bytes], subtree_root: bytes, root: bytes
 ) -> None:
     check_subtree(start, end)
-    check_number(size, "a tree's size")
+    check_number(size)
     if end > size:
         raise OutOfRange(reason="the subtree ends after the tree")
     if start == end or (start == 0 and end == size):
         if proof:
             raise BadProof(reason="it has too many hashes")
-        return _check_same(subtree_root, EMPTY_ROOT if start == end else root, "the roots differ")
+        return _check_same(subtree_root, EMPTY_ROOT if start == end else root, reason="the roots differ")
     _check_hashes(subtree_root, root, *proof)
     first, last, top = start, end - 1, size - 1
     # Up to the largest complete subtree at the end of the subtree: from there on both trees share their nodes.
@@ -221,8 +221,8 @@ def check_subtree_consistency(
         old, new = _climb(first, last, top, proof[0], proof[1:])
     else:
         raise BadProof(reason="it has too few hashes")
-    _check_same(old, subtree_root, "it leads to another old root")
-    return _check_same(new, root, "it leads to another root")
+    _check_same(old, subtree_root, reason="it leads to another old root")
+    return _check_same(new, root, reason="it leads to another root")
 
 
 def _climb(first: int, last: int, top: int, seed: bytes, proof: Sequence[bytes]) -> tuple[bytes, bytes]:
@@ -249,18 +249,18 @@ def _climb(first: int, last: int, top: int, seed: bytes, proof: Sequence[bytes])
 
 def check_subtree(start: int, end: int) -> None:
     """Raises OutOfRange unless some tree has the leaves from ``start`` to before ``end`` below one node."""
-    check_number(start, "a subtree's start")
-    check_number(end, "a subtree's end")
+    check_number(start)
+    check_number(end)
     if start > end:
         raise OutOfRange(reason="a subtree ends before it starts")
     if start < end and start % (1 << (end - start - 1).bit_length()):
         raise OutOfRange(reason="a subtree starts where none of its size can")
 
 
-def check_number(value: int, what: str) -> None:
-    """``what``: our own words for it, for the reason."""
+def check_number(value: int) -> None:
+    """Raises OutOfRange unless it can be a size, an index or a time."""
     if type(value) is not int or not 0 <= value <= MAX_SIZE:
-        raise OutOfRange(reason=f"{what} is not a whole number from 0 to 2^63 - 1")
+        raise OutOfRange(reason="a number is not whole, or not from 0 to 2^63 - 1")
 
 
 def _split(width: int) -> int:
@@ -291,16 +291,11 @@ def _fold(hashes: Sequence[bytes]) -> bytes:
     return folded
 
 
-def _check_hash(value: bytes, what: str) -> None:
-    if len(value) != HASH_SIZE:
-        raise BadProof(reason=f"{what} has another length than 32 bytes")
-
-
 def _check_hashes(*values: bytes) -> None:
-    for value in values:
-        _check_hash(value, "a hash")
+    if any(len(value) != HASH_SIZE for value in values):
+        raise BadProof(reason="a hash has another length than 32 bytes")
 
 
-def _check_same(left: bytes, right: bytes, reason: str) -> None:
+def _check_same(left: bytes, right: bytes, *, reason: str) -> None:
     if left != right:
         raise BadProof(reason=reason)

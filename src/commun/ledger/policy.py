@@ -229,7 +229,7 @@ def _read_key(line: int, text: bytes) -> VerifierKey:
     except UnicodeDecodeError:
         raise BadPolicy(line=line, reason="its key's name is not UTF-8") from None
     except BadLogKey as error:
-        raise BadPolicy(line=line, reason=f"the key cannot be used: {error.details['reason']}") from None
+        raise BadPolicy(line=line, reason=error.details["reason"]) from None
 
 
 def _shown(name: bytes) -> str:

@@ -98,8 +98,8 @@ def tiles_of(size: int) -> Iterator[Tile]:
 
 def tiles_between(old: int, size: int) -> Iterator[Tile]:
     """The tiles that a tree of ``size`` has and one of ``old`` does not: what growing it must write."""
-    check_number(old, "a tree's size")
-    check_number(size, "a tree's size")
+    check_number(old)
+    check_number(size)
     for level in (None, *range(MAX_LEVEL + 1)):
         shift = TILE_HEIGHT * (level or 0)
         before, now = old >> shift, size >> shift
@@ -115,7 +115,7 @@ def tiles_between(old: int, size: int) -> Iterator[Tile]:
 
 def tile_in(level: int | None, index: int, size: int) -> Tile:
     """The tile of that number, as wide as a tree of ``size`` leaves has it. Raises BadTile where it has none."""
-    check_number(size, "a tree's size")
+    check_number(size)
     full = Tile(level, index)
     width = (size >> TILE_HEIGHT * (full.level or 0)) - index * TILE_WIDTH
     if width < 1:
@@ -170,7 +170,7 @@ class Edge:
     rows: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
-        check_number(self.size, "a tree's size")
+        check_number(self.size)
         widths = [tile_width(level, self.size) for level in range(len(self.rows))]
         if self.size >> TILE_HEIGHT * len(self.rows) or [len(row) for row in self.rows] != [
             width * HASH_SIZE for width in widths
@@ -180,7 +180,7 @@ class Edge:
     @classmethod
     def read(cls, size: int, find: FindTile) -> "Edge":
         """Of the tree of ``size`` leaves, from at most eight tiles."""
-        check_number(size, "a tree's size")
+        check_number(size)
         rows: list[bytes] = []
         while size >> TILE_HEIGHT * len(rows):
             level = len(rows)
@@ -195,9 +195,9 @@ class Edge:
         """
         hashes = list(leaf_hashes)
         if any(len(item) != HASH_SIZE for item in hashes):
-            raise BadTile(reason="a leaf's hash has another length than 32 bytes")
+            raise BadTile(reason="a hash has another length than 32 bytes")
         size = self.size + len(hashes)
-        check_number(size, "a tree's size")
+        check_number(size)
         added, rows, tiles = b"".join(hashes), [], dict[Tile, bytes]()
         level = 0
         while added or level < len(self.rows):
