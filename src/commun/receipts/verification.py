@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from commun.errors import N_
 from commun.receipts.bundle import PENDING, Bundle
-from commun.receipts.commitments import Value, check_commitment
+from commun.receipts.commitments import FIELDS, Value, check_commitment
 from commun.receipts.dsse import Envelope, ReceiptKey
 from commun.receipts.errors import Reason, ReceiptError
 from commun.receipts.statement import Statement
@@ -220,7 +220,8 @@ class _Run:
 
     def _disclosed(self, bundle: Bundle, statement: Statement) -> None:
         proves, missing = [], []
-        for name, committed in statement.commitments.items():
+        for name in FIELDS:
+            committed = statement.commitments[name]
             disclosed = bundle.disclosed.get(name)
             if disclosed is not None:
                 check_commitment(name, disclosed.value, disclosed.salt, committed)
@@ -288,7 +289,7 @@ class _Run:
         if own is not None:
             policy = read_policy(own)
         elif charter_policy:
-            policy = read_policy(charter_policy.encode())
+            policy = read_policy((charter_policy + "\n").encode())  # a charter's texts have no space around them
         found = check_logged(bundle.envelope, statement, bundle.ledger, policy)
         proves, missing = _said_of_ledger(bundle, found)
         anchored = own is not None or bool(self.trust.charter)
