@@ -41,7 +41,7 @@ def mandate_end(charter: Charter) -> datetime:
 
 
 def make_root(charter: Charter, *, version: int, edition: int, digest: str) -> Root:
-    """The board as TUF knows it. ``edition``, ``digest``: of the edition that brings this root. Raises BadBoard, BadKey."""
+    """The board as TUF knows it. ``edition``, ``digest``: of the edition that brings it. Raises BadBoard, BadKey."""
     keys = {member.name: key_from_text(member.key) for member in charter.board.members}
     by_id = {key.keyid: key for key in keys.values()}
     if len(by_id) != len(charter.board.members):
