@@ -303,6 +303,9 @@ def status(
         note = _("outdated: propose it again on the newest edition") if lying.outdated else lying.document.kind
         terminal.print(heading(f"{lying.document.id} · {note}"))
         print_signing(terminal, lying.status)
+    for name in desk.unreadable():
+        typer.echo()
+        terminal.print(heading(f"{name} · {_('cannot be read: it can only be withdrawn')}"))
 
 
 @charter_app.command(
@@ -326,7 +329,7 @@ def adopt(documents: Annotated[list[str], typer.Argument(metavar="DOCUMENT…")]
 )
 def withdraw(document: Named, home: Home = None) -> None:
     desk = desk_of(home)
-    desk.withdraw(desk.get(document).document.id)
+    desk.withdraw(document)  # by its name: also what cannot be read
     typer.echo(_("Withdrawn here. Copies elsewhere can still be signed."))
 
 

@@ -32,7 +32,7 @@ from commun.places import CHARTER_FOLDER
 from commun.web.visit import services_of
 
 RETRY_S: Final = 5.0
-MAX_FILE_BYTES: Final = 8_000_000  # of one published file; an amendment may have 6 MB
+MAX_FILE_BYTES: Final = 8_000_000  # of one published file; an amendment may have 4 MB
 MAX_ARCHIVE_BYTES: Final = 64_000_000
 ARCHIVE_DATE: Final = (2026, 1, 1, 0, 0, 0)  # the same bytes for the same files
 
@@ -146,12 +146,23 @@ class Adopted:
             for name in self.repository.names(""):
                 if not is_repository_name(name):
                     continue
-                data = self.repository.get(name, limit=MAX_FILE_BYTES)
+                data = self._find_to_archive(name)
+                if data is None:
+                    continue
                 size += len(data)
                 if size > MAX_ARCHIVE_BYTES:
                     raise CharterError(reason="its history is too large for one file")
                 archive.writestr(zipfile.ZipInfo(f"charter/{name}", ARCHIVE_DATE), data, zipfile.ZIP_DEFLATED)
         return out.getvalue()
+
+    def _find_to_archive(self, name: str) -> bytes | None:
+        """None for what lies on the desk and cannot be read, or was taken away meanwhile. Raises CharterError."""
+        if not name.startswith(f"{AMENDMENTS}/"):
+            return self.repository.get(name, limit=MAX_FILE_BYTES)
+        try:
+            return self.repository.find(name, limit=MAX_FILE_BYTES)
+        except CharterError:
+            return None
 
 
 def adopted_of(request: Request) -> Adopted:

@@ -12,7 +12,6 @@ Rules:
 - nothing but a complete document is put in force, and the loader decides whether it is.
 """
 
-import asyncio
 import base64
 from collections.abc import Mapping
 from dataclasses import replace
@@ -37,6 +36,7 @@ from commun.errors import BadRequest, BodyTooLarge
 from commun.web.board_desk import BoardDesk, Draft, board_desk, check_clock, draft_of, now
 from commun.web.board_views import view_draft, view_lying, view_state
 from commun.web.i18n import LANGUAGES
+from commun.web.kept import kept_views
 from commun.web.templating import page
 from commun.web.visit import Visit, visit_of
 
@@ -51,9 +51,7 @@ DONE: Final = ("signed", "uploaded", "adopted", "released", "frozen", "proposed"
 async def board(request: Request) -> Response:
     visit = await _visit(request)
     reading = await board_desk(request).read()
-    documents = await asyncio.to_thread(
-        lambda: [view_lying(reading, lying, visit.language) for lying in reading.documents]
-    )
+    documents = [await view_lying(kept_views(request), lying, visit.language) for lying in reading.documents]
     return _page(visit, "board.html", state=view_state(reading), documents=documents)
 
 
@@ -62,7 +60,7 @@ async def document(request: Request) -> Response:
     visit = await _visit(request)
     reading = await board_desk(request).read()
     lying = reading.get(request.path_params["document"])
-    view = await asyncio.to_thread(view_lying, reading, lying, visit.language)
+    view = await view_lying(kept_views(request), lying, visit.language)
     return _page(visit, "board_document.html", state=view_state(reading), document=view)
 
 

@@ -2,7 +2,8 @@
 
 Rules:
 
-- reading is for everybody and cheap: the documents are verified again only when a published file has changed;
+- reading is for everybody: what lies there is looked at again when a published file has changed and every READ_AGAIN_S
+  seconds, once for all who ask meanwhile; of that, only a document whose bytes are new is read (``Desk``);
 - a draft is never stored: the page brings back what it was made of, with the first signature, and it is made again;
 - the desk's work runs in a thread; another process that writes at the same moment is waited for a little.
 """
@@ -10,7 +11,7 @@ Rules:
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast
@@ -53,11 +54,10 @@ class OtherClock(CharterError):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The desk at one moment. ``made``: views of it, by whoever needs them, kept as long as the reading holds."""
+    """The desk at one moment."""
 
     verified: Verified
     documents: tuple[Lying, ...]
-    made: dict[Any, Any] = field(default_factory=dict)
 
     def get(self, document_id: str) -> Lying:
         """Raises NotFound."""
@@ -65,11 +65,6 @@ class Reading:
             if lying.document.id == document_id:
                 return lying
         raise NotFound
-
-    def once(self, key: Any, make: Callable[[], T]) -> T:
-        if key not in self.made:
-            self.made[key] = make()
-        return cast("T", self.made[key])
 
 
 class BoardDesk:

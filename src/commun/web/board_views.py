@@ -8,6 +8,7 @@ from typing import Final
 from markupsafe import Markup
 
 from commun.charter.amendment import Amendment
+from commun.charter.comparison import Work
 from commun.charter.edition import InForce, Signature
 from commun.charter.freezes import FIRST_TO_FREEZE
 from commun.charter.joining import charter_digest
@@ -16,19 +17,34 @@ from commun.charter.loader import Verified
 from commun.charter.status import SigningStatus, signing_status
 from commun.drafting.desk import Document, Lying, base_of
 from commun.web.board_desk import Reading
-from commun.web.charter_views import Group, change_groups
+from commun.web.charter_views import change_groups
+from commun.web.kept import KeptViews
+from commun.web.paper import shown, too_long
 from commun.web.templating import part
 
 FREEZABLE: Final = "yes"
+SHORT: Final = 50_000  # characters of HTML
 
 
 @dataclass(frozen=True, slots=True)
 class FileView:
-    """A file of the proposed charter, whole."""
+    """A file of the proposed charter. ``whole``: whether ``text`` is all of it. Otherwise it says that the file is too
+    long to be shown; then no browser signs it (``static/payloads.js``).
+    """
 
     name: str
-    text: str
+    text: Markup
     changed: bool
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a document changes, made once for each language."""
+
+    changes: Markup
+    sentences: tuple[str, ...]
+    files: tuple[FileView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,11 @@ class DocumentView:
     @property
     def id(self) -> str:
         return self.document.id
+
+    @property
+    def is_short(self) -> bool:
+        """Whether all its changes can stand in a list of documents."""
+        return len(self.changes) <= SHORT
 
     @property
     def kind(self) -> str:
@@ -88,46 +109,57 @@ def _freezable(verified: Verified) -> str:
     return FREEZABLE
 
 
-def view_lying(reading: Reading, lying: Lying, language: str) -> DocumentView:
-    """Made once for each reading: comparing long texts is work."""
+def tell(document: Document, language: str) -> Told:
+    """The part that costs work. It depends on the language and on what is signed, and on nothing else."""
+    if not isinstance(document, Amendment):
+        return Told(Markup(""), (), ())
+    before = document.base.charter if document.base else None
+    groups = change_groups(before, document.charter, language)
+    return Told(
+        Markup(part(language, "_board_changes.html", groups=groups)),  # noqa: S704  (our own template's)
+        tuple(change.sentence for group in groups for change in group.changes),
+        _files(document, language),
+    )
 
-    def make() -> DocumentView:
-        return _view(lying.document, lying.status, outdated=lying.outdated, language=language)
 
-    return reading.once((lying.document.id, language), make)
+async def view_lying(views: KeptViews, lying: Lying, language: str) -> DocumentView:
+    document = lying.document
+    told = await views.get(("document", document.digest, language), lambda: tell(document, language))
+    return _view(document, lying.status, outdated=lying.outdated, told=told)
 
 
 def view_draft(document: Document, verified: Verified, language: str) -> DocumentView:
-    return _view(document, signing_status(document, verified.root), outdated=False, language=language)
+    """Costs work: in a thread."""
+    status = signing_status(document, verified.root)
+    return _view(document, status, outdated=False, told=tell(document, language))
 
 
-def _view(document: Document, status: SigningStatus, *, outdated: bool, language: str) -> DocumentView:
+def _view(document: Document, status: SigningStatus, *, outdated: bool, told: Told) -> DocumentView:
     amendment = document if isinstance(document, Amendment) else None
-    groups = _groups(amendment, language) if amendment else []
     signed = {assent.keyid for assent in document.assents}
     signers = document.signers()
     return DocumentView(
         document=document,
         number=amendment.number if amendment else base_of(document)[0],
         base=base_of(document)[0],
-        changes=Markup(part(language, "_board_changes.html", groups=groups)),  # noqa: S704  (our own template's)
-        sentences=tuple(change.sentence for group in groups for change in group.changes),
+        changes=told.changes,
+        sentences=told.sentences,
         signed=status.signed,
         status=status,
         outdated=outdated,
-        files=_files(amendment) if amendment else (),
+        files=told.files,
         signer_keys=tuple(text_of_key(key) for key in signers.values()),
         signed_keys=tuple(text_of_key(key) for keyid, key in signers.items() if keyid in signed),
     )
 
 
-def _groups(amendment: Amendment, language: str) -> list[Group]:
-    before = amendment.base.charter if amendment.base else None
-    return change_groups(before, amendment.charter, language)
-
-
-def _files(amendment: Amendment) -> tuple[FileView, ...]:
+def _files(amendment: Amendment, language: str) -> tuple[FileView, ...]:
     before = amendment.base.files if amendment.base else {}
-    return tuple(
-        FileView(name, data.decode("utf-8"), before.get(name) != data) for name, data in sorted(amendment.files.items())
-    )
+    work = Work()
+    found = []
+    for name, data in sorted(amendment.files.items()):
+        text = data.decode("utf-8")
+        can_show = work.can_show(text)
+        html = shown(text) if can_show else too_long(language)
+        found.append(FileView(name, html, before.get(name) != data, whole=can_show))
+    return tuple(found)

@@ -28,6 +28,7 @@ from commun.web.charter_views import (
 )
 from commun.web.feed import MEDIA_TYPE, atom_feed, signed_at
 from commun.web.i18n import LANGUAGES
+from commun.web.kept import kept_views
 from commun.web.rules import take_as_told
 from commun.web.templating import page
 from commun.web.visit import Visit, member_of, visit_of
@@ -146,6 +147,10 @@ async def edition(request: Request) -> Response:
     history = await adopted_of(request).history()
     found = history.get(_number(request))
     before = history.find_before(found)
+    groups = await kept_views(request).get(
+        ("edition", found.digest, visit.language),
+        lambda: change_groups(before.charter if before else None, found.charter, visit.language),
+    )
     context = {
         **_frame(visit),
         "edition": found,
@@ -154,7 +159,7 @@ async def edition(request: Request) -> Response:
         "signed_at": signed_at(found),
         "state": state_of_edition(history, found, visit.services.charter.get().edition.number),
         "freeze": history.find_freeze(found.number),
-        "groups": change_groups(before.charter if before else None, found.charter, visit.language),
+        "groups": groups,
         "files": sorted(found.files),
     }
     return _page(visit, "edition.html", tag, context)

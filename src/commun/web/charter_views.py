@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from markupsafe import Markup
+
 from commun.charter.amendment import Amendment
 from commun.charter.changes import ORDER, TITLES, Change, changes
 from commun.charter.clauses import CLAUSES, Charter, Texts
+from commun.charter.comparison import Work
 from commun.charter.edition import Edition
-from commun.charter.words import TextWarning, warnings
+from commun.charter.words import TextWarning, warnings_once
 from commun.drafting.desk import Lying
 from commun.errors import N_
 from commun.web.adopted import History
 from commun.web.feed import signed_at
 from commun.web.i18n import LANGUAGE_NAMES, translator
+from commun.web.paper import diff, whole
 
 # What a part of a clause is called, where TITLES has only the whole.
 PARTS = {
@@ -29,6 +33,8 @@ PARTS = {
     "callers.stop_strings": N_("Stop strings"),
     "callers.ignore_eos": N_("Writing on after the end"),
 }
+
+MOST_WARNINGS = 50  # characters that are named above a text; in the text every one is
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +56,16 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class ChangeView:
-    """``sentence`` in the reader's language; ``warnings``: of what is new, each once."""
+    """``sentence`` in the reader's language; ``text``: the two texts compared, or the only one, or ""; ``warnings``: of
+    what is new, each once, the first MOST_WARNINGS; ``unnamed``: how many more there are.
+    """
 
     kind: str
     sentence: str
     entrenched: bool
-    before: str
-    after: str
+    text: Markup
     warnings: tuple[str, ...]
+    unnamed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +106,27 @@ def entrenched_titles(charter: Charter, language: str) -> list[str]:
 
 
 def change_groups(before: Charter | None, after: Charter, language: str) -> list[Group]:
+    """Everything that differs, long texts compared: as much work as one ``Work`` allows."""
     found = changes(before, after)
-    groups = []
+    groups, work = [], Work()
     for clause in ORDER:
-        of_clause = [_change(one, language) for one in found if one.clause.partition(".")[0] == clause]
+        of_clause = [
+            _change(one, language, work, alone=before is None)
+            for one in found
+            if one.clause.partition(".")[0] == clause
+        ]
         if of_clause:
             groups.append(Group(translator(language)(TITLES[clause]), tuple(of_clause)))
     return groups
 
 
-def _change(found: Change, language: str) -> ChangeView:
+def _change(found: Change, language: str, work: Work, *, alone: bool) -> ChangeView:
     _ = translator(language)
-    odd = dict.fromkeys(_warning(each, language) for each in warnings(found.after))
-    return ChangeView(found.kind, found.text(_), found.entrenched, found.before, found.after, tuple(odd))
+    odd = warnings_once(found.after)
+    told = tuple(dict.fromkeys(_warning(each, language) for each in odd[:MOST_WARNINGS]))
+    text = whole(found.after, language, work) if alone else diff(found.before, found.after, language, work)
+    unnamed = max(0, len(odd) - MOST_WARNINGS)
+    return ChangeView(found.kind, found.text(_), found.entrenched, text, told, unnamed)
 
 
 def _warning(found: TextWarning, language: str) -> str:

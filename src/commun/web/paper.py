@@ -13,9 +13,9 @@ from markupsafe import Markup, escape
 
 from commun.charter import words
 from commun.charter.clauses import plain
+from commun.charter.comparison import Manner, Work, compare
 from commun.charter.errors import BadKey
 from commun.charter.keys import key_from_text
-from commun.charter.words import word_diff
 from commun.web.i18n import NARROW_SPACE, long_date, translator
 
 _NAMED: Final = re.compile("(⟦[^⟧]*⟧)")
@@ -82,12 +82,19 @@ def minute(moment: datetime, language: str) -> Markup:
     return html.format(f"{moment:%Y-%m-%dT%H:%M:%SZ}", said)
 
 
-def diff(before: str, after: str, language: str) -> Markup:
-    """What went and what came, word by word; line ends and lone spaces among them are made visible."""
+def diff(before: str, after: str, language: str, work: Work) -> Markup:
+    """What went and what came, word by word; line ends and lone spaces among them are made visible. Where ``work`` does
+    not suffice it is line by line, or not at all, and that is said.
+    """
+    found = compare(before, after, work)
     _ = translator(language)
     said = {"added": ("ins", _("added:")), "removed": ("del", _("removed:"))}
     out = Markup("")
-    for piece in word_diff(before, after):
+    if found.manner is Manner.LINES:
+        out += _note(_("Too long to be compared word by word: this is compared line by line."))
+    elif found.manner is Manner.NOT:
+        out += _note(_("Too long to be compared here: read the files themselves."))
+    for piece in found.pieces:
         if piece.kind == "same":
             out += _same(piece.text, language)
             continue
@@ -95,6 +102,20 @@ def diff(before: str, after: str, language: str) -> Markup:
         html = Markup('<{e}><span class="visually-hidden">{name} </span>{text}</{e}>')
         out += html.format(e=element, name=name, text=_visible(piece.text))
     return out
+
+
+def whole(text: str, language: str, work: Work) -> Markup:
+    """As ``shown``; where ``work`` does not suffice, a sentence that says so."""
+    return shown(text) if work.can_show(text) else too_long(language)
+
+
+def too_long(language: str) -> Markup:
+    _ = translator(language)
+    return _note(_("Too long to be shown here: read the files themselves."))
+
+
+def _note(said: str) -> Markup:
+    return Markup('<p class="caution"><span>{}</span></p>').format(said)
 
 
 def _visible(text: str) -> Markup:
@@ -125,5 +146,4 @@ def filters(language: str) -> dict[str, Any]:
         "decimal": lambda value: decimal(value, language),
         "day": lambda moment: day(moment, language),
         "minute": lambda moment: minute(moment, language),
-        "diff_to": lambda before, after: diff(before, after, language),
     }
