@@ -12,6 +12,7 @@ from commun import __version__
 from commun.cli import serving
 from commun.cli.board import board_app
 from commun.cli.charter import charter_app
+from commun.cli.ledger import ledger_app
 from commun.cli.models import model_app
 from commun.cli.people import user_app
 from commun.cli.receipt import receipt_app
@@ -36,6 +37,7 @@ app.command(
 )(serving.chat)
 charter_app.add_typer(board_app, name="board")
 app.add_typer(charter_app, name="charter")
+app.add_typer(ledger_app, name="ledger")
 app.add_typer(model_app, name="model")
 app.add_typer(receipt_app, name="receipt")
 app.add_typer(config_app, name="config")
