@@ -1,11 +1,16 @@
-"""receipt: verify, offline, what produced an answer."""
+"""receipt: verify, offline, what produced an answer.
 
-from pathlib import Path
-from typing import Annotated
+The arguments are read by ``receipts/command.py``, as in the single file ``commun-verify``: one program, one exit status
+for each verdict, and none of them for a wrong command line.
+"""
+
+from typing import Final
 
 import typer
 
 from commun.cli.words import _, example, group
+
+AS_THEY_ARE: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 receipt_app = group(_("Receipts: what produced an answer, and whether that can be verified."))
 
@@ -16,22 +21,11 @@ def receipts() -> None:
 
 
 @receipt_app.command(
-    help=_("Verify a receipt's bundle, offline. Exit status: 0 verified, 1 refused, 2 verified with parts missing."),
+    help=_("Verifies the receipt of an answer, offline. Exit status: 0 verified, 1 refused, 2 in part."),
     epilog=example("commun receipt verify answer.bundle.json --policy policy.txt"),
+    context_settings=AS_THEY_ARE,
 )
-def verify(
-    file: Annotated[str, typer.Argument(metavar="FILE", help=_("The bundle; - for the standard input."))],
-    *,
-    charter: Annotated[
-        str, typer.Option(metavar="DIGEST", help=_("The first root that you trust."), show_default=False)
-    ] = "",
-    key: Annotated[list[str] | None, typer.Option(help=_("A receipt key that you trust."), show_default=False)] = None,
-    policy: Annotated[
-        Path | None, typer.Option(help=_("Your own trust policy (C2SP tlog-policy)."), show_default=False)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help=_("The report as JSON."))] = False,
-) -> None:
-    from commun.receipts.command import run
+def verify(context: typer.Context) -> None:
+    from commun.receipts.command import main
 
-    own = None if policy is None else str(policy)
-    raise typer.Exit(run(file, charter=charter, keys=key or [], policy=own, as_json=as_json, translate=_))
+    raise typer.Exit(main(context.args, _, program="commun receipt verify"))

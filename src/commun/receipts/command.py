@@ -8,8 +8,9 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, NoReturn, TextIO
 
 from commun.errors import N_
 from commun.ledger.policy import MAX_POLICY_BYTES
@@ -31,15 +32,30 @@ OUTCOMES: Final = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse's own status for a wrong command line is 2, which means something else here."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(EXIT[Verdict.REFUSED], f"{self.prog}: {message}\n")
+
+
 def main(arguments: Sequence[str], translate: Translate, *, program: str = "commun-verify") -> int:
-    """Of the single file. The exit status."""
-    parser = argparse.ArgumentParser(program, description=translate(N_("Verifies the receipt of an answer, offline.")))
-    parser.add_argument("file", help=translate(N_("The bundle; - for the standard input.")))
-    parser.add_argument("--charter", default="", metavar="DIGEST", help=translate(N_("The first root that you trust.")))
-    parser.add_argument("--key", action="append", default=[], help=translate(N_("A receipt key that you trust.")))
-    parser.add_argument("--policy", metavar="FILE", help=translate(N_("Your own trust policy (C2SP tlog-policy).")))
+    """The exit status. ``translate``: gettext's function for the reader's language."""
+    about = translate(N_("Verifies the receipt of an answer, offline. Exit status: 0 verified, 1 refused, 2 in part."))
+    parser = _Parser(program, description=about, epilog=f"{program} answer.bundle.json --charter DIGEST")
+    parser.add_argument("file", metavar="FILE", help=translate(N_("The bundle; - for the standard input.")))
+    pinned = translate(N_("The digest of the first root of the charter that you know."))
+    parser.add_argument("--charter", default="", metavar="DIGEST", help=pinned)
+    trusted = translate(N_("A receipt key that you know; may be given more than once."))
+    parser.add_argument("--key", action="append", default=[], metavar="KEY", help=trusted)
+    policy = translate(N_("Your own trust policy (C2SP tlog-policy) in place of the charter's."))
+    parser.add_argument("--policy", metavar="FILE", help=policy)
     parser.add_argument("--json", action="store_true", help=translate(N_("The report as JSON.")))
     given = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no such letter is no reason to stop
     return run(
         given.file, charter=given.charter, keys=given.key, policy=given.policy, as_json=given.json, translate=translate
     )
@@ -48,7 +64,7 @@ def main(arguments: Sequence[str], translate: Translate, *, program: str = "comm
 def run(
     file: str, *, charter: str, keys: Sequence[str], policy: str | None, as_json: bool, translate: Translate
 ) -> int:
-    """The exit status. ``translate``: gettext's function for the reader's language."""
+    """The exit status."""
     try:
         data = _read(file, MAX_BUNDLE_BYTES)
         own = None if policy is None else _read(policy, MAX_POLICY_BYTES)
