@@ -65,6 +65,13 @@ def test_odd_characters_count_for_as_much_as_their_names_take() -> None:
     assert work.characters == 10 * NAME - 12
 
 
+def test_a_comparison_in_too_many_pieces_is_not_shown() -> None:
+    before, after = few_words(300, 1), few_words(300, 2)
+    assert len(word_diff(before, after)) > 100
+    assert compare(before, after, Work(characters=6_000)).manner is Manner.NOT
+    assert compare(before, after, Work()).manner is Manner.WORDS
+
+
 def test_many_lines_cost_no_more_than_their_number() -> None:
     before, after = "a\n" * 100_000, "b\n" * 100_000
     _, spent = words.diff(before, after, most=8 * 200_000, by_lines=True)

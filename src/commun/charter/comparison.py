@@ -2,8 +2,9 @@
 
 Anybody may open the page that shows what an amendment changes, and one member alone decides what is in it. Rules:
 
-- all texts of one document share one ``Work``: steps of comparison, and characters to be shown (those that are named in
-  ⟦ ⟧ count NAME more: what is shown of them is as long as that). Both are counted, not timed;
+- all texts of one document share one ``Work``: steps of comparison, and characters to be shown. Each that is named in
+  ⟦ ⟧ counts NAME more, and so does each piece of a comparison: that is how long their marks are. Both are counted, not
+  timed;
 - texts are compared word by word while steps are left (at least LEAST_STEPS), and while none has more than
   ``words.MOST_CHARACTERS``; then line by line, in steps that grow with the text and no faster; and when the characters
   are spent, not at all;
@@ -23,7 +24,7 @@ MOST_STEPS_OF_ALL: Final = 3_000_000  # of one document; about a second and a ha
 MOST_SHOWN: Final = 1_000_000  # characters of one document's texts; about a tenth of what a charter may have
 LEAST_STEPS: Final = 100_000  # below that, words would be matched too coarsely to be called so
 STEPS_A_LINE: Final = 8
-NAME: Final = 60  # characters: “U+0430 CYRILLIC SMALL LETTER A”, its brackets and its mark
+NAME: Final = 60  # characters: “⟦U+0430 CYRILLIC SMALL LETTER A⟧” and its mark; about as much as a piece's
 
 
 class Manner(StrEnum):
@@ -66,7 +67,10 @@ def compare(before: str, after: str, work: Work) -> Comparison:
     if by_words:
         pieces, spent = words.diff(before, after, most=min(MOST_STEPS, work.steps), by_lines=False)
         work.steps = max(0, work.steps - spent)
-        return Comparison(Manner.WORDS, pieces)
-    lines = before.count("\n") + after.count("\n") + 2
-    pieces, _ = words.diff(before, after, most=STEPS_A_LINE * lines, by_lines=True)
-    return Comparison(Manner.LINES, pieces)
+    else:
+        lines = before.count("\n") + after.count("\n") + 2
+        pieces, _ = words.diff(before, after, most=STEPS_A_LINE * lines, by_lines=True)
+    if NAME * len(pieces) > work.characters:
+        return Comparison(Manner.NOT, ())
+    work.characters -= NAME * len(pieces)
+    return Comparison(Manner.WORDS if by_words else Manner.LINES, pieces)
