@@ -9,7 +9,7 @@ Rules:
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -207,7 +207,7 @@ class _Reader:
 
     def value(self, value: Any, key: Key, path: Path) -> Any:
         """The value as the charter has it, or None where it is wrong."""
-        readers = {
+        readers: dict[Kind, Callable[..., Any]] = {
             Kind.LINE: self.text,
             Kind.TEXT: self.text,
             Kind.TEXTS: self.texts,
