@@ -52,6 +52,7 @@ from commun.ledger.opening import open_log
 start = time.perf_counter()
 log = open_log(Path(sys.argv[1]) / "ledger", Path(sys.argv[1]) / "keys" / "ledger.key", origin="x")
 print(time.perf_counter() - start, log.head.size)
+log.close()
 """
 SCALES = """
 import sys, time

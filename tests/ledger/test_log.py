@@ -350,6 +350,21 @@ def test_what_witnesses_sign_stands_below_the_head_and_stays_after_a_restart(hom
     log.close()
 
 
+def test_a_head_that_nothing_else_has_a_copy_of_is_on_the_disk_before_it_takes_the_old_ones_place(
+    home, monkeypatch
+) -> None:
+    log = opened(home)
+    log.append(entries(0, 3))
+    steps: list[str] = []
+    sync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (steps.append("sync"), sync(handle))[1])
+    monkeypatch.setattr(Path, "replace", lambda path, target: (steps.append("replace"), replace(path, target))[1])
+    witness = SignerKey("witness.example", ED25519_COSIGNATURE, bytes(32))
+    log.add_signatures(log.head.checkpoint, [sign_checkpoint(log.head.checkpoint, witness, time=7)])
+    assert steps == ["sync", "replace", "sync"]
+    log.close()
+
+
 def test_the_staged_file_is_emptied_when_it_has_grown_to_its_bound(home, monkeypatch) -> None:
     monkeypatch.setattr(module, "MAX_STAGED_BYTES", 100_000)
     log = opened(home)

@@ -9,8 +9,8 @@ Reading (``LogFolder``):
 - no symbolic link is followed below the folder, neither a file's nor a parent's; only regular files are read;
 - every read has a bound, that of what the file can be at most.
 
-Writing: ``put`` makes a file appear whole or not at all, for those who read meanwhile. It does not make it last: that
-is ``settle``'s, for many files at once, and until then ``staging.py`` has a durable copy.
+Writing: ``put`` makes a file appear whole or not at all, for those who read meanwhile. To make it last is ``settle``'s,
+for many files at once; until then ``staging.py`` has a durable copy of what the log put.
 
 Raises UnsafeLedgerFile, LedgerBusy; ``put`` and ``settle`` also OSError, which the writer knows what to do about.
 """
@@ -93,15 +93,22 @@ class LogFolder:
         """Whether no log has ever been here."""
         return not any(os.path.lexists(self.folder / name) for name in (CHECKPOINT, TILES))
 
-    def put(self, name: str, data: bytes) -> None:
-        """Whoever reads sees the old file or the new one. ``name``: CHECKPOINT or a tile's path."""
+    def put(self, name: str, data: bytes, *, lasting: bool = False) -> None:
+        """Whoever reads sees the old file or the new one. ``name``: CHECKPOINT or a tile's path. ``lasting``: so does
+        who reads after a power failure; for what nothing else has a durable copy of.
+        """
         path, beside = self.folder / name, self.folder / BESIDE
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.unlink(missing_ok=True)
         handle = os.open(beside, _WRITE, 0o644)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            if lasting:
+                file.flush()
+                os.fsync(handle)
         beside.replace(path)
+        if lasting:
+            sync_folder(path.parent)
         self._fresh.add(path)
 
     def settle(self) -> None:

@@ -191,7 +191,7 @@ class Log:
             self._check_published()
             note = Note.from_bytes(self._head.data).with_signatures(signatures)
             try:
-                self._put_head(note.data())
+                self._put_head(note.data(), lasting=True)  # these lines are nowhere else
             except OSError as error:
                 raise LedgerUnwritable from error
             return True
@@ -271,8 +271,8 @@ class Log:
         if self._staging.size > MAX_STAGED_BYTES:
             self._settle()
 
-    def _put_head(self, data: bytes) -> None:
-        self._files.put(CHECKPOINT, data)
+    def _put_head(self, data: bytes, *, lasting: bool = False) -> None:
+        self._files.put(CHECKPOINT, data, lasting=lasting)
         self._head = Head(read_checkpoint(data)[0], data)
 
     def _settle(self) -> None:

@@ -61,8 +61,7 @@ def create_log(folder: Path, key: SignerKey, *, lock: Lock | None = None) -> Log
     try:
         files = LogFolder(folder)
         _check_empty(files)
-        files.put(CHECKPOINT, signed_head(Checkpoint(key.name, 0, EMPTY_ROOT), key))
-        files.settle()
+        files.put(CHECKPOINT, signed_head(Checkpoint(key.name, 0, EMPTY_ROOT), key), lasting=True)
     except BaseException:
         lock.release()
         raise
