@@ -99,6 +99,12 @@ def proposed(member: Member, before: str, after: str, *, name: str = "draft") ->
     return AMENDMENT.search(output)[1]
 
 
+def signed_alone(member: Member, before: str, after: str) -> str:
+    amendment = proposed(member, before, after)
+    member.run("sign", amendment, "--yes", secret=True)
+    return amendment
+
+
 def test_two_of_three_sign_copies_of_one_file_and_either_order_adopts_it(board):
     alice, bob, carol = board
     amendment = proposed(alice, "default = 0.3", "default = 0.7")
@@ -199,7 +205,9 @@ def test_one_member_freezes_alone_and_only_the_quorum_releases(board):
     published = alice.home / "charter"
     key = next((bob.home / "keys").glob("*.key"))
     arguments = ["--key", str(key), "--reason", "It advertises", "--yes"]
-    assert "In force: edition 2." in alice.run("freeze", *arguments, secret=True)
+    told = alice.run("freeze", *arguments, secret=True)
+    assert "Edition 2 would answer again." in told
+    assert "In force: edition 2." in told
     assert "It advertises" in alice.run("status")
     alice.run("unfreeze")
     release = only(alice)
@@ -211,6 +219,14 @@ def test_one_member_freezes_alone_and_only_the_quorum_releases(board):
     assert "In force: edition 3." in alice.run("adopt", copy)
     assert not list((published / "amendments").glob("*.amendment"))
     assert "frozen by Bob" in alice.run("history")
+
+
+def test_who_freezes_is_told_beforehand_where_the_older_edition_cannot_run_here(alice, monkeypatch):
+    alice.run("adopt", signed_alone(alice, "default = 0.3", "default = 0.4"))
+    arguments = ["charter", "freeze", "--reason", "Why", "--home", str(alice.home)]
+    assert "not for this version" not in CliRunner().invoke(app, arguments, input="n\n").output
+    monkeypatch.setattr("commun.__version__", "2.0")
+    assert "not for this version of Commun (2.0)" in CliRunner().invoke(app, arguments, input="n\n").output
 
 
 def test_the_published_folder_is_verified_from_a_copy_without_anything_else(board, tmp_path):

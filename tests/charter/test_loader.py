@@ -23,7 +23,7 @@ from commun.charter.errors import (
 from commun.charter.loader import load, stamp, verify
 from commun.charter.repository import Repository
 from commun.charter.trust import OtherCharter
-from published import QUORUM, Commun, changed, five_editions, lay
+from published import QUORUM, Commun, changed, five_editions, freeze_documents, lay
 
 
 @pytest.fixture
@@ -202,6 +202,91 @@ def test_a_later_edition_ends_the_freeze_of_an_earlier_one(commun: Commun) -> No
     assert (in_force.edition.number, in_force.freeze) == (3, None)
 
 
+def test_what_was_frozen_and_never_released_does_not_come_back(commun: Commun) -> None:
+    """One member after the other brakes: the last edition that nobody has stopped is in force, verified from its own
+    base on, also by a machine that trusts the newest already.
+    """
+    for purpose in ("One.", "Two.", "Three.", "Four.", "Five.", "Six."):
+        commun.adopt(purpose=purpose)
+        if purpose not in ("One.", "Two."):
+            commun.freeze("Dara")
+            assert commun.load().charter.purpose.en == "Two."
+    assert commun.load(trust="another").charter.purpose.en == "Two."
+    last = verify(commun.repository, commun.trust, now=NOW)
+    assert [link.edition.number for link in last.links] == [1, 2, 3, 4, 5, 6]
+    assert all(len(link.edition.signatures) == 3 for link in last.links)
+    assert last.fallback == last.in_force.edition
+
+
+def test_what_was_released_comes_back(commun: Commun) -> None:
+    commun.adopt(purpose="One.")
+    commun.adopt(purpose="Two.")
+    commun.freeze("Dara")
+    commun.release()
+    assert commun.load().charter.purpose.en == "Two."
+    commun.adopt(purpose="Three.")
+    commun.freeze("Dara")
+    assert commun.load().charter.purpose.en == "Two."
+
+
+def test_where_all_others_are_frozen_the_first_is_in_force(commun: Commun) -> None:
+    for purpose in ("One.", "Two.", "Three."):
+        commun.adopt(purpose=purpose)
+        if purpose != "One.":
+            commun.freeze("Ada")
+    in_force = commun.load()
+    assert (in_force.edition.number, in_force.newest.number) == (1, 3)
+    assert in_force.freeze is not None
+    assert in_force.freeze.edition == 3
+
+
+def test_a_freeze_tells_beforehand_what_it_would_bring_back(commun: Commun) -> None:
+    commun.adopt(purpose="One.")
+    assert verify(commun.repository, commun.trust, now=NOW).fallback is None
+    for purpose in ("Two.", "Three.", "Four."):
+        commun.adopt(purpose=purpose)
+        commun.freeze("Dara")
+        commun.load()
+    commun.adopt(purpose="Five.")
+    verified = verify(commun.repository, commun.trust, now=NOW)
+    assert verified.in_force.charter.purpose.en == "Five."
+    assert verified.fallback is not None
+    assert verified.fallback.charter.purpose.en == "One."
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["at-once", "after-two-more-editions"])
+def test_taking_an_older_freeze_away_revives_nothing(commun: Commun, *, again: bool) -> None:
+    commun.adopt(purpose="One.")
+    commun.adopt(purpose="Two.")
+    commun.freeze("Dara")
+    commun.load()
+    frozen = commun.folder / "freezes" / "2.freeze.json"
+    for purpose in ("Three.", "Four.", "Five.") if again else ("Three.",):
+        commun.adopt(purpose=purpose)
+        commun.freeze("Ada")
+        assert commun.load().charter.purpose.en == "One."
+    good = frozen.read_bytes()
+    frozen.unlink()
+    with pytest.raises(RolledBack):
+        commun.load()
+    frozen.write_bytes(good)
+    commun.release(edition=commun.drafts[1])
+    frozen.unlink()
+    with pytest.raises(MixedEditions):  # a release by a quorum counts; without the freeze that it answers it does not
+        commun.load()
+
+
+def test_a_freeze_is_remembered_by_a_machine_that_only_saw_what_followed(commun: Commun) -> None:
+    commun.adopt(purpose="One.")
+    commun.adopt(purpose="Two.")
+    lay(commun.folder, freeze_documents(commun.drafts[-1], "Dara"))
+    commun.adopt(purpose="Three.")
+    assert commun.load(trust="late").charter.purpose.en == "Three."
+    (commun.folder / "freezes" / "2.freeze.json").unlink()
+    with pytest.raises(RolledBack):
+        commun.load(trust="late")
+
+
 def test_the_first_edition_cannot_be_frozen(commun: Commun) -> None:
     commun.adopt()
     commun.freeze()
@@ -267,7 +352,7 @@ def test_a_slower_process_does_not_set_trust_back(commun: Commun) -> None:
         first_root=slow.roots[0],
         root=slow.root,
         timestamp=slow.links[-1].timestamp,
-        freeze=slow.freeze,
+        freezes=slow.freezes,
     )
     assert trusted(commun) == newest
 

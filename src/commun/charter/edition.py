@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from commun.charter.clauses import Charter, Texts
+from commun.charter.clauses import Charter
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Edition ``edition`` is suspended: ``member`` has put the one before it back in force. Times UTC."""
+    """Edition ``edition`` is suspended: ``member`` has put the last one that is not frozen in force. Times UTC."""
 
     edition: int
     digest: str

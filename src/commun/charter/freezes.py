@@ -6,6 +6,7 @@
 - ``freezes/E.unfreeze.json``: {"signed": {"_type": "commun-unfreeze/1", "edition", "digest", "freeze", "time"},
   "signatures"}; ``freeze`` is the digest of the freeze's signed bytes; valid with a quorum of edition E's board; after
   it the edition cannot be frozen again;
+- freezes and releases of older editions stay in force: they decide to which edition a later freeze goes back;
 - a document that is there and does not hold is refused, not ignored: whoever can spoil a file must not be able to lift
   a freeze by it, or to make one.
 

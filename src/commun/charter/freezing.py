@@ -2,9 +2,14 @@
 
 Rules:
 
-- ``freeze``: any one member of the newest edition's board, alone and at once, with a reason. The edition before is then
-  in force; the board stays the newest one's;
+- ``freeze``: any one member of the newest edition's board, alone and at once, with a reason. The last edition that is
+  not frozen itself is then in force (``Verified.fallback``): the one before, as a rule, and an older one where that was
+  frozen and never released. The board stays the newest one's;
 - only the newest edition can be frozen, and not the first, for there must be one to go back to;
+- what comes back is a whole older charter, with its own range of software versions: where that excludes the version
+  that runs here, nothing is answered until the quorum releases or adopts another edition. One member can bring that
+  about where the newest edition has moved the range. It is not prevented: a brake that asked the software first would
+  fail where it is needed; but “commun charter freeze” says it beforehand;
 - one freeze per edition: frozen already, or released by the board once, it cannot be frozen again, so that one member
   cannot hold up the others for ever;
 - ``release``: the quorum of that board, on a Release (``release.py``), which names the very freeze that it ends;

@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from commun.charter.canonical import digest_of
-from commun.charter.chain import Link, member_names
+from commun.charter.chain import member_names
 from commun.charter.edition import Edition, InForce
-from commun.charter.freezes import find_freeze_state
 from commun.charter.loader import Verified, verify
 from commun.charter.repository import (
     AMENDMENTS,
@@ -75,24 +74,17 @@ def get_edition(repository: Repository, number: int) -> Edition:
 def verify_all(repository: Repository, *, now: datetime) -> tuple[InForce, tuple[Edition, ...]]:
     """From the first root on, whatever this machine trusts. Raises as ``loader.load`` does."""
     verified = verify(repository, None, now=now)
-    for link in verified.links[:-1]:  # the newest one's is verified with it
-        _freeze_of(repository, link)
     return verified.in_force, tuple(link.edition for link in verified.links)
 
 
 def freezes(repository: Repository) -> tuple[PastFreeze, ...]:
     """Every freeze there ever was, oldest first. Raises as ``loader.load`` does."""
     verified = verify(repository, None, now=_ANY_TIME)
-    return tuple(found for link in verified.links if (found := _freeze_of(repository, link)) is not None)
-
-
-def _freeze_of(repository: Repository, link: Link) -> PastFreeze | None:
-    edition = link.edition
-    state = find_freeze_state(repository, edition=edition.number, digest=edition.digest, root=link.root.signed)
-    if state is None:
-        return None
-    member = member_names(edition.charter)[state.keyid]
-    return PastFreeze(edition.number, member, state.at, state.reason, state.released)
+    charters = {link.edition.number: link.edition.charter for link in verified.links}
+    return tuple(
+        PastFreeze(number, member_names(charters[number])[state.keyid], state.at, state.reason, state.released)
+        for number, state in verified.freezes.items()
+    )
 
 
 def find_findings(repository: Repository) -> tuple[Finding, ...]:

@@ -8,21 +8,26 @@
 3.  the first root is the pinned one, the roots and the number are not older than those trusted;
 4.  every edition from the trusted one to the newest is verified (``chain.check_edition``): a jump has gaps, and a gap
     is refused. Where nothing is trusted yet that is every edition from the first on; where the newest is trusted
-    already, still the two before it, because the one before is what a freeze puts back in force. The newest goes
-    through TUF's workflow besides;
-5.  a freeze and its release are verified (``freezes.py``); frozen, the edition before the newest is in force, under
-    the root of its own time;
+    already, still the two before it, and as many more as a freeze reaches back. The newest goes through TUF's workflow
+    besides;
+5.  the freezes and releases of all these are verified (``freezes.py``), and none that was seen before is gone. Where
+    the newest is frozen, the last edition that is not frozen itself is in force, under the root of its own time: what
+    one member has stopped and no quorum has released does not come back because another member stops what followed
+    it. The first cannot be frozen, so that there always is one;
 6.  what expired is told: ``stale_since``. It stops nothing: a board that is late must not silence everybody;
 7.  ``trust`` is advanced.
 
-A root whose edition is not there yet (somebody is publishing, or died while doing so) must hold, and is ignored.
+A root whose edition is not there yet (somebody is publishing, or died while doing so) must hold by itself, and is
+ignored: what it would change is not known here, and nothing is believed of it.
 
 Raises NoCharter, and InvalidCharter's subclasses; nothing else, whatever lies in the folder.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from tuf.api.metadata import Metadata, Root
@@ -38,13 +43,13 @@ from commun.charter.chain import (
     run_workflow,
     walk_roots,
 )
-from commun.charter.edition import Freeze, InForce
+from commun.charter.edition import Edition, Freeze, InForce
 from commun.charter.entrenchment import is_signed_by_quorum
 from commun.charter.errors import InvalidCharter, MixedEditions, NoCharter, RolledBack, TooFewSignatures
-from commun.charter.freezes import FreezeState, find_freeze_state
-from commun.charter.repository import TIMESTAMP, Repository, targets_name
+from commun.charter.freezes import FIRST_TO_FREEZE, MAX_FREEZE_BYTES, FreezeState, find_freeze_state
+from commun.charter.repository import TIMESTAMP, Repository, freeze_name, targets_name, unfreeze_name
 
-# The newest, the one that a freeze puts back in force, and the one that says who signed that one.
+# The newest, the one that its freeze would put back in force, and the one that says who signed that one.
 VERIFIED_AT_LEAST: Final = 3
 # Where somebody published while it was read, what was read may be of two editions: it is read again.
 ATTEMPTS: Final = 3
@@ -53,14 +58,27 @@ ATTEMPTS: Final = 3
 @dataclass(frozen=True, slots=True)
 class Verified:
     """All that held. ``links``: the editions that were verified, oldest first; the last is the newest adopted.
-    ``unfinished``: whether a root lies there whose edition does not.
+    ``freezes``: of those that were ever frozen, by number. ``unfinished``: whether a root lies there whose edition does
+    not.
     """
 
     in_force: InForce
     roots: tuple[Metadata[Root], ...]
     links: tuple[Link, ...]
-    freeze: FreezeState | None
+    freezes: Mapping[int, FreezeState]
     unfinished: bool
+
+    @property
+    def freeze(self) -> FreezeState | None:
+        """The newest edition's, released or not."""
+        return self.freezes.get(self.in_force.newest.number)
+
+    @property
+    def fallback(self) -> Edition | None:
+        """What a freeze of the newest edition puts back in force; None where the newest is the first."""
+        stopped = _stopped(self.freezes)
+        before = (link.edition for link in reversed(self.links[:-1]))
+        return next((edition for edition in before if edition.number not in stopped), None)
 
     @property
     def root(self) -> Metadata[Root]:
@@ -76,7 +94,7 @@ def load(repository: Repository, trust: Path, *, now: datetime) -> InForce:
         first_root=verified.roots[0],
         root=verified.root,
         timestamp=verified.links[-1].timestamp,
-        freeze=verified.freeze,
+        freezes=verified.freezes,
     )
     return verified.in_force
 
@@ -116,16 +134,15 @@ def _verify(repository: Repository, trust: Path | None, *, now: datetime) -> Ver
     run_workflow(workflow, repository, number)
     if links[-1].timestamp.signed_bytes != timestamp.signed_bytes or links[-1].root is not roots[-1]:
         raise MixedEditions(file=TIMESTAMP, reason="it is not the timestamp of the newest edition")
-    newest = links[-1]
-    state = find_freeze_state(repository, edition=number, digest=newest.edition.digest, root=newest.root.signed)
-    trusted.check_freeze(number, state)
-    return Verified(_in_force(links, state, now), roots, links, state, unfinished)
+    freezes = _freezes(repository, links, trusted)
+    return Verified(_in_force(links, freezes, now), roots, links, freezes, unfinished)
 
 
 def _check_editions(
     repository: Repository, roots: tuple[Metadata[Root], ...], trusted: trusts.Trust, number: int
 ) -> tuple[Link, ...]:
-    first = max(1, min(trusted.number, number - VERIFIED_AT_LEAST + 1))
+    back = _back_to(repository, trusted, number - 1)
+    first = max(1, min(trusted.number, number - VERIFIED_AT_LEAST + 1, back - 1))
     links: list[Link] = []
     for edition in range(first, number + 1):
         base = links[-1] if links else None
@@ -135,13 +152,39 @@ def _check_editions(
     return tuple(links)
 
 
-def _in_force(links: tuple[Link, ...], state: FreezeState | None, now: datetime) -> InForce:
+def _back_to(repository: Repository, trusted: trusts.Trust, number: int) -> int:
+    """The last edition up to ``number`` that is not frozen: by what lies there, or did, and is not verified yet."""
+    while number >= FIRST_TO_FREEZE:
+        frozen = repository.find(freeze_name(number), limit=MAX_FREEZE_BYTES) or trusted.find_freeze(number)
+        if frozen is None or repository.find(unfreeze_name(number), limit=MAX_FREEZE_BYTES) is not None:
+            break
+        number -= 1
+    return number
+
+
+def _freezes(repository: Repository, links: tuple[Link, ...], trusted: trusts.Trust) -> Mapping[int, FreezeState]:
+    found = {}
+    for link in links:
+        number, root = link.edition.number, link.root.signed
+        state = find_freeze_state(repository, edition=number, digest=link.edition.digest, root=root)
+        trusted.check_freeze(number, state)
+        if state is not None:
+            found[number] = state
+    return MappingProxyType(found)
+
+
+def _in_force(links: tuple[Link, ...], freezes: Mapping[int, FreezeState], now: datetime) -> InForce:
     newest = links[-1].edition
+    stopped = _stopped(freezes)
+    edition = next(link.edition for link in reversed(links) if link.edition.number not in stopped)
     freeze = None
-    edition = newest
-    if state is not None and not state.released:
-        edition = links[-2].edition
+    if edition is not newest:
+        state = freezes[newest.number]
         member = member_names(newest.charter)[state.keyid]
         freeze = Freeze(newest.number, newest.digest, member, state.keyid, state.at, state.reason)
     ends = (edition.expires, newest.expires, links[-1].root.signed.expires)
     return InForce(edition, newest, freeze, stale_since=min((end for end in ends if end <= now), default=None))
+
+
+def _stopped(freezes: Mapping[int, FreezeState]) -> frozenset[int]:
+    return frozenset(number for number, state in freezes.items() if not state.released)

@@ -1,11 +1,13 @@
 """What this machine has verified before, kept where nobody publishes: so that nothing older is ever believed again.
 
 The folder holds the pinned first root, the newest root, the newest timestamp (which names its edition by number and
-digest), and that edition's freeze and release. Rules:
+digest), and every freeze and release that was ever seen. Rules:
 
 - the first root is pinned by the first charter that holds; another one afterwards is another charter, and refused;
 - the newest edition may be the trusted one or follow it, never be older, never another one of the same number;
-- a freeze that was seen cannot disappear, nor a release: taking the file away lifts nothing and restores nothing;
+- a freeze that was seen cannot disappear, nor a release, of whichever edition: taking the file away lifts nothing and
+  restores nothing. (One that was taken away before this machine ever saw it is not missed: the board that adopts an
+  edition after a freeze, and whoever keeps a copy, knows of it.);
 - it advances only after everything has held (``loader.load``); the timestamp is replaced last. Each file is valid
   beside older ones of the others, so that a crash in between loses nothing and grants nothing. One process writes at a
   time, and one that was slower than another does not set it back;
@@ -48,14 +50,13 @@ class OtherCharter(InvalidCharter):
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """``number`` 0 and ``digest`` "": nothing is trusted yet. ``frozen``, ``released``: the documents seen, or None."""
+    """``number`` 0 and ``digest`` "": nothing is trusted yet. ``folder``: of the freezes and releases seen, or None."""
 
     first_root: Metadata[Root] | None
     root: Metadata[Root] | None
     number: int
     digest: str
-    frozen: bytes | None
-    released: bytes | None
+    folder: Path | None
 
     def check_roots(self, roots: tuple[Metadata[Root], ...]) -> None:
         """Whether the roots go on from those trusted. Raises OtherCharter, RolledBack."""
@@ -78,15 +79,22 @@ class Trust:
             raise RolledBack(file=file, reason="another edition of this number was trusted before")
 
     def check_freeze(self, number: int, state: FreezeState | None) -> None:
-        if number != self.number:
-            return
-        if self.frozen is not None and (state is None or state.data != self.frozen):
+        """``state``: what was verified of edition ``number``. Raises RolledBack where more had been seen."""
+        frozen = self.find_freeze(number)
+        if frozen is not None and (state is None or state.data != frozen):
             raise RolledBack(file=freeze_name(number), reason="a freeze that was seen before is gone")
-        if self.released is not None and (state is None or not state.released):
+        if (state is None or not state.released) and self._find(_release_file(number)) is not None:
             raise RolledBack(file=unfreeze_name(number), reason="a release that was seen before is gone")
 
+    def find_freeze(self, number: int) -> bytes | None:
+        """The freeze of edition ``number`` that was seen."""
+        return self._find(_freeze_file(number))
 
-NOTHING: Final = Trust(None, None, 0, "", None, None)
+    def _find(self, name: str) -> bytes | None:
+        return None if self.folder is None else _read(self.folder, name, MAX_FREEZE_BYTES)
+
+
+NOTHING: Final = Trust(None, None, 0, "", None)
 
 
 def read_trust(folder: Path) -> Trust:
@@ -95,15 +103,12 @@ def read_trust(folder: Path) -> Trust:
     root = _read_root(folder, ROOT)
     data = _read(folder, TIMESTAMP, MAX_METADATA_BYTES)
     if data is None:
-        return Trust(first_root, root, 0, "", None, None)
+        return Trust(first_root, root, 0, "", folder)
     timestamp = read_metadata(data, Timestamp, file=_shown(TIMESTAMP))
     extension = timestamp.signed.unrecognized_fields[EXTENSION]
     if first_root is None or not isinstance(extension, dict) or not is_digest(extension.get("targets")):
         raise BrokenMetadata(file=_shown(TIMESTAMP), reason="it names no edition, or no first root lies beside it")
-    number = timestamp.signed.version
-    frozen = _read(folder, _freeze_file(number), MAX_FREEZE_BYTES)
-    released = _read(folder, _release_file(number), MAX_FREEZE_BYTES)
-    return Trust(first_root, root, number, extension["targets"], frozen, released)
+    return Trust(first_root, root, timestamp.signed.version, extension["targets"], folder)
 
 
 def advance(
@@ -112,15 +117,15 @@ def advance(
     first_root: Metadata[Root],
     root: Metadata[Root],
     timestamp: Metadata[Timestamp],
-    freeze: FreezeState | None,
+    freezes: Mapping[int, FreezeState],
 ) -> None:
     """Trusts what has been verified as a whole; the first root only where none is pinned. Writes what changed."""
     number = timestamp.signed.version
     files = {FIRST_ROOT: first_root.to_bytes(), ROOT: root.to_bytes()}
-    if freeze is not None:
-        files[_freeze_file(number)] = freeze.data
+    for edition, freeze in freezes.items():
+        files[_freeze_file(edition)] = freeze.data
         if freeze.release_data is not None:
-            files[_release_file(number)] = freeze.release_data
+            files[_release_file(edition)] = freeze.release_data
     files[TIMESTAMP] = timestamp.to_bytes()  # last: it says which edition all of this is about
     if not _changed(folder, files):
         return

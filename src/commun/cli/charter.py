@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from commun.charter.amendment import Amendment
-    from commun.charter.edition import InForce
+    from commun.charter.edition import Edition, InForce
     from commun.drafting.desk import Desk, Document
 
 charter_app = group(_("The charter: the rules of this assistant, and who decides on them."))
@@ -335,7 +335,7 @@ def withdraw(document: Named, home: Home = None) -> None:
 
 @charter_app.command(
     "freeze",
-    help=_("Put the edition before back in force, at once and alone, until the quorum decides."),
+    help=_("Put the last edition that is not frozen in force, at once and alone, until the quorum decides."),
     epilog=example("commun charter freeze --reason 'It advertises'"),
 )
 def freeze(
@@ -351,12 +351,27 @@ def freeze(
     from commun.cli.paper import console
 
     desk = desk_of(home)
-    newest = desk.in_force().newest
+    verified = desk.verified()
+    newest = verified.in_force.newest
+    if verified.fallback is not None:
+        announce_fallback(verified.fallback)
     if not yes:
         typer.confirm(_("Freeze edition %(number)s?") % {"number": newest.number}, abort=True)
     with signer_of(desk.home, key, hardware, passphrase_file) as signer:
         in_force = freezing.freeze(desk.repository, desk.trust, signer, reason=reason, now=now())
     announce(console(), in_force)
+
+
+def announce_fallback(edition: "Edition") -> None:
+    """What a freeze brings back, and whether it can run here at all."""
+    from commun import __version__
+    from commun.assistant.in_force import numbers
+
+    typer.echo(_("Edition %(number)s would answer again.") % {"number": edition.number})
+    software = edition.charter.software
+    if not numbers(software.least) <= numbers(__version__) < numbers(software.below):
+        words = _("! It is not for this version of Commun (%(version)s): nothing would be answered here.")
+        typer.echo(words % {"version": __version__})
 
 
 @charter_app.command(
