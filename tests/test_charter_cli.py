@@ -15,6 +15,7 @@ from commun.charter.roles import edition_digest, make_root, make_targets
 from commun.charter.source import read_charter
 from commun.cli import app
 from commun.drafting.desk import Desk
+from commun.errors import NotFound
 
 PASSPHRASE = "correct horse battery"
 AMENDMENT = re.compile(r"Proposed as ([0-9a-f]{12})")
@@ -198,6 +199,22 @@ def test_of_two_amendments_in_flight_the_second_must_be_proposed_again(board):
     with pytest.raises(OtherBase):
         alice.run("adopt", late)
     assert "outdated" in alice.run("status")
+
+
+def test_what_cannot_be_read_is_named_and_withdrawn_by_its_name(board):
+    alice, _, _ = board
+    amendments = alice.home / "charter" / "amendments"
+    amendments.mkdir(exist_ok=True)
+    (amendments / "0123456789ab.amendment").write_bytes(b"{")
+    (amendments / "notes.txt").write_bytes(b"{")
+    said = alice.run("status")
+    assert "0123456789ab" in said
+    assert "cannot be read" in said
+    assert "notes" not in said
+    alice.run("withdraw", "0123456789ab")
+    assert [path.name for path in amendments.iterdir()] == ["notes.txt"]
+    with pytest.raises(NotFound):
+        alice.run("withdraw", "0123456789ab")
 
 
 def test_one_member_freezes_alone_and_only_the_quorum_releases(board):

@@ -1,5 +1,6 @@
 """The desk: what lies there stays readable whatever else does, and no stranger makes it work."""
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from commun.charter import release
 from commun.charter.adoption import adopt
 from commun.charter.amendment import MAX_DOCUMENT_BYTES, Amendment, propose, sign
 from commun.charter.errors import BadSignature, CharterError, NotAMember, OtherBase
+from commun.charter.glance import check_sent
 from commun.charter.signing import BadDocument
 from commun.config import Settings
 from commun.drafting import desk as desks
@@ -249,6 +251,47 @@ def test_a_members_document_is_received_and_an_outdated_one_is_not(desk: Desk, d
     with pytest.raises(OtherBase):
         desk.receive_file(late.to_bytes())
     assert drafted == []
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every place in a JSON value: what holds it, and its name or number there."""
+    inner = (
+        list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    )
+    return [place for name, item in inner for place in ((value, name), *places(item))]
+
+
+JUNK: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    "",
+    "é\u0000",
+    [],
+    {},
+    [[]],
+    [{}],
+    {"": None},
+    ["charter.toml"] * 2,
+    {"sig": 1},
+)
+
+
+def test_whatever_stands_in_a_strangers_file_it_is_refused_in_words(desk: Desk) -> None:
+    verified = desk.verified()
+    data = signed(proposed(desk), "Ada").to_bytes()
+    count = len(places(json.loads(data)))
+    assert count > 50
+    for number in range(count):
+        for junk in JUNK:
+            value = json.loads(data)
+            holder, name = places(value)[number]
+            holder[name] = junk
+            with contextlib.suppress(CharterError):
+                check_sent(json.dumps(value).encode(), verified.root.signed, verified.in_force.newest)
+    for data in (b"", b"[]", b"\xff", b"{" * 100_000, b"[" * 100_000, b'{"format": "commun-release/1"}'):
+        with pytest.raises(BadDocument):
+            desk.receive_file(data)
 
 
 def test_a_document_of_any_size_can_be_uploaded() -> None:
