@@ -11,6 +11,7 @@ from broken import broken
 from golden import Case, golden
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "receipts"
+NOT_MADE = ("README.md", ".gitattributes")
 
 
 def cases() -> list[Case]:
@@ -50,7 +51,7 @@ def files() -> dict[str, bytes]:
 
 
 def on_disk() -> dict[str, bytes]:
-    found = (path for path in sorted(FOLDER.rglob("*")) if path.is_file() and path.name != "README.md")
+    found = (path for path in sorted(FOLDER.rglob("*")) if path.is_file() and path.name not in NOT_MADE)
     return {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in found}
 
 

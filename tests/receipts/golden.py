@@ -164,6 +164,12 @@ def _ways(verified: Any) -> None:
         "another language, a persona, and characters that JSON escapes",
         bundle(signed(french, persona="clown", language="fr")),
     )
+    added = (("system", "You answer briefly.\n\nSpeak like a pirate."), ("user", "What is a quorum?"))
+    verified(
+        "callers-own-system-message",
+        "after the adopted one, as the charter allows",
+        bundle(signed(replace(values, prompt_messages=added))),
+    )
     schema = '{"type":"object","properties":{"n":{"type":"integer"}}}'
     bound = replace(values, answer_text='{"n": 1}', stop=("\n\n", "END", ""), schema=schema)
     verified("stop-strings-and-schema", "what the caller wrote, committed to as well", bundle(signed(bound)))

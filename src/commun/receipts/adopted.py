@@ -13,13 +13,14 @@ The editions between the first and this one are not in the bundle: that this one
 signature, and that it was published the ledger's entry (step 7).
 
 Step 6, by the clauses of that edition: model and manifest, engine profile, software, sampling within its bounds, what a
-caller may ask for, persona, context policy, sources, tools. ``max_tokens`` has no least here: an answer has what is
-left of the context.
+caller may ask for, persona, context policy, sources, tools; and, where the messages are disclosed, that the first one
+is the adopted system prompt, with nothing after it but what a caller may add. ``max_tokens`` has no least here: an
+answer has what is left of the context.
 
 Raises ReceiptError.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -32,6 +33,7 @@ from commun.charter.clauses import Bounds, Charter, Model, Profile
 from commun.charter.edition import Edition
 from commun.charter.errors import CharterError, MixedEditions, TooLarge
 from commun.charter.repository import Repository, targets_name
+from commun.receipts.commitments import TEXT_ROLE, Message
 from commun.receipts.errors import Reason, ReceiptError
 from commun.receipts.statement import Scheme, Statement
 
@@ -147,6 +149,20 @@ def _clauses(
     yield "context", lambda: statement.context.policy == charter.context.policy
     yield "sources", lambda: set(statement.sources) <= set(charter.sources.allowed)
     yield "tools", lambda: set(statement.tools) <= set(charter.tools.allowed)
+
+
+def check_prompt(charter: Charter, statement: Statement, messages: Sequence[Message]) -> None:
+    """Step 6, where the messages are disclosed: what the model was told first is what the board has adopted."""
+    if statement.context.kind == "text":
+        holds = [role for role, _ in messages] == [TEXT_ROLE]
+    else:
+        adopted = charter.system_prompt(statement.language, statement.persona)
+        first = messages[0] if messages else ("", "")
+        added = charter.callers.system_messages and first[1].startswith(f"{adopted}\n\n")
+        alone = not any(role in {"system", TEXT_ROLE} for role, _ in messages[1:])
+        holds = first[0] == "system" and alone and (first[1] == adopted or added)
+    if not holds:
+        raise ReceiptError(Reason.PROMPT_NOT_ADOPTED, "the model was told something else first than the adopted prompt")
 
 
 def _is_within(text: str, bounds: Bounds) -> bool:

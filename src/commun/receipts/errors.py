@@ -41,6 +41,7 @@ class Reason(StrEnum):
     ENGINE_NOT_ADOPTED = "engine-not-adopted"
     SOFTWARE_NOT_ALLOWED = "software-not-allowed"
     OUTSIDE_CHARTER = "outside-charter"
+    PROMPT_NOT_ADOPTED = "prompt-not-adopted"
     # 7, the ledger
     BAD_POLICY = "bad-policy"
     OTHER_LEDGER = "other-ledger"
@@ -53,15 +54,19 @@ class Reason(StrEnum):
     LEDGER_TIME = "ledger-time"
 
 
-# The step that refuses for it; each is one of verification.STEPS.
+# The first reason of each step; those that follow belong to the same one.
+_FIRST_OF_STEP: Final = (
+    Reason.TOO_LARGE,
+    Reason.BAD_KEY,
+    Reason.STATEMENT_NOT_CANONICAL,
+    Reason.COMMITMENT_ABSENT,
+    Reason.CHARTER_UNKNOWN,
+    Reason.MODEL_NOT_ADOPTED,
+    Reason.BAD_POLICY,
+)
+_ORDER: Final = list(Reason)
 STEP_OF: Final = {
-    **dict.fromkeys(list(Reason)[0:5], 1),
-    **dict.fromkeys(list(Reason)[5:8], 2),
-    **dict.fromkeys(list(Reason)[8:12], 3),
-    **dict.fromkeys(list(Reason)[12:15], 4),
-    **dict.fromkeys(list(Reason)[15:20], 5),
-    **dict.fromkeys(list(Reason)[20:24], 6),
-    **dict.fromkeys(list(Reason)[24:], 7),
+    reason: sum(_ORDER.index(first) <= place for first in _FIRST_OF_STEP) for place, reason in enumerate(_ORDER)
 }
 
 

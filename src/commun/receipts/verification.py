@@ -24,14 +24,14 @@ write receipts with them. A pinned first root pins the charter; its policy names
 in under its own key needs no second voucher, so that the receipt key counts as vouched for then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from commun.errors import N_
 from commun.receipts.bundle import PENDING, Bundle
-from commun.receipts.commitments import FIELDS, Value, check_commitment
+from commun.receipts.commitments import FIELDS, TEXT_ROLE, Message, Value, check_commitment
 from commun.receipts.dsse import Envelope, ReceiptKey
 from commun.receipts.errors import Reason, ReceiptError
 from commun.receipts.statement import Statement
@@ -53,6 +53,7 @@ STEPS: Final = (
 NOT_PROVEN: Final = (
     N_("That what the answer says is true."),
     N_("That this model really wrote it: an audit computes that again; a receipt only binds the server to its word."),
+    N_("That the token ids are these texts: an audit reads them with the model's own vocabulary."),
     N_("That nobody else has read it."),
     N_("That the edition was still in force at that moment, and not frozen: the ledger's later entries tell."),
     N_("When exactly: the times are the server's own, and a witness's only an upper bound."),
@@ -172,7 +173,7 @@ class _Run:
         statement = self._statement(envelope)
         self._disclosed(bundle, statement)
         adopted = self._charter(bundle, statement)
-        self._allowed(adopted, statement)
+        self._allowed(bundle, adopted, statement)
         self._ledger(bundle, statement, adopted, unknown_key)
 
     def refused(self, error: ReceiptError) -> Report:
@@ -259,11 +260,11 @@ class _Run:
         self._done(proves, missing)
         return adopted
 
-    def _allowed(self, adopted: "Adopted | None", statement: Statement) -> None:
+    def _allowed(self, bundle: Bundle, adopted: "Adopted | None", statement: Statement) -> None:
         if adopted is None:
             self._done([], [Sentence(N_("What the charter allows: its files are not in the bundle."))])
             return
-        from commun.receipts.adopted import check_allowed
+        from commun.receipts.adopted import check_allowed, check_prompt
 
         commitments = statement.commitments
         model = check_allowed(
@@ -274,6 +275,10 @@ class _Run:
         )
         proves = [Sentence(N_("The receipt names the model “%(model)s” and settings that the charter allows."),
                            {"model": shown(model.name)})]  # fmt: skip
+        told = bundle.disclosed.get("prompt_messages")
+        if told is not None:
+            check_prompt(adopted.edition.charter, statement, cast("Sequence[Message]", told.value))
+            proves.append(Sentence(N_("What the model was told first is the system prompt that was adopted.")))
         if not model.digest:
             proves.append(Sentence(N_("The model runs on another server: nobody can check its files.")))
         self._done(proves)
@@ -322,8 +327,12 @@ def _said_of_ledger(bundle: Bundle, found: "InLedger | None") -> tuple[list[Sent
 
 
 def _check_count(name: str, value: Value, statement: Statement) -> None:
-    counted = _COUNTED.get(name)
-    if counted is not None and len(value) != getattr(statement, counted):
+    if name == "prompt_messages":
+        kept = sum(role not in {"system", TEXT_ROLE} for role, _ in cast("Sequence[Message]", value))
+        holds = kept == statement.context.kept
+    else:
+        holds = name not in _COUNTED or len(value) == getattr(statement, _COUNTED[name])
+    if not holds:
         raise ReceiptError(Reason.COUNT_MISMATCH, f"{name} has another length than the receipt counts")
 
 
