@@ -77,6 +77,8 @@ def golden() -> list[Case]:
         "without the proof of the edition",
         bundle(ledger=replace(whole.ledger, edition=None)),
     )
+    bare = replace(whole, charter=None, ledger=Logged(receipt=PENDING))
+    partial("bare", "as it is issued: no charter in it, the ledger's proof pending, no hint", bare)
     partial("charter-elsewhere", "the charter's files are not in the bundle", bundle(charter=None))
     partial(
         "no-ledger-named",

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import math
+import re
 from dataclasses import fields, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -38,6 +39,7 @@ from commun.receipts.issue import engine_used, issue
 from commun.receipts.statement import (
     PREDICATE_TYPE,
     EngineUsed,
+    Scheme,
     State,
     Statement,
     decimal_text,
@@ -222,3 +224,47 @@ def test_versions_are_compared_by_their_numbers(text: str, numbers: tuple[int, .
 def test_a_signer_needs_a_whole_seed() -> None:
     with pytest.raises(ValueError):
         ReceiptSigner(b"short")
+
+
+def test_half_a_surrogate_in_what_a_caller_wrote_keeps_no_receipt_from_being_issued() -> None:
+    values = replace(world.VALUES, prompt_messages=(("user", "a\ud800"),), stop=("\udfff",), schema="\ud800")
+    receipt = world.signed(values)
+    assert receipt.values.prompt_messages == (("user", "a?"),)
+    assert verify(receipt.bundle().data()).verdict is Verdict.PARTIAL
+
+
+SPECIFICATION = (Path(__file__).parents[2] / "docs/spec/receipt.md").read_text()
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_the_specification_has_every_reason(reason: Reason) -> None:
+    assert f"`{reason.value}`" in SPECIFICATION
+
+
+def test_the_specification_has_every_field_and_every_constant() -> None:
+    predicate = world.signed().statement.to_json()["predicate"]
+    for name, value in predicate.items():
+        inner = value if isinstance(value, dict) and name not in ("seed", "commitments") else {}
+        assert f"`{name}`" in SPECIFICATION or all(
+            f"`{name}.{part}`" in SPECIFICATION or f"`.{part}`" in SPECIFICATION for part in inner
+        ), name
+    for text in (
+        *FIELDS,
+        PREDICATE_TYPE,
+        PAYLOAD_TYPE,
+        "commun-bundle/1",
+        "commun-receipt-id/1",
+        *(scheme.value for scheme in Scheme),
+        *(state.value for state in State),
+    ):
+        assert text in SPECIFICATION, text
+
+
+def test_the_specifications_example_is_right() -> None:
+    found = re.findall(r"`([0-9a-f ]{4,})`", SPECIFICATION[SPECIFICATION.index("For example, under the salt") :])
+    expected = [
+        commitment("answer_text", "é", SALT),
+        commitment("logprobs", (-1,), SALT),
+        commitment("prompt_messages", (("user", "é"),), SALT),
+    ]
+    assert [hmac_of(bytes.fromhex(text)) for text in found[:3]] == expected

@@ -45,6 +45,7 @@ def issue(
 ) -> Receipt:
     """``statement``: with any commitments, which are replaced. ``salts``: for tests; drawn otherwise."""
     salts = make_salts() if salts is None else salts
+    values = _encodable_values(values)
     prompt, answer = values.prompt_token_ids, values.answer_token_ids
     whole = replace(
         statement,
@@ -82,6 +83,18 @@ def engine_used(name: str, version: str, profile: str, notes: Mapping[str, str])
 
 def _fit(text: str) -> str:
     return "".join(character for character in text[:MAX_TEXT] if character.isprintable())
+
+
+def _encodable_values(values: Values) -> Values:
+    """The texts as UTF-8 has them: half a surrogate pair, which JSON can smuggle in, is a question mark."""
+    messages, stop, schema = values.prompt_messages, values.stop, values.schema
+    return replace(
+        values,
+        prompt_messages=messages and tuple((_encodable(role), _encodable(content)) for role, content in messages),
+        answer_text=_encodable(values.answer_text),
+        stop=stop and tuple(map(_encodable, stop)),
+        schema=schema and _encodable(schema),
+    )
 
 
 def _encodable(text: str) -> str:

@@ -71,13 +71,13 @@ def read_policy(data: bytes) -> Policy:
 
 def check_logged(envelope: bytes, statement: Statement, logged: Logged, policy: Policy) -> InLedger | None:
     """Step 7. None: the bundle has no proof at all."""
-    hint = None if policy.logs else _hint(logged.key)
     receipt = None
     if logged.receipt not in (None, PENDING):
         receipt = _read(str(logged.receipt), statement)
     edition = None if logged.edition is None else _read(logged.edition.proof, statement)
     if receipt is None and edition is None:
         return None
+    hint = None if policy.logs else _hint(logged.key)
     witnessed = None
     if receipt is not None:
         witnessed = _check(receipt, entry_of(envelope), policy, hint, Reason.NOT_IN_LEDGER)
