@@ -115,6 +115,18 @@ def test_only_documents_that_can_be_adopted_fill_the_desk(desk: Desk, monkeypatc
         desk.keep(proposed(desk, "One more."))
 
 
+def test_outdated_documents_make_room_the_oldest_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desks, "MAX_DOCUMENTS", 7)
+    minutes = (3, 0, 5, 1, 4, 2)
+    old = {minute: desk.keep(proposed(desk, f"Old {minute}.", minute=minute)).document.id for minute in minutes}
+    desk.settle(desk.keep(signed(proposed(desk, "Now."), "Ada", "Benoît")).document)
+    desk.keep(proposed(desk, "There is room."))
+    for gone in range(6):
+        desk.keep(proposed(desk, f"New {gone}."))
+        left = {lying.document.id for lying in desk.documents() if lying.outdated}
+        assert left == {old[minute] for minute in minutes if minute > gone}
+
+
 def test_what_cannot_be_read_does_not_fill_the_desk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desks, "MAX_DOCUMENTS", 2)
     folder(desk).mkdir()
