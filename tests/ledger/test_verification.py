@@ -179,6 +179,9 @@ LIES: dict[str, Callable[[Foreign], object]] = {
         swap(log.files, "tile/0/000", "tile/0/001"),
         swap(log.files, "tile/entries/000", "tile/entries/001"),
     ),
+    "a head over entries that are not there": lambda log: log.files.update(
+        {"checkpoint": Foreign([*log.entries[:-1], b"another"]).head(600)}
+    ),
     "an older head": lambda log: log.files.update({"checkpoint": log.head(3).replace(b"\n3\n", b"\n600\n")}),
 }
 
@@ -206,13 +209,14 @@ def test_history_rewritten_and_signed_again_is_found_with_an_earlier_head(place)
         verify_log(shortened, [log.vkey()], since=earlier)
 
 
-def test_another_tree_of_the_same_size_and_a_smaller_one_are_found(tmp_path) -> None:
-    honest = [entry(number) for number in range(300)]
+@pytest.mark.parametrize("size", [1, 255, 256, 300, 512])
+def test_another_tree_of_the_same_size_and_a_smaller_one_are_found(size) -> None:
+    honest = [entry(number) for number in range(size)]
     log = Foreign(honest)
     with pytest.raises(BadProof):
-        verify_log(Foreign([*honest[:-1], b"other"]), [log.vkey()], since=log.head(300))
+        verify_log(Foreign([*honest[:-1], b"other"]), [log.vkey()], since=log.head(size))
     with pytest.raises(ShrunkLog):
-        verify_log(Foreign(honest[:299]), [log.vkey()], since=log.head(300))
+        verify_log(Foreign(honest[:-1]), [log.vkey()], since=log.head(size))
 
 
 def test_a_head_by_another_key_or_of_another_log_is_refused(tmp_path) -> None:
