@@ -22,6 +22,8 @@ COMMANDS = [
     ["chat"],
     *(["charter", name] for name in CHARTER_COMMANDS),
     *(["charter", "board", name] for name in ("invite", "join", "add", "remove")),
+    *(["ledger", name] for name in ("verify", "tail", "show", "export", "key")),
+    ["receipt", "verify"],
     ["model", "list"],
     ["model", "add"],
     ["model", "use"],

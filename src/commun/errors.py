@@ -35,9 +35,11 @@ The tree (code, HTTP status)::
     ├── DataFolderBusy                data_folder_busy        500
     └── InternalError                 internal_error          500
 
-Errors of one module live with it, on the same tree: ``store/vault.py`` VaultError, NoVault; ``store/recovery.py``
-RecoveryCodeMistyped, RecoveryCodeWrong; ``store/upgrade.py`` NewerDatabase, DamagedDatabase; ``api/errors.py``
-UnknownAddress.
+Errors of one room or module live with it, on the same tree: ``charter/errors.py`` draws the charter's branch,
+``ledger/errors.py`` the ledger's, ``receipts/errors.py`` the receipts'; ``drafting/editing.py`` CannotEdit,
+``drafting/founding.py`` AlreadyFounded, ``drafting/desk.py`` DeskFull, ``web/board_desk.py`` OtherClock,
+``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault; ``store/recovery.py`` RecoveryCodeMistyped,
+RecoveryCodeWrong; ``store/upgrade.py`` NewerDatabase, DamagedDatabase; ``api/errors.py`` UnknownAddress.
 
 Rules:
 

@@ -4,4 +4,5 @@ from typing import Final
 
 CHARTER_FOLDER: Final = "charter"  # the published charter: static files, for everybody
 TRUST_FOLDER: Final = "charter-trust"  # what this machine has verified: never published, never taken from outside
-KEYS_FOLDER: Final = "keys"  # board keys of people who sign on this machine
+KEYS_FOLDER: Final = "keys"  # board keys of people who sign on this machine, and the ledger's
+LEDGER_FOLDER: Final = "ledger"  # the transparency log: static files, for everybody
