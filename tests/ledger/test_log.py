@@ -10,11 +10,11 @@ import time
 from concurrent.futures import wait
 from pathlib import Path
 
-import naive_tree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import naive_tree
 from commun.ledger import log as module
 from commun.ledger import writer as writer_module
 from commun.ledger.checkpoint import read_checkpoint

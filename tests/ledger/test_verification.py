@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-import naive_tree
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+import naive_tree
 from commun.ledger.errors import BadProof, LedgerError, MissingTile, NotSigned, UnknownLog, WrongSignature
 from commun.ledger.files import CHECKPOINT, LogFolder
 from commun.ledger.keys import VerifierKey
