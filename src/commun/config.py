@@ -3,9 +3,12 @@
 The file is the ``commun.toml`` of the folder in which Commun is started, where there is one (it may then name the data
 folder too), else the one of the data folder.
 
-Nothing else in Commun reads the environment (but for the terminal's language: ``environment.py``). No setting can
-change an answer: what can is a clause of the charter. tests/test_config_changes_no_answer.py proves it key by key; a
-new key needs its proof there.
+Nothing else in Commun reads the environment, but for the terminal's language (``environment.py``) and, where a model is
+fetched, what pip and the HTTP client know of mirrors and proxies. The engine's process is given only what finds
+programs, libraries and the language (``engine/child.py``).
+
+No setting can change an answer: what can is a clause of the charter. tests/test_config_changes_no_answer.py proves it
+key by key; a new key needs its proof there.
 """
 
 import tomllib
@@ -43,7 +46,12 @@ class Settings(BaseSettings):
     )
 
     engine_threads: int = Field(default=0, ge=0, le=512, description="Threads of the engine; 0: every core.")
-    kv_cache_gb: int = Field(default=1, ge=1, le=1024, description="Memory for running answers, in GB.")
+    kv_cache_gb: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="Memory for running answers, in GB; more where the longest conversation allowed needs it.",
+    )
     remote_key: SecretStr = Field(default=SecretStr(""), description="API key for the server of a remote model.")
 
     max_running: int = Field(default=32, ge=1, le=1024, description="Answers that are written at once.")

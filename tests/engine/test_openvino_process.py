@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import os
+import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 
 from commun.charter.errors import ModelNotAdopted
-from commun.engine import openvino
+from commun.engine import cache_size, child, openvino
 from commun.engine.base import Delta, EngineState, Finish, FinishReason, Message, Prompt, Sampling
+from commun.engine.cache_size import ContextTooLarge
 from commun.engine.openvino import OpenVINOEngine
 from commun.errors import (
     CommunError,
@@ -49,6 +51,9 @@ class Ready:
     def check(self) -> None:
         if self.wrong is not None:
             raise self.wrong
+
+    def marks(self) -> object:
+        return id(self.wrong)
 
 
 def engine_in(folder: Path, *, step_timeout_s: float = 30, **other: Any) -> OpenVINOEngine:
@@ -264,37 +269,205 @@ def is_running(process: int) -> bool:
     return state != "Z"
 
 
-async def test_changed_files_end_the_engine_until_they_are_mended(
+@dataclass
+class Files:
+    """A model in a library: each ``prepare`` hashes anew, so that what was ready before is not any more."""
+
+    folder: Path
+    manifest: Model = field(default_factory=Model)
+    wrong: CommunError | None = None
+    changes: int = 0
+    changes_in_load: int = 0
+    prepared: int = 0
+
+    def prepare(self) -> Ready:
+        self.prepared += 1
+        if self.wrong is not None:
+            raise self.wrong
+        files, hashed = self, self.changes
+
+        class Hashed(Ready):
+            def check(self) -> None:
+                if files.changes_in_load:  # asked first when the load ends
+                    files.changes_in_load -= 1
+                    files.changes += 1
+                if files.changes != hashed:
+                    raise CHANGED
+
+            def marks(self) -> object:
+                return files.changes
+
+        return Hashed(self.folder, self.manifest)
+
+
+CHANGED = ModelNotAdopted(model="scripted", reason="its files were changed")
+WRONG = ModelNotAdopted(model="scripted", reason="the SHA-256 of a file is wrong")
+
+
+def engine_of(files: Files) -> OpenVINOEngine:
+    return OpenVINOEngine(prepare=files.prepare, profile="exact", command=COMMAND)
+
+
+async def until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not what():  # noqa: ASYNC110  (another process's state)
+            await asyncio.sleep(0.01)
+
+
+async def test_changed_files_end_the_engine_until_right_ones_are_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(openvino, "CHECK_FILES_S", 0.02)
-    ready = Ready(tmp_path)
-    engine = engine_in(tmp_path, ready=ready)
+    files = Files(tmp_path)
+    engine = engine_of(files)
     await engine.start()
     try:
         answer = engine.generate(prompt(300), sampling())
         assert isinstance(await anext(answer), Delta)
-        ready.wrong = ModelNotAdopted(model="scripted", reason="the SHA-256 of a file is wrong")
+        files.wrong = WRONG
+        files.changes += 1
         with pytest.raises(EngineFailed):
             [part async for part in answer]
-        assert (engine.state, engine.refusal) == (EngineState.FAILED, ready.wrong)
-        await asyncio.sleep(0.1)
+        await until(lambda: engine.refusal is WRONG)
+        hashed = files.prepared
+        await asyncio.sleep(0.2)
         assert engine.state is EngineState.FAILED
-        ready.wrong = None
-        async with asyncio.timeout(20):
-            while engine.state is not EngineState.READY:  # noqa: ASYNC110  (another process's state)
-                await asyncio.sleep(0.02)
+        assert files.prepared == hashed  # not again and again, while nothing changes
+        files.wrong = None
+        files.changes += 1
+        await until(lambda: engine.state is EngineState.READY)
         assert engine.refusal is None
         assert (await read(engine.generate(prompt(3), sampling())))[1] == 3
     finally:
         await engine.close()
 
 
-async def test_a_cache_that_cannot_hold_the_context_is_refused_at_the_load(tmp_path: Path) -> None:
+async def test_files_that_are_put_back_as_they_were_are_loaded_again_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the process read meanwhile is not known."""
+    monkeypatch.setattr(openvino, "CHECK_FILES_S", 0.02)
+    files = Files(tmp_path)
+    engine = engine_of(files)
+    await engine.start()
+    try:
+        first = engine._connection
+        files.changes += 2  # there and back
+        await until(lambda: engine._connection is not first)
+        await until_ready(engine)
+        assert files.prepared == 2
+    finally:
+        await engine.close()
+
+
+async def test_scores_of_changed_files_are_not_given_out(tmp_path: Path) -> None:
+    """The engine reads the files once more when it is first asked for scores."""
+    files = Files(tmp_path)
+    engine = engine_of(files)
+    await engine.start()
+    try:
+        assert len(await engine.score([1, 2, 3])) == 2
+        files.changes += 1
+        with pytest.raises(ModelNotAdopted, match="changed"):
+            await engine.score([1, 2, 3])
+    finally:
+        await engine.close()
+
+
+async def test_a_load_during_which_the_files_change_is_done_again(tmp_path: Path) -> None:
+    files = Files(tmp_path, changes_in_load=openvino.LOAD_TRIES - 1)
+    engine = engine_of(files)
+    await engine.start()
+    assert (engine.state, engine.refusal, files.prepared) == (EngineState.READY, None, openvino.LOAD_TRIES)
+    await engine.close()
+
+
+async def test_files_that_change_at_each_load_are_refused(tmp_path: Path) -> None:
+    files = Files(tmp_path, changes_in_load=1000)
+    engine = engine_of(files)
+    with pytest.raises(ModelNotAdopted, match="while they are loaded"):
+        await engine.start()
+    assert (isinstance(engine.refusal, ModelNotAdopted), files.prepared) == (True, openvino.LOAD_TRIES)
+    await engine.close()
+
+
+async def test_a_cache_that_cannot_be_made_to_hold_the_context_is_refused_at_the_load(tmp_path: Path) -> None:
+    """(The scripted one holds 512 tokens, whatever it is told.)"""
     large = Ready(tmp_path, Model(context_length=2000))
-    with pytest.raises(ConfigError, match=r"kv_cache_gb.*512 tokens.*2000; 4 GB"):
+    with pytest.raises(ConfigError, match=r"kv_cache_gb.*4 GB hold 512 tokens.*2000; 16 GB"):
         await engine_in(tmp_path, ready=large).start()
     engine = engine_in(tmp_path, ready=large, context=500)
     await engine.start()
     assert engine.info.context_length == 500
     await engine.close()
+
+
+LAYER = '<data variable_id="past.{}.key" variable_type="f32" variable_shape="?,{},?,{}" />\n'
+
+
+def graph_of(folder: Path, *, layers: int, heads: int, numbers: int) -> None:
+    """As much of a graph as tells what a token takes."""
+    text = "".join(LAYER.format(f"{layer}.{part}", heads, numbers) for layer in range(layers) for part in "kv")
+    (folder / "openvino_model.xml").write_text(text)
+
+
+def test_the_cache_holds_one_whole_context_whatever_is_set(tmp_path: Path) -> None:
+    assert cache_size.enough_gb(tmp_path, "exact", 1000) == 0  # there is no graph: nothing is known
+    graph_of(tmp_path, layers=30, heads=3, numbers=64)
+    assert cache_size.bytes_per_token(tmp_path, "exact") == 46_080  # as measured with the default model
+    assert cache_size.enough_gb(tmp_path, "exact", 8192) == 1
+    assert cache_size.enough_gb(tmp_path, "exact", 131_072) == 6
+    assert 13_680 <= cache_size.bytes_per_token(tmp_path, "fast") < 15_000  # measured: 13,680
+
+
+async def test_a_long_context_gets_the_cache_that_it_needs(tmp_path: Path) -> None:
+    graph_of(tmp_path, layers=30, heads=3, numbers=64)
+    for context, cache_gb, given in ((400, 1, 1), (131_072, 1, 6), (131_072, 8, 8)):
+        engine = OpenVINOEngine(prepare=lambda: Ready(tmp_path), profile="exact", cache_gb=cache_gb)
+        engine._make_room(Ready(tmp_path), context)
+        assert engine._settings["cache_gb"] == given
+
+
+async def test_where_memory_lacks_for_a_long_context_both_cures_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph_of(tmp_path, layers=30, heads=3, numbers=64)
+    monkeypatch.setattr(cache_size, "free_memory_bytes", lambda: 2 << 30)
+    ready = Ready(tmp_path, Model(context_length=131_072))
+    with pytest.raises(ContextTooLarge, match=r"131072 tokens.*6\.4 GB.*2\.1 GB") as refused:
+        await engine_in(tmp_path, ready=ready).start()
+    assert "most_tokens" in refused.value.cure_text()
+    assert "more memory" in refused.value.cure_text()
+    engine = engine_in(tmp_path, ready=ready, context=500)  # what kv_cache_gb holds was never compared with free memory
+    await engine.start()
+    await engine.close()
+
+
+def test_a_child_gets_no_module_from_the_working_folder_and_no_variable_that_changes_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "openvino_genai.py").write_text("raise SystemExit('pwned')")
+    (tmp_path / "sitecustomize.py").write_text("raise SystemExit('pwned')")
+    for name in ("ONEDNN_MAX_CPU_ISA", "OMP_NUM_THREADS", "OV_CPU_DEBUG", "OPENVINO_LIB_PATHS", "LD_PRELOAD_X"):
+        monkeypatch.setenv(name, "AVX")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    environment = child.environment_of_child()
+    others = {name for name in environment if not name.startswith("LC_")}
+    assert others <= {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"}
+    assert environment["LC_ALL"] == "C.UTF-8"
+    command = child.command_of("commun.engine.worker")
+    started = subprocess.run(
+        [*command, "99"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert "pwned" not in started.stderr
+    assert "Bad file descriptor" in started.stderr  # it came as far as its own code
+
+
+async def test_the_engines_process_gets_no_other_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    async with started(tmp_path) as engine:
+        process = engine._connection._process.pid
+        environment = Path(f"/proc/{process}/environ").read_bytes()  # noqa: ASYNC240  (no disk is read)
+        assert b"PATH=" in environment
+        assert b"ONEDNN" not in environment

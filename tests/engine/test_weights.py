@@ -1,9 +1,11 @@
 """The library of models: whole or not at all, checked before each load, each failure named."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -197,35 +199,181 @@ def test_a_changed_byte_is_found_before_the_load_and_while_it_is_used(
     path = ready.folder / file
     good = path.read_bytes()
     path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-    for attempt in (ready.check, ready.check, lambda: library.prepare(clause, progress=quiet)):
-        with pytest.raises(ModelNotAdopted, match="SHA-256"):
-            attempt()
+    for _ in range(2):
+        with pytest.raises(ModelNotAdopted, match="were changed"):
+            ready.check()
+    with pytest.raises(ModelNotAdopted, match="SHA-256"):
+        library.prepare(clause, progress=quiet)
     path.unlink()
-    for attempt in (ready.check, lambda: library.prepare(clause, progress=quiet)):
-        with pytest.raises(ModelNotAdopted, match="missing"):
-            attempt()
+    with pytest.raises(ModelNotAdopted, match="missing"):
+        library.prepare(clause, progress=quiet)
     path.write_bytes(good)
-    ready.check()
-    library.prepare(clause, progress=quiet)
+    with pytest.raises(ModelNotAdopted, match="were changed"):  # what the engine read meanwhile is not known
+        ready.check()
+    library.prepare(clause, progress=quiet).check()
 
 
-def test_what_is_in_use_is_hashed_when_it_was_touched_and_every_hour(
+def written_in_place(folder: Path) -> None:
+    (folder / "m.bin").write_bytes(b"EVIL!")
+    (folder / "m.bin").write_bytes(b"model")
+
+
+def exchanged(folder: Path) -> None:
+    """Another folder stands in its place for a while."""
+    other, aside = folder.with_name("other"), folder.with_name("aside")
+    other.mkdir()
+    folder.rename(aside)
+    other.rename(folder)
+    folder.rename(other)
+    aside.rename(folder)
+
+
+def touched_with_its_old_times(folder: Path) -> None:
+    state = (folder / "m.bin").stat()
+    written_in_place(folder)
+    os.utime(folder / "m.bin", ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [written_in_place, exchanged, touched_with_its_old_times])
+def test_what_was_exchanged_and_put_back_is_seen(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    folder = tmp_path / "m" / "ir"
+    folder.mkdir(parents=True)
+    (folder / "m.bin").write_bytes(b"model")
+    files = VerifiedFiles(folder, [FileEntry("m.bin", 5, sha256_of(folder / "m.bin"))], model="m", progress=quiet)
+    files.check()
+    before = files.marks()
+    time.sleep(0.02)  # a file's times are as fine as the kernel's clock
+    change(folder)
+    assert files.marks() != before
+    for _ in range(2):
+        with pytest.raises(CorruptModel, match="were changed"):
+            files.check()
+
+
+def test_a_link_on_the_way_to_the_files_may_change_afterwards(tmp_path: Path) -> None:
+    folder = tmp_path / "here" / "ir"
+    folder.mkdir(parents=True)
+    (folder / "m.bin").write_bytes(b"model")
+    link = tmp_path / "models"
+    link.symlink_to(tmp_path / "here")
+    files = VerifiedFiles(link / "ir", [FileEntry("m.bin", 5, sha256_of(folder / "m.bin"))], model="m", progress=quiet)
+    link.unlink()
+    link.symlink_to(tmp_path)
+    assert files.folder == folder
+    files.check()
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "reason"),
+    [
+        ("nested", Path.mkdir, "a folder lies beside"),
+        ("m.bin", Path.mkdir, "a folder lies beside"),
+        ("m.bin", os.mkfifo, "no file stands"),
+        ("notes", Path.touch, "a file lies beside"),
+        ("within/notes", Path.touch, "a file lies beside"),
+        ("within/deeper", Path.mkdir, "a folder lies beside"),
+    ],
+)
+def test_nothing_else_may_lie_in_the_folder(
+    tmp_path: Path, name: str, make: Callable[[Path], None], reason: str
+) -> None:
+    folder = tmp_path / "m"
+    (folder / "within").mkdir(parents=True)
+    (folder / "within" / "a.bin").touch()
+    empty = hashlib.sha256(b"").hexdigest()
+    wanted = [FileEntry("m.bin", 0, empty), FileEntry("within/a.bin", 0, empty)]
+    make(folder / name)
+    with pytest.raises(CorruptModel, match=reason):
+        VerifiedFiles(folder, wanted, model="m", progress=quiet)
+
+
+def test_files_that_change_all_the_time_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "large.bin"
+    path.touch()
+
+    def check(*_: object, **__: object) -> None:
+        path.write_bytes(path.read_bytes() + b"x")
+
+    monkeypatch.setattr(verified, "check_files", check)
+    with pytest.raises(CorruptModel, match="while they are checked"):
+        VerifiedFiles(tmp_path, [FileEntry("large.bin", 100, "")], model="m", progress=quiet)
+
+
+def test_what_is_in_use_is_hashed_every_hour_and_never_believed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "large.bin"
+    path = tmp_path / "m" / "large.bin"
+    path.parent.mkdir()
     path.write_bytes(bytes(100))
     hashed: list[int] = []
     monkeypatch.setattr(verified, "check_files", lambda *_, **__: hashed.append(1))
-    files = VerifiedFiles(tmp_path, [FileEntry("large.bin", 100, sha256_of(path))], model="m", progress=quiet)
-    files.check_again()
+    files = VerifiedFiles(path.parent, [FileEntry("large.bin", 100, sha256_of(path))], model="m", progress=quiet)
+    files.check()
     assert len(hashed) == 1
-    os.utime(path, ns=(1, 1))
-    files.check_again()
-    files.check_again()
-    assert len(hashed) == 2
     monkeypatch.setattr(verified, "HASH_AGAIN_S", -1.0)
-    files.check_again()
-    assert len(hashed) == 3
+    files.check()
+    assert len(hashed) == 2
+    os.utime(path, ns=(1, 1))
+    for _ in range(2):
+        with pytest.raises(CorruptModel, match="were changed"):
+            files.check()
+    assert len(hashed) == 2
+
+
+def test_what_is_converted_is_what_was_hashed(
+    library: ModelLibrary, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody writes to the original, in place, just before it is converted, and puts it back."""
+    library.add(str(tiny), progress=quiet)
+    unnamed = replace(adopted(library), converted=())
+    (original,) = (tmp_path / "home" / "models" / "tiny-model" / "original").iterdir()
+    good = original.read_bytes()
+
+    def convert(source: Path, target: Path, progress: object, *, thorough: bool) -> dict[str, float | str]:
+        original.write_bytes(b"EVIL" + good[4:])
+        figures = fake_convert(source, target, progress, thorough=thorough)
+        original.write_bytes(good)
+        return figures
+
+    monkeypatch.setattr(weights, "convert", convert)
+    ready = library.prepare(unnamed, progress=quiet)
+    assert (ready.folder / "openvino_model.bin").read_bytes() == good[:100]
+    other = library.add(str(tiny), name="other", progress=quiet)
+    (weights_file,) = (tmp_path / "home" / "models" / other.id).glob("ir-*/openvino_model.bin")
+    assert weights_file.read_bytes() == good[:100]
+    assert left_in(tmp_path) == {"tiny-model", "other"}
+
+
+def test_a_copy_that_is_written_to_while_it_is_converted_is_refused(
+    library: ModelLibrary, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert(source: Path, target: Path, progress: object, *, thorough: bool) -> dict[str, float | str]:
+        time.sleep(0.02)
+        source.write_bytes(source.read_bytes())
+        return fake_convert(source, target, progress, thorough=thorough)
+
+    monkeypatch.setattr(weights, "convert", convert)
+    with pytest.raises(CorruptModel, match="were changed"):
+        library.add(str(tiny), progress=quiet)
+    assert left_in(tmp_path) == set()
+
+
+def test_an_original_that_is_not_the_adopted_one_is_not_converted(
+    library: ModelLibrary, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.add(str(tiny), progress=quiet)
+    unnamed = replace(adopted(library), converted=())
+    (original,) = (tmp_path / "home" / "models" / "tiny-model" / "original").iterdir()
+    monkeypatch.setattr(weights, "convert", refuse_to_run)
+    original.write_bytes(b"EVIL" + original.read_bytes()[4:])
+    with pytest.raises(ModelNotAdopted, match="SHA-256"):
+        library.prepare(unnamed, progress=quiet)
+    original.write_bytes(b"short")
+    with pytest.raises(ModelNotAdopted, match="another size"):
+        library.prepare(unnamed, progress=quiet)
+    original.unlink()
+    with pytest.raises(ModelNotAdopted, match="missing"):
+        library.prepare(unnamed, progress=quiet)
 
 
 def test_adding_the_default_model_again_puts_damaged_files_back(

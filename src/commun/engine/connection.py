@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import itertools
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -16,11 +15,12 @@ from typing import Any
 import structlog
 
 from commun.engine.base import Delta, FinishReason, Sampling
+from commun.engine.child import command_of, environment_of_child
 from commun.engine.detokenizer import TextStream, TokenTable
 from commun.engine.line import MAX_LINE_BYTES, from_line, to_line
 from commun.errors import CommunError, EngineFailed, InvalidParameter, MessageTooLong, UnsupportedParameter
 
-COMMAND = (sys.executable, "-m", "commun.engine.worker")
+COMMAND = command_of("commun.engine.worker")
 REFUSALS: dict[str, type[CommunError]] = {
     each.code: each for each in (InvalidParameter, MessageTooLong, UnsupportedParameter)
 }
@@ -110,7 +110,11 @@ class Connection:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, str(theirs.fileno()), pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL
+                *self._command,
+                str(theirs.fileno()),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                env=environment_of_child(),
             )
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._watch())]

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commun.engine.blocks import Groups, dequantise, is_quantised, take_apart
+from commun.engine.child import command_of, environment_of_child
 from commun.engine.families import check_family, rope_divisors
 from commun.engine.fidelity import (
     SPARE_BYTES,
@@ -65,12 +66,14 @@ def convert(source: Path, target: Path, progress: Progress, *, thorough: bool) -
     Raises UnsupportedModel, CorruptModel, UnfaithfulModel.
     """
     check_family(read_gguf(source))  # here, not in the child: its errors are worth their words
-    command = [sys.executable, "-m", "commun.engine.conversion", str(source), str(target)]
+    command = [*command_of("commun.engine.conversion"), str(source), str(target)]
     command += ["--thorough"] * thorough
     figures: dict[str, float | str] = {}
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as child,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=complaints, text=True, env=environment_of_child()
+        ) as child,
     ):
         assert child.stdout is not None  # noqa: S101  (it was asked for)
         try:

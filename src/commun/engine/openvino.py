@@ -1,12 +1,17 @@
 """The embedded engine: OpenVINO GenAI on this machine's processor, in a process of its own (``worker.py`` says why).
 
 States: LOADING until the first load ends; READY; FAILED from the moment at which the process dies or hangs (a step
-longer than ``step_timeout_s``), or the model's files are no longer the adopted ones (``refusal`` then says so), until a
-fresh one has loaded: every running answer then ends with EngineFailed. Also the files' change ends the process at once,
-because it reads the weights from the very files (they are mapped into its memory).
+longer than ``step_timeout_s``), or the model's files were changed (``refusal`` then says so), until a fresh one has
+loaded: every running answer then ends with EngineFailed.
 
-Nothing of the configuration may decide what is dropped from a conversation: a cache that cannot hold the context that
-is asked for is refused at the load (ConfigError naming ``kv_cache_gb``), never silently a shorter context.
+- A change of the files ends the process within CHECK_FILES_S, because it reads the weights from the very files (they
+  are mapped into its memory). That they are again what they were is no reason to go on: only a new load of files that
+  were hashed anew is.
+- What was loaded is what was hashed: files that change between their hash and the end of the load make the load void.
+  It is done again, LOAD_TRIES times at most. Scores, whose part of the engine is loaded when first asked for, are given
+  out only if nothing has changed until then.
+- Nothing of the configuration may decide what is dropped from a conversation: the cache holds one whole context,
+  whatever ``cache_gb`` says (cache_size.py), and where there is no memory for it the load is refused.
 """
 
 import asyncio
@@ -20,8 +25,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from commun.charter.errors import CharterError
-from commun.engine import default_model
+from commun.charter.errors import CharterError, ModelNotAdopted
+from commun.engine import cache_size, default_model
 from commun.engine.base import (
     Delta,
     EngineInfo,
@@ -45,6 +50,8 @@ from commun.errors import (
 
 RESTART_PAUSE_S = (0.0, 1.0, 5.0, 30.0)  # before the first, second, ... restart in a row
 CHECK_FILES_S = 3.0  # between two looks at the files of the model in use
+LOAD_TRIES = 3  # where its files change while they are loaded
+LOAD_AGAIN_S = 300.0  # after files that were not the adopted ones, unless they change before
 FIRST_LOAD_S = 10  # what a person is told to wait for while nobody knows better
 
 log = structlog.get_logger()
@@ -70,14 +77,22 @@ class Ready(Protocol):
     def manifest(self) -> Model: ...
 
     def check(self) -> None:
-        """Are its files still those that were checked before the load? Blocks. Raises what is wrong."""
+        """Was nothing of its files changed since they were hashed? Blocks. Raises ModelNotAdopted, then for ever."""
         ...
+
+    def marks(self) -> object:
+        """Something that is equal as long as its files are not changed. Blocks. Raises nothing."""
+        ...
+
+
+class LoadedInVain(Exception):
+    """The load must be done again: its files changed, or its cache was too small (the wish is larger now)."""
 
 
 class OpenVINOEngine:
     """``prepare``: gives the verified model; may take long, runs in a thread. ``profile``: "exact" or "fast".
     ``context``: tokens that one conversation may have (0: what the model can). ``threads``: 0 means every core.
-    ``cache_gb``: memory for running answers. ``command``: starts the worker (tests start one with faults).
+    ``cache_gb``: memory for running answers, at least. ``command``: starts the worker (tests start one with faults).
     """
 
     def __init__(
@@ -95,6 +110,9 @@ class OpenVINOEngine:
     ) -> None:
         self._prepare = prepare
         self._context = context
+        self._cache_gb = cache_gb
+        self._was_enlarged = False
+        self._wished: Model | None = None
         self._ready_model: Ready | None = None
         self._refusal: CommunError | None = None
         self._settings: dict[str, Any] = {
@@ -159,6 +177,8 @@ class OpenVINOEngine:
         if len(token_ids) > self.info.context_length:
             raise MessageTooLong(tokens=len(token_ids), limit=self.info.context_length)
         rows = await self._ready().call("score", list(token_ids))
+        if self._ready_model is not None:
+            await asyncio.to_thread(self._ready_model.check)
         return [Score(*row) for row in rows]
 
     def token_bytes(self, token_id: int) -> bytes:
@@ -205,16 +225,30 @@ class OpenVINOEngine:
 
     async def _load(self) -> Connection:
         """A fresh process with the model in it. Raises ModelError, or EngineFailed."""
+        for _ in range(LOAD_TRIES):
+            with contextlib.suppress(LoadedInVain):
+                return await self._load_once()
+        reason = "its files change while they are loaded"
+        self._refusal = ModelNotAdopted(model=self._wished.id if self._wished else "", reason=reason)
+        raise self._refusal
+
+    async def _load_once(self) -> Connection:
         began = time.monotonic()
         connection = Connection(self._command, self._step_timeout_s)
         await connection.spawn()
         try:
             ready = await asyncio.to_thread(self._prepare)
-            model = ready.manifest
+            self._wished = model = ready.manifest
+            context = min(model.context_length, self._context or model.context_length)
+            await asyncio.to_thread(self._make_room, ready, context)
             about = await connection.load({"path": str(ready.folder), **self._settings})
-            info = self._described(model, about)
+            if not await self._are_files_right(ready):
+                raise LoadedInVain  # noqa: TRY301  (the process must be closed)
+            info = self._described(model, context, about)
         except EngineFailed as error:
             await connection.close()
+            if not await self._are_files_right(ready):
+                raise LoadedInVain from error
             raise UnsupportedModel(model=model.id, reason=connection.cause or "the engine ended") from error
         except BaseException as error:
             await connection.close()
@@ -229,16 +263,26 @@ class OpenVINOEngine:
         log.info("the model is loaded", model=model.id, seconds=round(self._load_s, 2))
         return connection
 
-    def _described(self, model: Model, about: dict[str, Any]) -> EngineInfo:
-        """Raises ConfigError where the cache is too small."""
-        context = min(model.context_length, self._context or model.context_length)
+    def _make_room(self, ready: Ready, context: int) -> None:
+        """A cache that holds one whole context. Raises ContextTooLarge."""
+        enough = cache_size.enough_gb(ready.folder, self._settings["profile"], context)
+        self._settings["cache_gb"] = max(self._settings["cache_gb"], enough)
+        if self._settings["cache_gb"] > self._cache_gb:
+            cache_size.check_free(ready.manifest.id, ready.folder, context, self._settings["cache_gb"])
+
+    def _described(self, model: Model, context: int, about: dict[str, Any]) -> EngineInfo:
+        """Raises LoadedInVain, once, where the cache is too small; then ConfigError."""
         held = about["cache_tokens"] or context
         if held < context:
             cache_gb = self._settings["cache_gb"]
             needed = math.ceil(cache_gb * context / held)
             reason = f"{cache_gb} GB hold {held} tokens, and one conversation may have {context}; {needed} GB would do"
             reason += ", or a smaller most_tokens in the charter"
-            raise ConfigError(setting="kv_cache_gb", reason=reason)
+            if self._was_enlarged:
+                raise ConfigError(setting="kv_cache_gb", reason=reason)
+            self._was_enlarged = True
+            self._settings["cache_gb"] = needed
+            raise LoadedInVain
         return EngineInfo(
             name="openvino-genai",
             version=about["version"],
@@ -264,19 +308,18 @@ class OpenVINOEngine:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_FILES_S):
                     await connection.ended.wait()
-            if not connection.ended.is_set() and not await self._are_files_right():
+            if not connection.ended.is_set() and not await self._are_files_right(self._ready_model):
                 return
         log.error("the engine ended and is started again", cause=connection.cause or "unknown")
 
-    async def _are_files_right(self) -> bool:
-        """Of the model that was loaded last; ``refusal`` says what is wrong."""
-        if self._ready_model is None:
-            return True
+    async def _are_files_right(self, ready: Ready | None) -> bool:
+        """Those of the model that was, or is being, loaded; ``refusal`` says what is wrong."""
         try:
-            await asyncio.to_thread(self._ready_model.check)
+            if ready is not None:
+                await asyncio.to_thread(ready.check)
         except CommunError as error:
             if self._refusal is None:
-                log.error("the model's files were changed: it no longer answers", problem=error.text())  # noqa: TRY400  (no traceback)
+                log.error("the model's files were changed: it is loaded again", problem=error.text())  # noqa: TRY400  (no traceback)
             self._refusal = error
             return False
         return True
@@ -286,12 +329,23 @@ class OpenVINOEngine:
         while True:
             await asyncio.sleep(RESTART_PAUSE_S[min(attempt, len(RESTART_PAUSE_S) - 1)])
             attempt += 1
-            while not await self._are_files_right():  # noqa: ASYNC110  (files tell nobody when they are mended)
-                await asyncio.sleep(CHECK_FILES_S)
+            marks = await self._marks()
             try:
                 return await self._load()
             except CommunError as error:
                 log.warning("the engine could not be started again", error=error.code, attempt=attempt)
+                if isinstance(error, CharterError):
+                    await self._until_files_change(marks)
+                    attempt = 0
+
+    async def _until_files_change(self, marks: object) -> None:
+        """From one load in vain to the next: hashing all the time would cost a processor."""
+        deadline = time.monotonic() + LOAD_AGAIN_S
+        while time.monotonic() < deadline and await self._marks() == marks:  # noqa: ASYNC110  (files tell nobody)
+            await asyncio.sleep(CHECK_FILES_S)
+
+    async def _marks(self) -> object:
+        return None if self._ready_model is None else await asyncio.to_thread(self._ready_model.marks)
 
 
 def known_ids(prompt: Prompt) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ runs; ``fast`` leaves the precision to OpenVINO: bfloat16 where the processor ha
 from pathlib import Path
 from typing import Any
 
+from commun.engine.cache_size import BLOCK
 from commun.engine.grammar import SchemaTrial
 from commun.engine.scoring import Scorer
 from commun.engine.vocabulary import table_of
@@ -20,7 +21,6 @@ PROFILES: dict[str, dict[str, str]] = {
     "fast": {},
 }
 DEVICE = "CPU"
-BLOCK = 32  # tokens in a block of the key-value cache, on processors
 ANY_OBJECT = '{"type": "object"}'
 
 

@@ -11,9 +11,14 @@
   what a killed process left is removed by the next that adds one;
 - a conversion is keyed by the model's digest and the engine's version: a new engine converts again from ``original``;
 - which model is loaded is the charter's business: ``prepare`` gives the adopted one, every byte of it checked
-  (verified.py), or refuses. A conversion that lies here is trusted only where the charter names its digest for this
-  engine version; else the verified original is converted again at each start (also where a conversion on this
-  processor differs from the adopted one in its last bits), and the log says how to adopt what came out.
+  (verified.py), or refuses. What binds is the digest of the original; the digest of a conversion saves the time of
+  converting again. A conversion that lies here is loaded only where the charter names its digest for this engine
+  version. Else the verified original is converted again at each start, and what came out is loaded, with a warning that
+  names the line to adopt: also where the charter names another digest for this very version. (Conversions were the same
+  to the byte on every x86 processor that was tried; on an untried one the first start must not fail for it. So whoever
+  adopts a conversion's digest promises speed, not that no other conversion of the same original will answer);
+- what is converted is a private copy, hashed before and looked at again afterwards: the original's files may have other
+  names (hard links) that are written to.
 """
 
 import importlib.metadata
@@ -30,7 +35,7 @@ from commun.engine import default_model
 from commun.engine.manifest import CHECKING, MANIFEST_FILE, Manifest, Progress, describe_files, read_manifest
 from commun.engine.room import check_disk, check_memory
 from commun.engine.staging import put, staging_in, take
-from commun.engine.verified import VerifiedFiles
+from commun.engine.verified import VerifiedFiles, private_copy
 from commun.errors import CorruptModel, InvalidParameter, ModelError, ModelNotFound, UnsupportedModel
 
 if TYPE_CHECKING:
@@ -48,6 +53,7 @@ ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 UNKNOWN_LICENCE = "unknown"
 CONVERTED_FACTOR = 1.5  # the converted files over the original, at most (6-bit codes take 8)
 SKELETON_FACTOR = 1.1  # the skeleton and the graph made from it, while converting
+CONVERTING_FACTOR = 1 + CONVERTED_FACTOR + SKELETON_FACTOR  # and a copy of the original
 
 log = structlog.get_logger()
 
@@ -61,11 +67,15 @@ class ReadyModel:
     files: VerifiedFiles
 
     def check(self) -> None:
-        """Are the files still those? Blocks. Raises ModelNotAdopted."""
+        """Was nothing of the files changed since they were hashed? Blocks. Raises ModelNotAdopted, then for ever."""
         try:
-            self.files.check_again()
+            self.files.check()
         except CorruptModel as error:
             raise not_adopted(self.manifest.id, error) from error
+
+    def marks(self) -> object:
+        """Something that is equal as long as the files are not changed. Blocks. Raises nothing."""
+        return self.files.marks()
 
 
 class ModelLibrary:
@@ -150,7 +160,7 @@ class ModelLibrary:
             files = VerifiedFiles(folder, loaded.files, model=adopted.id, progress=progress, beside=BESIDE)
         except CorruptModel as error:
             raise not_adopted(adopted.id, error) from error
-        return ReadyModel(folder, replace(manifest, id=adopted.id), files)
+        return ReadyModel(files.folder, replace(manifest, id=adopted.id), files)
 
     def _find_adopted(self, adopted: Model, progress: Progress) -> Manifest:
         """By its digest, whatever it is called here. Raises ModelNotAdopted."""
@@ -162,7 +172,10 @@ class ModelLibrary:
             if manifest.digest == adopted.digest:
                 return manifest
         if adopted.digest == default_model.manifest().digest:
-            return self.add(default_model.DEFAULT_ID, progress=progress)
+            manifest = self.add(default_model.DEFAULT_ID, progress=progress)
+            if manifest.digest != adopted.digest:
+                raise ModelNotAdopted(model=adopted.id, reason="its file was changed while it was added")
+            return manifest
         reason = (
             "another model has its name here" if (self._root / adopted.id).exists() else "it is not on this machine"
         )
@@ -277,7 +290,7 @@ class ModelLibrary:
         self._free_id(name)  # refused before a long download, not after it
         size = sum(file.size for file in files)
         check_memory(source, size)
-        factor = 1 if len(files) > 1 else 1 + CONVERTED_FACTOR + SKELETON_FACTOR
+        factor = 1 if len(files) > 1 else 1 + CONVERTING_FACTOR
         check_disk(source, self._root, int(size * factor))
         origin = f"huggingface:{repository.name}@{repository.revision}"
         with staging_in(self._root) as staging:
@@ -291,24 +304,28 @@ class ModelLibrary:
     def _install_gguf(self, manifest: Manifest, path: Path, progress: Progress, *, thorough: bool) -> Manifest:
         size = path.stat().st_size
         check_memory(manifest.id, size)
-        check_disk(manifest.id, self._root, int(size * (CONVERTED_FACTOR + SKELETON_FACTOR)))
+        check_disk(manifest.id, self._root, int(size * CONVERTING_FACTOR))
         with staging_in(self._root) as staging:
             folder = staging / "model"
             (folder / ORIGINAL).mkdir(parents=True)
             take(path, folder / ORIGINAL / path.name)
             manifest = replace(manifest, files=describe_files(folder / ORIGINAL, [path.name]))
-            manifest = self._convert(manifest, folder / ORIGINAL / path.name, folder, progress, thorough=thorough)
+            manifest = self._convert(manifest, folder / ORIGINAL, folder, staging, progress, thorough=thorough)
             manifest.write(folder)
             put(folder, self._root / manifest.id)
         return manifest
 
     def _convert(
-        self, manifest: Manifest, source: Path, folder: Path, progress: Progress, *, thorough: bool
+        self, manifest: Manifest, original: Path, folder: Path, staging: Path, progress: Progress, *, thorough: bool
     ) -> Manifest:
-        """Makes ``folder/ir-…`` from ``source``. Returns the manifest with the figures of its check."""
+        """Makes ``folder/ir-…`` from the file in ``original``. Returns the manifest with the figures of its check.
+
+        Raises CorruptModel unless that is the manifest's file, byte for byte, from its copy to the end.
+        """
         target = folder / _converted_name(manifest)
         target.mkdir()
-        figures = convert(source, target, progress, thorough=thorough)
+        with private_copy(original, manifest, staging, progress) as copy:
+            figures = convert(copy, target.resolve(), progress, thorough=thorough)
         manifest = replace(manifest, fidelity=figures)
         files = describe_files(target, [path.name for path in target.iterdir()])
         replace(manifest, files=files).write(target, CONVERTED_FILE)
@@ -318,8 +335,10 @@ class ModelLibrary:
         """Converts, and leaves what lies in ``ready`` only where it is the same to the byte (an engine may use it).
         Returns what ``ready`` must hold.
         """
+        check_disk(manifest.id, self._root, int(manifest.size * CONVERTING_FACTOR))
+        thorough = manifest.id != default_model.DEFAULT_ID
         with staging_in(self._root) as staging:
-            self._convert_verified(manifest, staging, progress)
+            self._convert(manifest, ready.parent / ORIGINAL, staging, staging, progress, thorough=thorough)
             fresh = read_manifest(staging / ready.name, CONVERTED_FILE)
             try:
                 VerifiedFiles(ready, fresh.files, model=manifest.id, progress=progress, beside=BESIDE)
@@ -329,12 +348,6 @@ class ModelLibrary:
                 pass
             put(staging / ready.name, ready)
         return fresh
-
-    def _convert_verified(self, manifest: Manifest, staging: Path, progress: Progress) -> None:
-        original = self._root / manifest.id / ORIGINAL
-        VerifiedFiles(original, manifest.files, model=manifest.id, progress=progress)
-        thorough = manifest.id != default_model.DEFAULT_ID
-        self._convert(manifest, original / manifest.files[0].path, staging, progress, thorough=thorough)
 
     def _free_id(self, wish: str) -> str:
         """An id from a name. Raises InvalidParameter, and ModelError where it is taken."""
