@@ -12,7 +12,7 @@ import typer
 
 from commun.cli.words import Home, _, example, group
 from commun.errors import ConfigError, NotFound
-from commun.places import KEYS_FOLDER
+from commun.places import KEYS_FOLDER, LEDGER_FOLDER
 
 if TYPE_CHECKING:
     from commun.ledger.checkpoint import Checkpoint
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 ledger_app = group(_("The ledger: what was recorded about this assistant, and nobody can change unseen."))
 
-LEDGER_FOLDER = "ledger"
 KEY_FILE = "ledger.key"
 MAX_SHOWN = 1000
 MAX_ENTRY_SHOWN = 2000  # bytes
