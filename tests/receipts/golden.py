@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import world
-
 from commun.receipts.bundle import PENDING, Logged
 from commun.receipts.commitments import LEAST_LOGPROB, Values
 from commun.receipts.statement import CharterUsed, ContextUsed, EngineUsed, Sampler, Scheme, Seed, State

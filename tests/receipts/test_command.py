@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from types import ModuleType
 
-import corpus
 import pytest
-import world
 
+import corpus
+import world
 from commun.receipts.command import main
 from commun.receipts.verification import NOT_PROVEN
 

@@ -2,12 +2,12 @@
 
 import json
 
-import corpus
 import pytest
-from golden import Case
 
+import corpus
 from commun.receipts.errors import STEP_OF, Reason
 from commun.receipts.verification import Outcome, Report, Trust, Verdict, verify
+from golden import Case
 
 CASES = corpus.cases()
 MOST_OF_ONE = 250_000

@@ -6,20 +6,20 @@ import json
 import random
 from dataclasses import replace
 
-import golden
 import pytest
 import rfc8785
-import world
-from golden import PINNED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import golden
+import world
 from commun.receipts.bundle import MAX_BUNDLE_BYTES, Bundle
 from commun.receipts.commitments import FIELDS, value_from_json
 from commun.receipts.dsse import Envelope, ReceiptKey
 from commun.receipts.errors import Reason, ReceiptError
 from commun.receipts.statement import Statement
 from commun.receipts.verification import Trust, Verdict, verify
+from golden import PINNED
 
 WHOLE = world.bundle()
 DATA = WHOLE.data()

@@ -12,13 +12,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-import world
-from golden import PINNED
 from hypothesis import given
 from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope as OtherEnvelope
 from securesystemslib.signer import SSlibKey
 
+import world
 from commun.charter.repository import Repository
 from commun.ledger.entries import ReceiptStatement, read_statement
 from commun.receipts.adopted import charter_files, release
@@ -46,6 +45,7 @@ from commun.receipts.statement import (
     receipt_id,
 )
 from commun.receipts.verification import STEPS, Outcome, Verdict, verify
+from golden import PINNED
 
 SALT = bytes(range(32))
 
