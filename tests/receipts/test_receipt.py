@@ -268,3 +268,9 @@ def test_the_specifications_example_is_right() -> None:
         commitment("prompt_messages", (("user", "é"),), SALT),
     ]
     assert [hmac_of(bytes.fromhex(text)) for text in found[:3]] == expected
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-7, 0.1 + 0.2, 1.0, 0.0])
+def test_any_temperature_that_a_caller_may_name_can_be_stated(temperature: float) -> None:
+    sampler = replace(world.statement().sampler, temperature=decimal_text(temperature))
+    assert Decimal(world.signed(sampler=sampler).statement.sampler.temperature) == Decimal(str(temperature))

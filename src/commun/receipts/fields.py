@@ -26,7 +26,7 @@ TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NONCE: Final = re.compile(rf"(?:[0-9a-f]{{2}}){{0,{MAX_NONCE // 2}}}")
-_DECIMAL: Final = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{0,19}[1-9])?")
+_DECIMAL: Final = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{0,399}[1-9])?")  # the smallest float has 324
 _CODE: Final = re.compile(r"[a-z0-9_]{0,64}")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._/-]{0,63}")
 

@@ -11,6 +11,7 @@ The commit point is not here: the caller writes envelope and sealed salts in the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from commun.receipts.bundle import Bundle, Disclosed, Logged
 from commun.receipts.commitments import Values, commit, make_salts
@@ -18,7 +19,8 @@ from commun.receipts.dsse import ReceiptSigner, entry_of
 from commun.receipts.fields import MAX_NOTE, MAX_NOTES, MAX_TEXT
 from commun.receipts.statement import EngineUsed, Statement
 
-NOT_LOGGED = Logged()
+NOT_LOGGED: Final = Logged()
+UNNAMED: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,11 @@ def make_bundle(
 
 
 def engine_used(name: str, version: str, profile: str, notes: Mapping[str, str]) -> EngineUsed:
-    """Cut and cleaned to what a statement can hold."""
+    """Cut and cleaned to what a statement can hold. Never without a name: that is for turns that no engine had."""
     kept = {_fit(key): note[:MAX_NOTE] for key, note in sorted(notes.items())[:MAX_NOTES] if _fit(key)}
-    return EngineUsed(_fit(name), _fit(version), profile, {key: _encodable(note) for key, note in kept.items()})
+    return EngineUsed(
+        _fit(name) or UNNAMED, _fit(version), profile, {key: _encodable(note) for key, note in kept.items()}
+    )
 
 
 def _fit(text: str) -> str:
