@@ -1,11 +1,11 @@
 """One mistake in the charter: told at its file and line, with what is wrong and what to do."""
 
 import pytest
-from source_example import GOLDEN, changed, line_of, told
 
 from commun.charter.errors import CharterMistakes
 from commun.charter.source import read_charter
 from commun.charter.source_mistakes import MISSING_KEY, MISTYPED_KEY
+from source_example import GOLDEN, changed, line_of, told
 
 # Each mistake: file, what is changed into what, on which line it is told (by a text on it, after the change or before;
 # "" for the whole file), and what the person reads.
@@ -183,6 +183,14 @@ MISTAKES = [
         "“Anne Martin”, “Benoît Leroy”",
     ),
     ("charter.toml", '["Anne Martin", "Benoît Leroy"]', "[]", "guards", "nobody guards them", "Name members"),
+    (
+        "charter.toml",
+        '["purpose", "board.quorum", "disclosure"]',
+        '["purpose", "prompts"]',
+        "clauses =",
+        "“prompts” is entrenched and “personas” is not",
+        "Add “personas” to the list",
+    ),
     ("charter.toml", 'persona = ""', 'persona = "poet"', "persona =", "No persona is called “poet”", "“editor”"),
     (
         "charter.toml",

@@ -103,6 +103,10 @@ NO_GUARDS = Fault(
     N_("There are entrenched clauses, but nobody guards them."),
     N_("Name members of the board as guards, or leave the list of clauses empty."),
 )
+PROMPTS_WITHOUT_PERSONAS = Fault(
+    N_("“prompts” is entrenched and “personas” is not: the guards would not be asked when a persona's text changes."),
+    N_("Add “personas” to the list, or take “prompts” out of it."),
+)
 DEFAULT_OUTSIDE = Fault(
     N_("“%(key)s” is not between “least” and “most”."), N_("Choose it so that least ≤ default ≤ most.")
 )

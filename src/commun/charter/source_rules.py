@@ -5,6 +5,9 @@ Rules:
 - the quorum is at most the number of members; no two members share a name (capitals and look-alike forms of the same
   letter apart) or a key; every key is one that a board may have (``keys.py``);
 - guards are members, and where a clause is entrenched somebody guards it;
+- "prompts" is not entrenched without "personas" where there are any: a persona's text stands in the same prompt, and
+  that of the persona that answers by default in everybody's. (A first persona cannot be added later without the guards,
+  either: then the list of clauses has to change.)
 - each default lies between its least and most; an answer's reserve is smaller than the context;
 - the persona and the model that answer by default exist; persona ids are different, and none is "system";
 - the range of versions is not empty.
@@ -23,6 +26,7 @@ from commun.charter.source_mistakes import (
     NO_SUCH_MEMBER,
     NO_SUCH_MODEL,
     NO_SUCH_PERSONA,
+    PROMPTS_WITHOUT_PERSONAS,
     QUORUM_ABOVE_BOARD,
     RESERVE_TOO_LARGE,
     RESERVED_ID,
@@ -102,6 +106,8 @@ def _check_entrenched(document: Document) -> None:
     members = document.find("board", "members")
     if clauses and guards == ():
         document.add(NO_GUARDS, ("entrenched", "guards"))
+    if document.find("personas") and "prompts" in (clauses or ()) and "personas" not in clauses:
+        document.add(PROMPTS_WITHOUT_PERSONAS, ("entrenched", "clauses"))
     if members is None:
         return
     names = [str(member["name"]) for member in members if "name" in member]
