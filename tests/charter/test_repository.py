@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -299,6 +300,50 @@ def test_nothing_is_written_through_a_link(repository: Repository, tmp_path: Pat
     (repository.folder / "freezes" / "2.freeze.json").symlink_to(precious)
     repository.put("freezes/2.freeze.json", b"stop")
     assert precious.read_bytes() == b"precious"
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir(parents=True)
+
+
+def a_full_folder(path: Path) -> None:
+    (path / "inside").mkdir(parents=True)
+
+
+def a_link(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(path.with_name("nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "put_there"),
+    [
+        ("metadata/2.targets.json.staged", a_folder),
+        ("metadata/timestamp.json.staged", a_full_folder),
+        ("metadata/2.targets.json", a_folder),
+        ("metadata/2.targets.json", a_full_folder),
+        (".lock", a_folder),
+        (".lock", a_link),
+        ("targets", lambda path: path.touch()),
+        ("targets", a_link),
+    ],
+)
+def test_what_lies_in_the_place_of_a_file_stops_a_publication_with_our_own_error(
+    repository: Repository, name: str, put_there: Callable[[Path], None]
+) -> None:
+    put_there(repository.folder / name)
+    with pytest.raises(UnsafeName):
+        repository.publish(NEW, check=accept)
+    assert (repository.folder / TIMESTAMP).read_bytes() == b"now"
+
+
+def test_nor_is_a_folder_removed_or_made_where_a_file_lies(repository: Repository, tmp_path: Path) -> None:
+    a_full_folder(repository.folder / AMENDMENT)
+    with pytest.raises(UnsafeName):
+        repository.remove(AMENDMENT)
+    (tmp_path / "a-file").touch()
+    with pytest.raises(UnsafeName):
+        Repository(tmp_path / "a-file").put(AMENDMENT, b"x")
 
 
 def test_a_second_writer_is_sent_away_and_the_first_may_nest(repository: Repository) -> None:

@@ -121,6 +121,13 @@ def test_whoever_deletes_the_charter_cannot_replace_it_by_a_restart(lost: str, h
         found(home, now=LATER, passphrase=PASSPHRASE)
 
 
+def test_a_trust_folder_that_holds_its_lock_alone_trusts_nothing(home: Path) -> None:
+    (home / TRUST_FOLDER).mkdir(parents=True)
+    (home / TRUST_FOLDER / ".lock").touch()
+
+    assert found(home, now=NOW, passphrase=PASSPHRASE).put_aside == ()
+
+
 def test_founding_anew_puts_everything_aside_and_deletes_nothing(home: Path, founded: Founded) -> None:
     again = found(home, now=LATER, passphrase=PASSPHRASE, anew=True)
     third = found(home, now=LATER, passphrase=PASSPHRASE, anew=True)

@@ -15,11 +15,16 @@ Rules for writing (``publish``), one writer at a time (a lock that the system dr
 3. they are checked again as they now lie on the disk;
 4. ``metadata/timestamp.json`` is replaced. THE COMMIT POINT: before it the old edition is in force, after it the new.
 
+Where a folder, a link or a device lies in the place of a file that is to be written, of the lock, or of what is
+written beside a file (``STAGED``), or a file in the place of a folder, nothing is put in force: UnsafeName. A full disk
+stays OSError.
+
 A crash leaves the old edition, or the new one, and at most files that nothing refers to. Recovery is running the same
 publication again: what is there with the same bytes stays, what is there of an unfinished one is replaced.
 """
 
 import contextlib
+import errno
 import os
 import re
 import stat as stat_module
@@ -145,7 +150,7 @@ class Repository:
         if self._holder == threading.get_ident():
             yield
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with file_lock(self.folder / LOCK, wait=False):
             self._holder = threading.get_ident()
             try:
@@ -164,7 +169,7 @@ class Repository:
         """An amendment that is done with. Nothing that was adopted can be removed."""
         if not is_repository_name(name) or not name.startswith(f"{AMENDMENTS}/"):
             raise UnsafeName(file="charter", reason="a file that is not removed")
-        with self.locked():
+        with self.locked(), _plain_only(name):
             (self.folder / name).unlink(missing_ok=True)
 
     def publish(self, files: Mapping[str, bytes], *, check: Callable[["Repository"], object]) -> None:
@@ -286,18 +291,42 @@ def _stamp_of(path: Path) -> tuple[int, ...]:
 def write_durably(folder: Path, name: str, data: bytes) -> None:
     """Written beside its place, on the disk before it is renamed, and the renaming on the disk before this returns."""
     path = folder / name
-    _make_parents(folder, path)
-    if not _is_there(path, data):
-        staged = path.with_name(path.name + STAGED)
-        staged.unlink(missing_ok=True)
-        handle = os.open(staged, _WRITE, 0o644)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(handle)
-        _reached(f"{name} beside its place")
-        staged.replace(path)
-    _sync_folder(path.parent)
+    with _plain_only(name):
+        _make_parents(folder, path)
+        if not _is_there(path, data):
+            staged = path.with_name(path.name + STAGED)
+            staged.unlink(missing_ok=True)
+            handle = os.open(staged, _WRITE, 0o644)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(handle)
+            _reached(f"{name} beside its place")
+            staged.replace(path)
+        _sync_folder(path.parent)
+
+
+# What the system says where something else lies in the place of a plain file or of a folder.
+_NOT_PLAIN: Final = frozenset(
+    {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENOTEMPTY, errno.ENXIO, errno.EPERM, errno.EACCES}
+)
+
+
+@contextlib.contextmanager
+def _plain_only(name: str) -> Iterator[None]:
+    """Raises UnsafeName for the system's refusals that come of what lies there; others stay what they are."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_PLAIN:
+            raise
+        raise UnsafeName(file=name, reason="it cannot be written as a plain file") from error
+
+
+def make_folder(folder: Path) -> None:
+    """With its parents. Raises UnsafeName where a file or a dangling link lies there."""
+    with _plain_only(folder.name):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _make_parents(folder: Path, path: Path) -> None:
@@ -329,15 +358,17 @@ def _sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def file_lock(path: Path, *, wait: bool) -> Iterator[None]:
-    """Held by one at a time; raises RepositoryBusy where it is not to ``wait``. Without POSIX there is no lock: whoever
-    lets two write at once there must take care alone.
+    """Held by one at a time. Without POSIX there is no lock: whoever lets two write at once there must take care alone.
+
+    Raises RepositoryBusy where it is not to ``wait``, UnsafeName.
     """
     try:
         import fcntl
     except ImportError:
         yield
         return
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | _PLAIN, 0o644)
+    with _plain_only(path.name):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | _PLAIN, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:

@@ -28,6 +28,7 @@ from commun.charter.repository import (
     LOCK,
     file_lock,
     freeze_name,
+    make_folder,
     read_regular,
     root_name,
     unfreeze_name,
@@ -129,7 +130,7 @@ def advance(
     files[TIMESTAMP] = timestamp.to_bytes()  # last: it says which edition all of this is about
     if not _changed(folder, files):
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with file_lock(folder / LOCK, wait=True):
         if read_trust(folder).number > number:
             return  # another process has meanwhile verified a newer one

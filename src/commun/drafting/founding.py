@@ -4,6 +4,7 @@
 - nothing that is there is written over: no charter, no key. ``anew`` puts an old charter aside, it deletes nothing;
 - where this machine still trusts a charter whose published files are gone, nothing is founded either: whoever could
   delete the files could else replace the rules by a restart;
+- a trust folder that holds its lock alone trusts nothing: a founding that was interrupted can be begun again;
 - a board of one is said to be one, in the reason of its first edition.
 """
 
@@ -26,7 +27,7 @@ from commun.charter.clauses import Member, Model
 from commun.charter.edition import InForce
 from commun.charter.errors import CharterError
 from commun.charter.keys import make_key
-from commun.charter.repository import Repository
+from commun.charter.repository import LOCK, Repository
 from commun.charter.source import read_charter
 from commun.drafting.desk import Desk
 from commun.drafting.editing import CHARTER_FILE
@@ -113,7 +114,7 @@ def found(
     Raises AlreadyFounded, WeakPassphrase, CharterMistakes.
     """
     repository, trust = Repository(home / CHARTER_FOLDER), home / TRUST_FOLDER
-    exists = repository.has_charter() or (trust.is_dir() and any(trust.iterdir()))
+    exists = repository.has_charter() or (trust.is_dir() and any(path.name != LOCK for path in trust.iterdir()))
     if exists and not anew:
         raise AlreadyFounded
     key = make_key()
