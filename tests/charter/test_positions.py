@@ -94,6 +94,49 @@ def test_what_is_not_toml_has_a_line(text, line):
 @pytest.mark.parametrize(
     "text",
     [
+        'a = "\\e"',
+        'a = "\\x41"',
+        'a = """\\e"""',
+        'a = """\\x41"""',
+        "a = { b = 1, }",
+        "a = {\n b = 1 }",
+        "a = { b = 1\n}",
+        "a = { b = 1,\n c = 2 }",
+        "a = { b = 1 # a remark\n}",
+        "a = 07:32",
+        "a = 2026-11-22 07:32",
+        "a = 2026-11-22T07:32Z",
+        "a = [07:32]",
+    ],
+)
+def test_what_only_toml_1_1_has_is_refused_whatever_reads_it_afterwards(text):
+    with pytest.raises(Unscannable) as caught:
+        find_positions("b = 1\n" + text)
+    assert caught.value.beyond is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'a = "\b\t\n\f\r\"\\\u0041\U00000041"',
+        r'"\u0061b" = 1',
+        'a = """\\\n   b\\  \n\n  c\\"d"e"""""',
+        "a = {}",
+        "a = { }",
+        "a = { b = 1 , c.d = [1,\n 2,\n], }".replace(", }", " }"),
+        "a = 07:32:00",
+        "a = 2026-11-22 07:32:00.5+01:00",
+        "a = [ 2026-11-22 , 07:32:00 ]",
+    ],
+)
+def test_what_toml_1_0_has_is_read(text):
+    find_positions(text)
+    tomllib.loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "a = " + "[" * (MAX_NESTING + 2) + "]" * (MAX_NESTING + 2),
         "a = " + "{a=" * 5_000,
         "a = " + "[" * 100_000,

@@ -152,6 +152,7 @@ def test_attack_unicode_lookalikes_in_prompts_are_shown_in_the_diff() -> None:
         "\U000e0101",
         "\u3164",
         "\u2800",
+        "\U0001d159",
         "\x00",
         "\x1b",
         "\r",

@@ -66,8 +66,9 @@ _LIKE: Final = {
 }
 _TABLE: Final = {other: latin for latin, others in _LIKE.items() for other in others}
 
-# Blank on the screen, and not of category Cf (which is invisible as a whole): fillers, joiners, an empty Braille cell.
-BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# Blank on the screen, and not of category Cf (which is invisible as a whole): fillers, joiners, an empty Braille cell,
+# a note without its head.
+BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159")
 # Controls of the writing direction: what is read in one order is stored, and obeyed, in another (CVE-2021-42574).
 DIRECTIONS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # The spaces of English and French: the plain one, the no-break one, the narrow no-break one.

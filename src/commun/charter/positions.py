@@ -1,4 +1,4 @@
-"""On which line of a TOML file each key stands: ``tomllib`` reads the values and forgets where they were.
+r"""On which line of a TOML file each key stands: ``tomllib`` reads the values and forgets where they were.
 
 Rules:
 
@@ -7,8 +7,11 @@ Rules:
 - lines count from 1 and end with a newline, as ``tomllib`` counts them;
 - it is read before ``tomllib`` reads it and bounds what that one would spend: nesting, parts of a key, length of a
   number, number of entries. A text beyond a bound, or whose shape is not TOML, is Unscannable at its line;
+- TOML 1.0, also where a newer ``tomllib`` reads 1.1: inline tables of several lines, with remarks or with a comma at
+  their end, the escapes ``\e`` and ``\x41``, and times without seconds are refused, so that one charter is the same
+  on every machine;
 - what is accepted here may still be refused by ``tomllib`` (a wrong date, a name given twice); never the other way
-  round, save for the bounds.
+  round, save for the bounds and for TOML 1.1.
 """
 
 import re
@@ -27,11 +30,13 @@ MAX_ENTRIES: Final = 20_000
 _SPACE = re.compile(r"[ \t]*+")
 _COMMENT = re.compile(r"#[^\n]*+")
 _BARE = re.compile(r"[A-Za-z0-9_-]++")
-_BASIC = re.compile(r'"(?:[^"\\\n]++|\\.)*+"')
+_ESCAPE = r"""\\(?:[btnfr"\\]|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})"""
+_BASIC = re.compile(rf'"(?:[^"\\\n]++|{_ESCAPE})*+"')
 _LITERAL = re.compile(r"'[^'\n]*+'")
-_LONG_BASIC = re.compile(r'"""(?:[^"\\]++|\\.|"(?!""))*+""""{0,2}', re.DOTALL)
+_LONG_BASIC = re.compile(rf'"""(?:[^"\\]++|{_ESCAPE}|\\[ \t]*+\n|"(?!""))*+""""{{0,2}}')
 _LONG_LITERAL = re.compile(r"'''(?:[^']++|'(?!''))*+''''{0,2}")
 _SCALAR = re.compile(r"[A-Za-z0-9+-][A-Za-z0-9+\-:._ \t]*+")
+_NO_SECONDS = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ])?[0-9]{2}:[0-9]{2}(?!:)")
 _GAP = re.compile(r"(?:[ \t\n]++|#[^\n]*+)*+")
 
 
@@ -141,6 +146,7 @@ class _Scanner:
         path = (*self.inside_arrays(table, parts[:-1], line), parts[-1])
         self.note(path, line)
         self.value(path, depth=depth)
+        self.skip(_SPACE)
 
     def key(self) -> list[str]:
         """A dotted key with the space around it."""
@@ -180,6 +186,8 @@ class _Scanner:
             start = self.at
             if not self.skip(_SCALAR):
                 raise self.wrong()
+            if _NO_SECONDS.match(self.text, start):
+                raise self.wrong()
             if len(self.text[start : self.at].rstrip()) > MAX_SCALAR:
                 raise self.beyond()
 
@@ -206,14 +214,12 @@ class _Scanner:
 
     def inline_table(self, path: Path, *, depth: int) -> None:
         self.at += 1
-        self.skip(_GAP)  # TOML 1.1 lets it have several lines; an older tomllib refuses that
-        while not self.text.startswith("}", self.at):
+        self.skip(_SPACE)
+        if not self.text.startswith("}", self.at):
             self.pair(path, depth=depth)
-            self.skip(_GAP)
-            if not self.text.startswith(",", self.at):
-                break
-            self.at += 1
-            self.skip(_GAP)
+            while self.text.startswith(",", self.at):
+                self.at += 1
+                self.pair(path, depth=depth)
         self.expect("}")
 
     # Steps
