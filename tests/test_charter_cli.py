@@ -130,6 +130,19 @@ def test_a_member_reads_what_changes_before_signing_and_may_say_no(board):
     assert copy.read_bytes() == before
 
 
+def test_an_amendment_that_changes_remarks_only_shows_them(board):
+    alice, bob, _ = board
+    folder = alice.folder / "draft"
+    alice.run("show", "--folder", folder)
+    file = folder / "charter.toml"
+    file.write_text("# The mayor decides.\n" + file.read_text())
+    told = alice.run("propose", folder, "--reason", "Because")
+    copy = send(alice, bob, AMENDMENT.search(told)[1])
+    for output in (told, bob.run("diff", copy), bob.run("sign", copy, "--yes", secret=True)):
+        assert "The file charter.toml changes only in its remarks or its layout." in output
+        assert "mayor decides." in output
+
+
 def test_a_member_elsewhere_compares_the_amendment_with_a_copy_of_the_published_charter(board):
     alice, bob, _ = board
     copy = send(alice, bob, proposed(alice, "default = 0.3", "default = 0.9"))

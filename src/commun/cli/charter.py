@@ -199,6 +199,7 @@ def propose(folder: Path, reason: Reason, *, home: Home = None, out: Out = None)
         out.write_bytes(proposed.to_bytes())
     terminal = console()
     print_changes(terminal, changes(verified.in_force.newest.charter, proposed.charter))
+    print_remarks(terminal, proposed)
     typer.echo()
     typer.echo(_("Proposed as %(id)s. Sign it with: commun charter sign %(id)s") % {"id": proposed.id})
 
@@ -233,6 +234,25 @@ def print_document(out: "Console", document: "Document") -> None:
     out.print(heading(_("Proposed edition %(number)s (%(id)s)") % {"number": document.number, "id": document.id}))
     out.print(Text(shown(document.reason)))
     print_changes(out, changes(document.base.charter if document.base else None, document.charter))
+    print_remarks(out, document)
+
+
+def print_remarks(out: "Console", amendment: "Amendment") -> None:
+    """What is signed and is no value: shown, so that nobody signs what they were not shown."""
+    from rich.text import Text
+
+    from commun.charter.remarks import files_changed_in_remarks
+    from commun.charter.words import shown
+    from commun.cli.paper import texts_compared
+
+    base = amendment.base
+    if base is None:
+        return
+    for name in files_changed_in_remarks(base.charter, base.files, amendment.charter, amendment.files):
+        out.print()
+        out.print(Text(_("The file %(file)s changes only in its remarks or its layout.") % {"file": shown(name)}))
+        before, after = (files[name].decode("utf-8", "replace") for files in (base.files, amendment.files))
+        out.print(texts_compared(out, before, after))
 
 
 @charter_app.command(
