@@ -7,6 +7,7 @@
 - every other key in KEYS reaches no engine: with either value the engine is built with the same arguments, and the whole
   server, asked over HTTP, hands it the same token ids and the same sampling. And once, all of them changed together,
   the real engine answers the same;
+- the engine's process is given no variable of the environment that could: with some of them set, the same answers;
 - what such a key can do instead (place, refuse, tell) stands beside it, and what can refuse is seen to refuse.
 
 The charter's profile here is "exact". In the fast profile an answer depends on what else is being answered, with or
@@ -286,4 +287,15 @@ def test_the_real_engine_answers_the_same_with_every_other_key_changed(
 ) -> None:
     changes = {key: values[0] for key, values in ENGINE.items()} | {key: values[2] for key, values in KEYS.items()}
     with serving(settings_of(real_home, changes | {"log_level": "error", "remote_key": "sk-other"})) as client:
+        assert answers(client) == first_values
+
+
+@pytest.mark.engine
+def test_no_variable_of_the_environment_reaches_the_arithmetic(
+    real_home: Path, first_values: list[Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other kernels would give other log-probabilities (docs/performance.md)."""
+    for name, value in {"ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "7", "TBB_NUM_THREADS": "7"}.items():
+        monkeypatch.setenv(name, value)
+    with serving(settings_of(real_home, {key: values[0] for key, values in ENGINE.items()})) as client:
         assert answers(client) == first_values

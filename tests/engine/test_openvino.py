@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commun.drafting.models import default_model_clause
+from commun.charter.errors import ModelNotAdopted
+from commun.drafting.models import adopted_model, default_model_clause
 from commun.engine.base import EngineState, Finish, FinishReason, Message, Sampling
 from commun.engine.detokenizer import TextStream
 from commun.engine.openvino import OpenVINOEngine
 from commun.engine.vocabulary import table_of
 from commun.engine.weights import ModelLibrary, ReadyModel
 from commun.errors import InvalidParameter, MessageTooLong
+from engine.tiny_model import UINT32, write_tiny
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
 
@@ -199,6 +201,45 @@ async def test_a_cache_too_small_for_all_at_once_serves_them_in_turn_and_exactly
         assert long.finish.prompt_tokens + long.finish.completion_tokens == small.info.context_length
     finally:
         await small.close()
+
+
+async def test_a_context_that_the_cache_would_not_hold_enlarges_it(tmp_path):
+    library = ModelLibrary(tmp_path / "home")
+    source = write_tiny(tmp_path / "long.gguf", change={"llama.context_length": (UINT32, 1_000_000)})
+    manifest = library.add(str(source), progress=lambda *_: None)
+    clause = adopted_model(manifest, library.converted(manifest.id))
+    ready = library.prepare(clause, progress=lambda *_: None)
+    for profile, cache_gb in (("exact", 2), ("fast", 1)):
+        engine = await started(ready, profile=profile)
+        assert engine.info.context_length == 1_000_000
+        assert engine._settings["cache_gb"] == cache_gb  # the first guess held: it was not loaded twice
+        assert not engine._was_enlarged
+        await engine.close()
+
+
+async def test_weights_that_are_exchanged_between_the_hash_and_the_load_are_not_answered_with(tmp_path):
+    library = ModelLibrary(tmp_path / "home")
+    manifest = library.add(str(write_tiny(tmp_path / "tiny.gguf")), progress=lambda *_: None)
+    clause = adopted_model(manifest, library.converted(manifest.id))
+    prepared = []
+
+    def prepare(*, put_back: bool) -> ReadyModel:
+        prepared.append(library.prepare(clause, progress=lambda *_: None))
+        if len(prepared) == 1:
+            weights = prepared[0].folder / "openvino_model.bin"
+            good = weights.read_bytes()
+            weights.write_bytes(bytes(len(good)))
+            if put_back:
+                weights.write_bytes(good)
+        return prepared[-1]
+
+    engine = await started(None, prepare=lambda: prepare(put_back=True))
+    assert (len(prepared), engine.state) == (2, EngineState.READY)
+    await engine.close()
+    prepared.clear()
+    with pytest.raises(ModelNotAdopted, match="SHA-256"):
+        await started(None, prepare=lambda: prepare(put_back=False))
+    assert len(prepared) == 1  # the second was refused
 
 
 async def test_what_a_person_writes_never_becomes_a_special_token(engine):
