@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import world
-from commun.receipts.bundle import PENDING, Logged
+from commun.receipts.bundle import PENDING, Logged, LoggedEdition
 from commun.receipts.commitments import LEAST_LOGPROB, Values
 from commun.receipts.statement import CharterUsed, ContextUsed, EngineUsed, Sampler, Scheme, Seed, State
 from commun.receipts.verification import Trust, Verdict
@@ -84,8 +84,26 @@ def golden() -> list[Case]:
         "of a Commun without a ledger",
         replace(signed(ledger="").bundle(charter=second.documents), ledger=Logged()),
     )
+    partial(
+        "ledger-named-by-a-hint-only",
+        "everything is there, and no policy names the ledger's key",
+        _hinted(),
+        replace(PINNED, keys=(whole.key,)),
+    )
     partial("first-edition", "the first edition, under the first root", _first_edition())
     return cases
+
+
+def _hinted() -> Any:
+    files = world.charter_files(world.NEW_BOARD, policy="")
+    edition = world.adopt(files, world.first(), ("Ada", "Benoît"), root_signers=("Ada", "Benoît", "Dara"))
+    receipt = world.signed(charter=CharterUsed(2, edition.digest, edition.first_root, stale=False))
+    ledger, index, at = world.ledger_with(receipt.entry)
+    ledger.entries[at] = world.adoption(edition)
+    logged = Logged(
+        world.LOG.verifier.text(), ledger.proof(index), LoggedEdition(world.adoption(edition), ledger.proof(at))
+    )
+    return receipt.bundle(charter=edition.documents, ledger=logged)
 
 
 def _first_edition() -> Any:

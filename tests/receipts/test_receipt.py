@@ -274,3 +274,9 @@ def test_the_specifications_example_is_right() -> None:
 def test_any_temperature_that_a_caller_may_name_can_be_stated(temperature: float) -> None:
     sampler = replace(world.statement().sampler, temperature=decimal_text(temperature))
     assert Decimal(world.signed(sampler=sampler).statement.sampler.temperature) == Decimal(str(temperature))
+
+
+def test_whoever_pins_nothing_is_told_what_to_compare() -> None:
+    missing = [sentence.text for step in verify(world.bundle().data()).steps for sentence in step.missing]
+    assert len(missing) == 3
+    assert all(text.startswith("Whose ") for text in missing)
