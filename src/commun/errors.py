@@ -84,9 +84,9 @@ class CommunError(Exception):
 
     def _filled(self, template: str, translate: Callable[[str], str]) -> str:
         """A ``reason`` is a phrase of our own: it is told in the reader's language where the catalogues have it."""
-        details = dict(self.details)
+        details = self.details
         if reason := details.get("reason"):
-            details["reason"] = translate(str(reason))
+            details = {**details, "reason": translate(str(reason))}
         return translate(template) % details if details else translate(template)
 
 
