@@ -15,7 +15,7 @@ import pytest
 
 from commun.charter.clauses import Model
 from commun.charter.errors import ModelNotAdopted
-from commun.drafting.models import adopted_model
+from commun.drafting.models import adopted_model, default_model_clause
 from commun.engine import default_model, verified, weights
 from commun.engine.manifest import FileEntry, describe_files, is_inside, read_manifest, sha256_of
 from commun.engine.verified import VerifiedFiles
@@ -228,13 +228,18 @@ def exchanged(folder: Path) -> None:
     aside.rename(folder)
 
 
+def exchanged_with_all_around(folder: Path) -> None:
+    """As ``exchanged``, one folder higher: the model's whole."""
+    exchanged(folder.parent)
+
+
 def touched_with_its_old_times(folder: Path) -> None:
     state = (folder / "m.bin").stat()
     written_in_place(folder)
     os.utime(folder / "m.bin", ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-@pytest.mark.parametrize("change", [written_in_place, exchanged, touched_with_its_old_times])
+@pytest.mark.parametrize("change", [written_in_place, exchanged, exchanged_with_all_around, touched_with_its_old_times])
 def test_what_was_exchanged_and_put_back_is_seen(tmp_path: Path, change: Callable[[Path], None]) -> None:
     folder = tmp_path / "m" / "ir"
     folder.mkdir(parents=True)
@@ -374,6 +379,25 @@ def test_an_original_that_is_not_the_adopted_one_is_not_converted(
     original.unlink()
     with pytest.raises(ModelNotAdopted, match="missing"):
         library.prepare(unnamed, progress=quiet)
+
+
+def test_it_is_loaded_from_where_it_was_hashed_whatever_a_link_says_later(
+    library: ModelLibrary, tiny: Path, tmp_path: Path
+) -> None:
+    library.add(str(tiny), progress=quiet)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "models").symlink_to(tmp_path / "home" / "models")
+    ready = ModelLibrary(tmp_path / "linked").prepare(adopted(library), progress=quiet)
+    assert ready.folder.is_relative_to(tmp_path / "home")
+
+
+def test_the_embedded_model_is_the_adopted_one_also_where_it_is_only_just_added(
+    library: ModelLibrary, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody writes to the file between its check and its hash."""
+    monkeypatch.setattr(default_model, "obtain", lambda staging, _progress: copied(tiny, staging / "default.gguf"))
+    with pytest.raises(ModelNotAdopted, match="while it was added"):
+        library.prepare(default_model_clause(), progress=quiet)
 
 
 def test_adding_the_default_model_again_puts_damaged_files_back(
