@@ -24,5 +24,6 @@ What changes it
     quorum's decision; ``joining.py`` how a key comes to the board
 What people read before they sign
     ``changes.py`` what differs, clause by clause, in words (``differences.py``, ``changed_*.py``); ``words.py``
-    word by word (``alignment.py``), with what the eye does not see (``lookalikes.py``)
+    word by word (``alignment.py``), with what the eye does not see (``lookalikes.py``); ``remarks.py`` files that
+    change and say the same
 """

@@ -18,7 +18,8 @@ An edition E (``check_edition``), given the edition before it:
 8.  its board and entrenched clauses are those that the root has signed, and its mandate ends when the metadata does.
 
 Who signed is told, not judged: ``Edition.signatures`` has those who validly signed the targets, and, where the board
-changed, those of the old board who signed the new root.
+changed, those of the old board who signed the new root. Signatures beyond the quorum can be taken out of a folder
+unnoticed: that more had signed, only a copy or the ledger tells.
 """
 
 from collections.abc import Mapping

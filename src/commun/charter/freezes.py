@@ -6,7 +6,9 @@
 - ``freezes/E.unfreeze.json``: {"signed": {"_type": "commun-unfreeze/1", "edition", "digest", "freeze", "time"},
   "signatures"}; ``freeze`` is the digest of the freeze's signed bytes; valid with a quorum of edition E's board; after
   it the edition cannot be frozen again;
-- freezes and releases of older editions stay in force: they decide to which edition a later freeze goes back;
+- freezes and releases of older editions stay in force: they decide to which edition a later freeze goes back. Whenever
+  they come: a document has no time but its signers' own, so that a freeze by a member, or a release by a quorum, of an
+  older edition's board still counts for that edition;
 - a document that is there and does not hold is refused, not ignored: whoever can spoil a file must not be able to lift
   a freeze by it, or to make one.
 

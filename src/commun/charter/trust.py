@@ -6,8 +6,7 @@ digest), and every freeze and release that was ever seen. Rules:
 - the first root is pinned by the first charter that holds; another one afterwards is another charter, and refused;
 - the newest edition may be the trusted one or follow it, never be older, never another one of the same number;
 - a freeze that was seen cannot disappear, nor a release, of whichever edition: taking the file away lifts nothing and
-  restores nothing. (One that was taken away before this machine ever saw it is not missed: the board that adopts an
-  edition after a freeze, and whoever keeps a copy, knows of it.);
+  restores nothing. One that was taken away before this machine ever saw it is not missed here;
 - it advances only after everything has held (``loader.load``); the timestamp is replaced last. Each file is valid
   beside older ones of the others, so that a crash in between loses nothing and grants nothing. One process writes at a
   time, and one that was slower than another does not set it back;
