@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boards import NAMES, NOW, charter_files, signer
 
+from boards import NAMES, NOW, charter_files, signer
 from commun.charter import repository as repositories
 from commun.charter.adoption import adopt, published_files
 from commun.charter.amendment import Amendment, propose, sign

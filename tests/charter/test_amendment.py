@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from boards import NAMES, NOW, charter_files, member, signer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, Root
 
+from boards import NAMES, NOW, charter_files, member, signer
 from commun.charter import amendment as amendments
 from commun.charter.amendment import Amendment, add_signatures, merge, payloads, propose, sign, signing_status
 from commun.charter.edition import Edition, InForce

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from random_charters import charters, example, member, model, pairs, proposals
 
 from commun.charter.changes import ORDER, TITLES, Change, changes
 from commun.charter.clauses import (
@@ -32,6 +31,7 @@ from commun.charter.clauses import (
 )
 from commun.charter.differences import SOMETHING, as_detail
 from commun.charter.words import shown, warnings, word_diff
+from random_charters import charters, example, member, model, pairs, proposals
 
 thorough = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

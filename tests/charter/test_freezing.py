@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boards import NAMES, NOW, charter_files, member, signer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boards import NAMES, NOW, charter_files, member, signer
 from commun.charter.adoption import adopt
 from commun.charter.amendment import Amendment, add_signatures, merge, payloads, propose, sign, signing_status
 from commun.charter.errors import (

@@ -9,10 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from boards import NOW, charter_files, signer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boards import NOW, charter_files, signer
 from commun.charter.adoption import adopt
 from commun.charter.amendment import propose, sign
 from commun.charter.hardware import HardwareKeyProblem, HardwareName, hardware_signer, parse_uri

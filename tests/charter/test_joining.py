@@ -4,10 +4,10 @@ import base64
 import json
 
 import pytest
-from boards import NOW, charter_files, member, signer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boards import NOW, charter_files, member, signer
 from commun.charter.amendment import propose
 from commun.charter.errors import BadKey, BadSignature, CharterError
 from commun.charter.joining import BadInvitation, Invitation, JoinRequest, accept, charter_digest, join_payload

@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from source_example import EXAMPLES, GOLDEN, SPECIFICATION, changed, sentences, told
 
 from commun.charter.clauses import CLAUSES, Bounds, ModelFile, Profile, Texts, clause_digest
 from commun.charter.errors import CharterMistakes
@@ -21,6 +20,7 @@ from commun.charter.source_mistakes import MAX_MISTAKES
 from commun.charter.source_model import digest_of
 from commun.charter.source_schema import CHARTER_KEYS, MODEL_KEYS
 from commun.engine.manifest import FileEntry, Manifest
+from source_example import EXAMPLES, GOLDEN, SPECIFICATION, changed, sentences, told
 
 
 class TestWhatIsRead:

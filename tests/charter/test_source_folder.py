@@ -5,7 +5,6 @@ import socket
 from pathlib import Path
 
 import pytest
-from source_example import GOLDEN, changed, sentences
 
 from commun.charter.errors import CharterMistakes
 from commun.charter.source import (
@@ -15,6 +14,7 @@ from commun.charter.source import (
     is_charter_file,
     read_folder,
 )
+from source_example import GOLDEN, changed, sentences
 
 
 @pytest.fixture

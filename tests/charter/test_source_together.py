@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from source_example import EXAMPLES, GOLDEN, changed, line_of, told
 
 from commun.charter.source import (
     MAX_FILE_BYTES,
@@ -14,6 +13,7 @@ from commun.charter.source_mistakes import MAX_MISTAKES
 from commun.charter.source_model import is_safe_path
 from commun.charter.source_rules import version_numbers
 from commun.charter.source_schema import CHARTER_KEYS
+from source_example import EXAMPLES, GOLDEN, changed, line_of, told
 
 
 class TestWhatDoesNotFitTogether:
