@@ -44,7 +44,8 @@ class Site:
 
 
 @contextlib.contextmanager
-def serving(home: Path, engine: Engine, **options: Any) -> Iterator[Site]:
+def serving(home: Path, engine: Engine | None, **options: Any) -> Iterator[Site]:
+    """``engine`` None: the one that the charter names, with the real model."""
     settings = load_settings(home=home, port=0, log_level="error", **options)
     app = create_app(settings, engine=engine)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=1))

@@ -6,9 +6,6 @@ import pytest
 from playwright.sync_api import expect
 
 from acts import ask, finished, written
-from commun.app import build_engine
-from commun.config import load_settings
-from commun.engine.weights import ModelLibrary
 from site_server import serving
 
 LOADED_MS = 60_000
@@ -19,8 +16,7 @@ def test_a_stranger_chats_with_the_default_model(tmp_path, models, browser, watc
     home = tmp_path / "home"
     home.mkdir()
     (home / "models").symlink_to(models, target_is_directory=True)  # as a second start finds it
-    settings = load_settings(home=home)
-    with serving(home, build_engine(settings, ModelLibrary(home))) as site:
+    with serving(home, None) as site:
         context = browser.new_context(base_url=site.url, locale="en-GB")
         watch.over(context, site.url.removeprefix("http://"))
         page = context.new_page()
