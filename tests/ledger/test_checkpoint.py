@@ -5,11 +5,11 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger_vectors import NOTES
 
 from commun.ledger.checkpoint import Checkpoint, read_checkpoint, read_number
 from commun.ledger.errors import BadCheckpoint, BadNote
 from commun.ledger.merkle import EMPTY_ROOT, MAX_SIZE, leaf_hash
+from ledger_vectors import NOTES
 
 # golang.org/x/mod/sumdb/tlog, note_test.go: its root is the leaf hash of "hello world".
 GO = "go.sum database tree\n123456789012\nTszzRgjTG6xce+z2AG31kAXYKBgQVtCSCE40HmuwBb0=\n"

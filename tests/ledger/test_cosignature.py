@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_vectors import LOG, LOG_PQ, NOTES, PROOF, WITNESS_A, WITNESS_B, WITNESS_C
 
 from commun.ledger import cosignature
 from commun.ledger.checkpoint import Checkpoint
@@ -34,6 +33,7 @@ from commun.ledger.keys import ED25519_COSIGNATURE, ML_DSA_44, SignerKey
 from commun.ledger.merkle import MAX_SIZE
 from commun.ledger.note import Note, Signature
 from commun.ledger.proof import LogProof
+from ledger_vectors import LOG, LOG_PQ, NOTES, PROOF, WITNESS_A, WITNESS_B, WITNESS_C
 
 HEAD = Checkpoint(LOG.name, 300, bytes(range(32)))
 NOW = 1_795_330_800

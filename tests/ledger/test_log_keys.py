@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger_vectors import KEYS, LOG, LOG_PQ, NOTES, WITNESS_A
-from shared_vectors import vectors
 
 from commun.ledger.errors import BadLogKey, WrongSignature
 from commun.ledger.keys import (
@@ -23,6 +21,8 @@ from commun.ledger.keys import (
     key_id_of,
     to_base64,
 )
+from ledger_vectors import KEYS, LOG, LOG_PQ, NOTES, WITNESS_A
+from shared_vectors import vectors
 
 P = 2**255 - 19
 ORDER_EIGHT = int.from_bytes(

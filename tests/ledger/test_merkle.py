@@ -9,16 +9,16 @@ from dataclasses import FrozenInstanceError
 from hashlib import sha256
 from typing import Any
 
-import naive_tree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_tree import Leaves
-from shared_vectors import vectors
 
+import naive_tree
 from commun.ledger import merkle
 from commun.ledger.errors import BadProof, LedgerError, OutOfRange
 from commun.ledger.merkle import EMPTY_ROOT, MAX_SIZE, Frontier, leaf_hash
+from naive_tree import Leaves
+from shared_vectors import vectors
 
 MOST = 130
 LEAVES = [leaf_hash(bytes([number])) for number in range(MOST)]

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger_vectors import LOG, LOG_PQ, NOTES
 
 from commun.ledger.errors import BadLogKey, BadNote, LedgerError, NotSigned, WrongSignature
 from commun.ledger.keys import SignerKey, VerifierKey, from_base64
@@ -16,6 +15,7 @@ from commun.ledger.note import (
     read_signature_lines,
     sign_note,
 )
+from ledger_vectors import LOG, LOG_PQ, NOTES
 
 TEXT, PETER_LINE, ENOCH_LINE = NOTES["text"], NOTES["peter"], NOTES["enoch"]
 

@@ -6,7 +6,6 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger_vectors import LOG, LOG_PQ, POLICY, PROOF, WITNESS_A, WITNESS_B, WITNESS_C
 
 from commun.ledger.checkpoint import Checkpoint
 from commun.ledger.cosignature import sign_checkpoint
@@ -15,6 +14,7 @@ from commun.ledger.keys import SignerKey, VerifierKey
 from commun.ledger.note import Note
 from commun.ledger.policy import MAX_GROUPS, MAX_LOGS, MAX_POLICY_BYTES, MAX_WITNESSES, Policy
 from commun.ledger.proof import LogProof
+from ledger_vectors import LOG, LOG_PQ, POLICY, PROOF, WITNESS_A, WITNESS_B, WITNESS_C
 
 HEAD = Checkpoint(LOG.name, 300, bytes(range(32)))
 A, B, C = (key.verifier.text() for key in (WITNESS_A, WITNESS_B, WITNESS_C))

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_vectors import LOG, POLICY, PROOF, WITNESS_A
 
 from commun.ledger.checkpoint import Checkpoint
 from commun.ledger.cosignature import sign_checkpoint
@@ -26,6 +25,7 @@ from commun.ledger.merkle import leaf_hash
 from commun.ledger.note import Note
 from commun.ledger.policy import Policy
 from commun.ledger.proof import MAX_PROOF_BYTES, LogProof
+from ledger_vectors import LOG, POLICY, PROOF, WITNESS_A
 
 LEAF = leaf_hash(b"entry 123")
 KNOWN = Policy.from_bytes(POLICY)

@@ -3,13 +3,11 @@
 from collections import Counter
 from contextlib import suppress
 
-import naive_tree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_vectors import TILES
-from naive_tree import Leaves
 
+import naive_tree
 from commun.ledger import merkle
 from commun.ledger.errors import BadProof, BadTile, LedgerError, MissingTile, OutOfRange
 from commun.ledger.merkle import EMPTY_ROOT, MAX_SIZE, Node, leaf_hash
@@ -27,6 +25,8 @@ from commun.ledger.tiles import (
     tiles_of,
     unpack_entries,
 )
+from ledger_vectors import TILES
+from naive_tree import Leaves
 
 
 class Files:

@@ -4,8 +4,8 @@ Rules:
 
 - what is handed out was verified whole, from its signatures to each file's bytes, and allows this version of Commun;
 - whoever publishes (``commun charter adopt``, ``freeze``) does so in another process: its folder is looked at
-  every CHECK_S seconds (``stamp``: stat calls, nothing is read) and verified again, in a thread, when anything in it has
-  changed, and every VERIFY_S seconds anyway;
+  every CHECK_S seconds (``stamp``: stat calls, nothing is read) and verified again, in a thread, when anything in it
+  has changed, and every VERIFY_S seconds anyway;
 - no valid charter, no answer: a charter that is damaged while Commun runs is no longer in force as soon as that is
   seen; when the files are mended it is again, without a restart. Running answers end under the edition they began with;
 - an edition in force is only replaced, never changed: who holds one keeps it.

@@ -24,6 +24,7 @@ What changes it
     quorum's decision; ``joining.py`` how a key comes to the board
 What people read before they sign
     ``changes.py`` what differs, clause by clause, in words (``differences.py``, ``changed_*.py``); ``words.py``
-    word by word (``alignment.py``), with what the eye does not see (``lookalikes.py``); ``remarks.py`` files that
-    change and say the same
+    word by word (``alignment.py``), with what the eye does not see (``lookalikes.py``); ``comparison.py`` keeps a
+    whole document within one bound, ``remarks.py`` tells files that change without a value; ``glance.py`` looks at
+    a stranger's file before it is read; ``remarks.py`` files that change and say the same
 """

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commun.cli.charter import Out, Reason, Yes, desk_of, home_of, now, told
+from commun.cli.documents import Out, Reason, Yes, desk_of, home_of, now, told
 from commun.cli.signers import (
     Hardware,
     KeyFile,

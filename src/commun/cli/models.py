@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commun.cli.charter import Yes
+from commun.cli.documents import Yes
 from commun.cli.progress import progress
 from commun.cli.signers import Hardware, KeyFile, PassphraseFile
 from commun.cli.words import Home, _, example, group
@@ -47,7 +47,7 @@ def identity(digest: str, url: str, remote_model: str) -> str:
 def adopted_digests(home: Path | None) -> tuple[set[str], str]:
     """The identities of the models that the charter adopts, and of the one that answers. Nothing without a charter."""
     from commun.charter.errors import CharterError
-    from commun.cli.charter import desk_of
+    from commun.cli.documents import desk_of
 
     try:
         models = desk_of(home).verified().in_force.charter.models
@@ -92,7 +92,7 @@ def model_use(
     yes: Yes = False,
 ) -> None:
     from commun.cli.board import propose_and_sign
-    from commun.cli.charter import desk_of
+    from commun.cli.documents import desk_of
     from commun.drafting.editing import with_default_model, with_model
     from commun.drafting.models import adopted_model
 

