@@ -15,6 +15,7 @@ from securesystemslib.signer import Signature, SSlibKey
 
 from commun.charter import keys
 from commun.charter.errors import BadKey, BadKeyFile, BadPassphrase, CharterError
+from commun.ed25519 import SMALL_ORDER_Y, D
 
 PASSPHRASE = "correct horse battery"
 P = 2**255 - 19
@@ -126,7 +127,7 @@ def test_an_unknown_or_a_double_field_is_refused(key_file: bytes):
 
 
 @pytest.mark.parametrize("sign", [0, 1])
-@pytest.mark.parametrize("y", sorted(keys._SMALL_ORDER_Y))
+@pytest.mark.parametrize("y", sorted(SMALL_ORDER_Y))
 def test_the_small_order_points_are_refused_in_every_encoding(y: int, sign: int):
     for encoded in {y, y + P} if y + P < 2**255 else {y}:
         with pytest.raises(BadKey):
@@ -135,12 +136,12 @@ def test_the_small_order_points_are_refused_in_every_encoding(y: int, sign: int)
 
 def test_the_small_order_points_are_those_that_eightfold_to_nothing():
     def add(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
-        product = keys._D * a[0] * b[0] * a[1] * b[1] % P
+        product = D * a[0] * b[0] * a[1] * b[1] % P
         x = (a[0] * b[1] + b[0] * a[1]) * pow(1 + product, -1, P)
         return x % P, (a[1] * b[1] + a[0] * b[0]) * pow(1 - product, -1, P) % P
 
-    for y in keys._SMALL_ORDER_Y:
-        x_squared = (y * y - 1) * pow(keys._D * y * y + 1, -1, P) % P
+    for y in SMALL_ORDER_Y:
+        x_squared = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
         x = pow(x_squared, (P + 3) // 8, P)
         if x * x % P != x_squared:
             x = x * pow(2, (P - 1) // 4, P) % P

@@ -39,6 +39,7 @@ from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 
 from commun.charter.errors import BadKey, BadKeyFile, BadPassphrase, CharterError
 from commun.charter.strict_json import NotStrict, check_fields, read_object
+from commun.ed25519 import PointFault, find_point_fault
 from commun.errors import N_
 
 KEY_FORMAT: Final = "commun-key/1"
@@ -62,13 +63,6 @@ WORDS: Final = 5
 SYLLABLES: Final = 3
 PASSPHRASE_BITS: Final = int(WORDS * SYLLABLES * math.log2(len(CONSONANTS) * len(VOWELS)))  # 93
 
-# The field, the curve's d, and the y of the eight points whose order divides 8 (each with either sign of x).
-_P: Final = 2**255 - 19
-_D: Final = -121665 * pow(121666, -1, _P) % _P
-_ORDER_EIGHT: Final = int.from_bytes(
-    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
-)
-_SMALL_ORDER_Y: Final = frozenset({0, 1, _P - 1, _ORDER_EIGHT, _P - _ORDER_EIGHT})
 _ED25519_HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -125,14 +119,13 @@ def check_key(key: Key) -> None:
 def _check_ed25519(public: str) -> None:
     if not _ED25519_HEX.fullmatch(public):
         raise BadKey(reason="an Ed25519 key has 64 hexadecimal digits, in small letters")
-    y = int.from_bytes(bytes.fromhex(public), "little") & (2**255 - 1)
-    if y >= _P:
-        raise BadKey(reason="its encoding or its key id is not the canonical one")
-    if y in _SMALL_ORDER_Y:
-        raise BadKey(reason="it is one of the weak points of Ed25519, with which a signature fits many texts")
-    x_squared = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
-    if pow(x_squared, (_P - 1) // 2, _P) != 1:
-        raise BadKey(reason="it is not a point of the curve")
+    match find_point_fault(bytes.fromhex(public)):
+        case PointFault.NOT_CANONICAL:
+            raise BadKey(reason="its encoding or its key id is not the canonical one")
+        case PointFault.SMALL_ORDER:
+            raise BadKey(reason="it is one of the weak points of Ed25519, with which a signature fits many texts")
+        case PointFault.NOT_ON_CURVE:
+            raise BadKey(reason="it is not a point of the curve")
 
 
 def _p256_from_base64(text: str) -> EllipticCurvePublicKey:

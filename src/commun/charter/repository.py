@@ -35,6 +35,7 @@ from typing import Final
 
 from commun.charter.errors import CharterError, MixedEditions, TooLarge, UnsafeName
 from commun.errors import N_
+from commun.plain_open import PLAIN, open_below
 
 METADATA: Final = "metadata"
 TARGETS: Final = "targets"
@@ -201,7 +202,7 @@ def read_regular(folder: Path, name: str, *, limit: int) -> bytes | None:
     Raises UnsafeName (a link, a device, a FIFO), TooLarge.
     """
     try:
-        handle = _open(folder, name.split("/"))
+        handle = open_below(folder, name.split("/"))
     except FileNotFoundError:
         return None
     except OSError as error:  # ELOOP for a link, ENOTDIR for a link or file among the parents, EACCES, ENXIO
@@ -227,35 +228,7 @@ def _read_handle(handle: int, name: str, limit: int) -> bytes:
     return data
 
 
-_NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
-_PLAIN: Final[int] = _NO_LINK | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_READ: Final[int] = os.O_RDONLY | _PLAIN | getattr(os, "O_NONBLOCK", 0)
-_WRITE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
-
-
-def _open(folder: Path, parts: list[str]) -> int:
-    """Part by part from the folder's own handle, so that no parent can be swapped for a link in between."""
-    if os.open not in os.supports_dir_fd:
-        return _open_by_path(folder, parts)
-    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in parts[:-1]:
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | _NO_LINK, dir_fd=at)
-            os.close(at)
-            at = below
-        return os.open(parts[-1], _READ, dir_fd=at)
-    finally:
-        os.close(at)
-
-
-def _open_by_path(folder: Path, parts: list[str]) -> int:
-    """Where the system opens nothing relative to a handle (Windows): links are looked for, not excluded."""
-    path = folder
-    for part in parts:
-        path = path / part
-        if path.is_symlink():
-            raise OSError("a link")
-    return os.open(path, _READ)
+_WRITE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAIN
 
 
 def _list(root: Path, folder: str) -> Iterator[str]:
@@ -368,7 +341,7 @@ def file_lock(path: Path, *, wait: bool) -> Iterator[None]:
         yield
         return
     with _plain_only(path.name):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | _PLAIN, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | PLAIN, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:

@@ -19,7 +19,6 @@ import contextlib
 import os
 import stat as stat_module
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -28,6 +27,7 @@ from commun.ledger.errors import LedgerError
 from commun.ledger.merkle import HASH_SIZE
 from commun.ledger.note import MAX_NOTE_BYTES
 from commun.ledger.tiles import MAX_ENTRIES_BYTES, TILE_WIDTH, Tile
+from commun.plain_open import FOLDER, PLAIN, open_below
 
 CHECKPOINT: Final = "checkpoint"
 TILES: Final = "tile"
@@ -35,12 +35,8 @@ LOCK: Final = ".lock"
 BESIDE: Final = ".beside"  # the one file that is being written
 PARTIAL: Final = ".p"  # the end of the name of a folder of partial tiles
 
-_NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
-_PLAIN: Final[int] = _NO_LINK | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_READ: Final[int] = os.O_RDONLY | _PLAIN | getattr(os, "O_NONBLOCK", 0)
-_FOLDER: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
-_WRITE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
-_CHANGE: Final[int] = os.O_RDWR | os.O_CREAT | _PLAIN
+_WRITE: Final[int] = os.O_WRONLY | os.O_CREAT | os.O_EXCL | PLAIN
+_CHANGE: Final[int] = os.O_RDWR | os.O_CREAT | PLAIN
 
 
 class UnsafeLedgerFile(LedgerError):
@@ -186,7 +182,7 @@ def write_secret(path: Path, data: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | _PLAIN)
+    handle = os.open(path, os.O_RDONLY | PLAIN)
     try:
         os.fsync(handle)
     finally:
@@ -195,7 +191,7 @@ def sync(path: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     if os.name == "posix":
-        handle = os.open(folder, _FOLDER)
+        handle = os.open(folder, FOLDER)
         try:
             os.fsync(handle)
         finally:
@@ -205,7 +201,7 @@ def sync_folder(folder: Path) -> None:
 def read_regular(folder: Path, name: str, *, limit: int) -> bytes | None:
     """``folder / name``, whose parts are safe names; None where it is missing. Raises UnsafeLedgerFile."""
     try:
-        handle = _open(folder, name.split("/"))
+        handle = open_below(folder, name.split("/"))
     except FileNotFoundError:
         return None
     except OSError as error:  # ELOOP for a link, ENOTDIR for a link or file among the parents, EACCES, ENXIO
@@ -229,28 +225,3 @@ def _read(handle: int, name: str, limit: int) -> bytes:
     if len(data) > limit:
         raise UnsafeLedgerFile(file=name, reason="it is longer than its bound")
     return data
-
-
-def _open(folder: Path, parts: list[str]) -> int:
-    """Part by part from the folder's own handle, so that no parent can be swapped for a link in between."""
-    if os.open not in os.supports_dir_fd:
-        return _open_by_path(folder, parts)
-    at = os.open(folder, _FOLDER)
-    try:
-        for part in parts[:-1]:
-            below = os.open(part, _FOLDER | _NO_LINK, dir_fd=at)
-            os.close(at)
-            at = below
-        return os.open(parts[-1], _READ, dir_fd=at)
-    finally:
-        os.close(at)
-
-
-def _open_by_path(folder: Path, parts: Iterable[str]) -> int:
-    """Where the system opens nothing relative to a handle (Windows): links are looked for, not excluded."""
-    path = folder
-    for part in parts:
-        path = path / part
-        if path.is_symlink():
-            raise OSError("a link")
-    return os.open(path, _READ)

@@ -13,7 +13,7 @@ Specification (C2SP signed-note v1.0.0, "Verifier keys" and "Signature types"; t
 - base64 is RFC 4648 §4 in its one canonical form: padded, and no bit set that says nothing;
 - Ed25519 is RFC 8032. A public key is looked at when it is made known, by its text or its bytes: refused are an
   encoding that is not the canonical one, what is no point of the curve, and the eight points of small order, with which
-  one signature fits many texts. (Verifiers disagree about those keys only.) The rules are those of ``charter/keys.py``.
+  one signature fits many texts. (Verifiers disagree about those keys only.) The check is ``commun/ed25519.py``.
 
 Raises BadLogKey and WrongSignature; nothing else.
 """
@@ -29,6 +29,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
+from commun.ed25519 import PointFault, find_point_fault
 from commun.ledger.errors import BadLogKey, WrongSignature
 
 ED25519: Final = 0x01
@@ -47,14 +48,6 @@ SPACES: Final = frozenset("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u30
 )
 _PRIVATE: Final = "PRIVATE+KEY+"
 _KEY_TEXT: Final = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})")
-
-# The field, the curve's d, and the y of the eight points whose order divides 8 (each with either sign of x).
-_P: Final = 2**255 - 19
-_D: Final = -121665 * pow(121666, -1, _P) % _P
-_ORDER_EIGHT: Final = int.from_bytes(
-    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
-)
-_SMALL_ORDER_Y: Final = frozenset({0, 1, _P - 1, _ORDER_EIGHT, _P - _ORDER_EIGHT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +189,10 @@ def _check_public(kind: int, public: bytes) -> None:
 
 
 def _check_point(public: bytes) -> None:
-    y = int.from_bytes(public, "little") & (2**255 - 1)
-    if y >= _P:
-        raise BadLogKey(reason="its encoding is not the canonical one")
-    if y in _SMALL_ORDER_Y:
-        raise BadLogKey(reason="it is one of the weak points of Ed25519, with which a signature fits many texts")
-    x_squared = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
-    if pow(x_squared, (_P - 1) // 2, _P) != 1:
-        raise BadLogKey(reason="it is not a point of the curve")
+    match find_point_fault(public):
+        case PointFault.NOT_CANONICAL:
+            raise BadLogKey(reason="its encoding is not the canonical one")
+        case PointFault.SMALL_ORDER:
+            raise BadLogKey(reason="it is one of the weak points of Ed25519, with which a signature fits many texts")
+        case PointFault.NOT_ON_CURVE:
+            raise BadLogKey(reason="it is not a point of the curve")
