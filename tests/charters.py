@@ -90,6 +90,9 @@ CHARTER = Charter(
 )
 
 
+FIRST_ROOT = hashlib.sha256(b"the first root").hexdigest()
+
+
 def edition(charter: Charter = CHARTER, number: int = 1, expires: datetime = FAR_AWAY) -> Edition:
     digest = hashlib.sha256(f"{number}{charter}".encode()).hexdigest()
     return Edition(number, digest, "", charter, {}, "A reason.", LONG_AGO, 1, (), expires)
@@ -98,7 +101,7 @@ def edition(charter: Charter = CHARTER, number: int = 1, expires: datetime = FAR
 def in_force(charter: Charter = CHARTER, number: int = 1, **other: Any) -> InForce:
     """``other``: fields of InForce."""
     one = edition(charter, number)
-    return replace(InForce(one, one, None, None), **other)
+    return replace(InForce(one, one, None, None, FIRST_ROOT), **other)
 
 
 class Shelf:

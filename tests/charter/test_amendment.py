@@ -56,7 +56,7 @@ def as_base(amendment: Amendment) -> InForce:
         (),
         mandate_end(amendment.charter),
     )
-    return InForce(edition, edition, None, None)
+    return InForce(edition, edition, None, None, "")
 
 
 def second(base: Amendment, *, reason: str = "More polite.", **changes: Any) -> Amendment:

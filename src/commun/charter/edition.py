@@ -59,13 +59,15 @@ class Freeze:
 @dataclass(frozen=True, slots=True)
 class InForce:
     """``edition`` is what answers. ``newest`` is the last one adopted: another one only while ``freeze`` is set.
-    ``stale_since``: when the mandate ended (UTC), or None while it runs.
+    ``stale_since``: when the mandate ended (UTC), or None while it runs. ``first_root``: digest of the first root, hex:
+    it never changes, and names the charter itself.
     """
 
     edition: Edition
     newest: Edition
     freeze: Freeze | None
     stale_since: datetime | None
+    first_root: str
 
     @property
     def charter(self) -> Charter:

@@ -33,6 +33,7 @@ from typing import Final
 from tuf.api.metadata import Metadata, Root
 
 from commun.charter import trust as trusts
+from commun.charter.canonical import digest_of
 from commun.charter.chain import (
     Link,
     check_edition,
@@ -135,7 +136,8 @@ def _verify(repository: Repository, trust: Path | None, *, now: datetime) -> Ver
     if links[-1].timestamp.signed_bytes != timestamp.signed_bytes or links[-1].root is not roots[-1]:
         raise MixedEditions(file=TIMESTAMP, reason="it is not the timestamp of the newest edition")
     freezes = _freezes(repository, links, trusted)
-    return Verified(_in_force(links, freezes, now), roots, links, freezes, unfinished)
+    in_force = _in_force(links, freezes, now, first_root=digest_of(roots[0].signed_bytes))
+    return Verified(in_force, roots, links, freezes, unfinished)
 
 
 def _check_editions(
@@ -173,7 +175,9 @@ def _freezes(repository: Repository, links: tuple[Link, ...], trusted: trusts.Tr
     return MappingProxyType(found)
 
 
-def _in_force(links: tuple[Link, ...], freezes: Mapping[int, FreezeState], now: datetime) -> InForce:
+def _in_force(
+    links: tuple[Link, ...], freezes: Mapping[int, FreezeState], now: datetime, *, first_root: str
+) -> InForce:
     newest = links[-1].edition
     stopped = _stopped(freezes)
     edition = next(link.edition for link in reversed(links) if link.edition.number not in stopped)
@@ -183,7 +187,8 @@ def _in_force(links: tuple[Link, ...], freezes: Mapping[int, FreezeState], now: 
         member = member_names(newest.charter)[state.keyid]
         freeze = Freeze(newest.number, newest.digest, member, state.keyid, state.at, state.reason)
     ends = (edition.expires, newest.expires, links[-1].root.signed.expires)
-    return InForce(edition, newest, freeze, stale_since=min((end for end in ends if end <= now), default=None))
+    stale_since = min((end for end in ends if end <= now), default=None)
+    return InForce(edition, newest, freeze, stale_since, first_root)
 
 
 def _stopped(freezes: Mapping[int, FreezeState]) -> frozenset[int]:
