@@ -140,3 +140,26 @@ def test_numbers_are_compared_as_numbers() -> None:
     assert numbers("0.10.0") == (0, 10) > numbers("0.9")
     assert numbers("1.2.dev3") == (1, 2)
     assert numbers("1.2rc1.5") == (1, 2)
+
+
+async def test_an_edition_is_in_force_only_once_it_has_been_recorded() -> None:
+    recorded: list[int] = []
+    refusing = [True]
+
+    async def admit(held: InForce) -> None:
+        if held.edition.number > 1 and refusing[0]:
+            raise CharterError(reason="the ledger cannot be written to")
+        recorded.append(held.edition.number)
+
+    shelf = Shelf(in_force())
+    charter, heard = holding(shelf, admit=admit)
+    await charter.refresh()
+    assert (recorded, charter.get().edition.number) == ([1], 1)
+    shelf.put(in_force(number=2))
+    await charter.refresh()
+    with pytest.raises(CharterError, match="cannot be written"):
+        charter.get()
+    refusing[0] = False
+    await charter.refresh()  # nothing was published since, and still it is tried again
+    assert (recorded, charter.get().edition.number) == ([1, 2], 2)
+    assert [None if each is None else each.edition.number for each in heard] == [1, None, 2]

@@ -5,7 +5,8 @@
 - until the new one has loaded, new questions are told that the model is being loaded: they are never answered by an
   engine that the edition in force does not name;
 - where there is no memory for two, the old one is closed first;
-- an engine that cannot be loaded is tried again, later and later; meanwhile the reason is told.
+- an engine that cannot be loaded is tried again, later and later; meanwhile the reason is told;
+- each load is told to whoever watches (the ledger has an entry for it).
 
 Owned by the event loop.
 """
@@ -28,6 +29,7 @@ FAILED_RETRY_S = 5  # what a person is told
 LOADING_RETRY_S = 3
 
 log = structlog.get_logger()
+Watcher = Callable[[Model, EngineInfo], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Engines:
         self._place: _Place | None = None
         self._old: set[_Place] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watchers: list[Watcher] = []
 
     @property
     def state(self) -> EngineState:
@@ -134,6 +137,10 @@ class Engines:
             return
         self._place = new
         self._spawn(self._change(old, new))
+
+    def on_loaded(self, watcher: Watcher) -> None:
+        """``watcher`` is called in the event loop with each model that an engine has loaded."""
+        self._watchers.append(watcher)
 
     async def load(self, charter: Charter) -> None:
         """Uses it and waits until its engine has loaded. Raises what keeps it from loading."""
@@ -215,6 +222,8 @@ class Engines:
                 place.failure.__cause__ = error
             else:
                 place.failure = None
+                for watcher in self._watchers:
+                    watcher(place.wish.model, place.engine.info)
                 return
             finally:
                 place.tried.set()

@@ -6,6 +6,7 @@ Rules:
 - whoever publishes (``commun charter adopt``, ``freeze``) does so in another process: its folder is looked at
   every CHECK_S seconds (``stamp``: stat calls, nothing is read) and verified again, in a thread, when anything in it
   has changed, and every VERIFY_S seconds anyway;
+- an edition, and a freeze, is in the ledger before it is in force (``admit``): one that cannot be recorded is not;
 - no valid charter, no answer: a charter that is damaged while Commun runs is no longer in force as soon as that is
   seen; when the files are mended it is again, without a restart. Running answers end under the edition they began with;
 - an edition in force is only replaced, never changed: who holds one keeps it.
@@ -15,7 +16,7 @@ Owned by the event loop; only the verification itself runs in a thread, one at a
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -35,6 +36,7 @@ MAX_STAMPED = 5000  # files that are looked at; a charter has about ten for each
 
 log = structlog.get_logger()
 Watcher = Callable[[InForce | None], None]
+Admit = Callable[[InForce], Awaitable[None]]
 Stamp = tuple[object, ...]
 
 
@@ -76,11 +78,25 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class CharterInForce:
-    """``version``: of this software. ``now``: the clock (UTC). Holds nothing before the first ``refresh``."""
+async def unrecorded(_in_force: InForce) -> None:
+    """Where there is no ledger: drafting, and tests of other things."""
 
-    def __init__(self, source: Source, *, version: str = __version__, now: Callable[[], datetime] = utc_now) -> None:
+
+class CharterInForce:
+    """``admit``: records what has been verified, before it is in force; raises CharterError where it may not be.
+    ``version``: of this software. ``now``: the clock (UTC). Holds nothing before the first ``refresh``.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        admit: Admit = unrecorded,
+        version: str = __version__,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._source = source
+        self._admit = admit
         self._version = version
         self._now = now
         self._held: InForce | CharterError = NoCharter()
@@ -112,6 +128,11 @@ class CharterInForce:
         async with self._lock:
             stamp, held = await asyncio.to_thread(self._look)
             if held is not None:
+                try:
+                    if isinstance(held, InForce):
+                        await self._admit(held)
+                except CharterError as error:
+                    stamp, held = None, error  # what stands in the way may pass: it is tried again
                 self._stamp, self._verified_at = stamp, time.monotonic()
                 self._take(held)
             self._take(self._with_its_age())
