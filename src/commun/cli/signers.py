@@ -2,7 +2,6 @@
 
 import contextlib
 import getpass
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from commun.cli.words import _
 from commun.errors import ConfigError
 from commun.places import KEYS_FOLDER
+from commun.secret_file import write_secret
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -108,10 +108,7 @@ def signer_of(home: Path, key: Path | None, hardware: str | None, passphrase_fil
 
 def write_private(path: Path, data: bytes) -> None:
     """A new file for its owner's eyes only. Raises ConfigError where there is one already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_secret(path, data)
     except FileExistsError:
         raise ConfigError(setting="--out", reason=f"{path.name} is there already") from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)

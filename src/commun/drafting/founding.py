@@ -8,8 +8,8 @@
 - a board of one is said to be one, in the reason of its first edition.
 """
 
+import contextlib
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -34,6 +34,7 @@ from commun.drafting.editing import CHARTER_FILE
 from commun.drafting.models import default_model_clause, model_file, model_path
 from commun.errors import N_
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, TRUST_FOLDER
+from commun.secret_file import write_secret
 
 TEMPLATE: Final = package_files("commun.drafting") / "template"
 NAME: Final = "Commun"
@@ -157,25 +158,13 @@ def a_year_after(day: date) -> date:
 
 
 def write_key(folder: Path, sealed: bytes) -> Path:
-    """A sealed key under the first free name, for its owner's eyes only; there whole or not at all."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    staged = folder / f".{secrets.token_hex(8)}"
-    handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(sealed)
-            file.flush()
-            os.fsync(handle)
-        for number in range(1, MAX_NUMBER):
-            path = folder / KEY_FILE.format("" if number == 1 else f"-{number}")
-            try:
-                path.hardlink_to(staged)  # unlike a renaming, it takes nobody's place
-            except FileExistsError:
-                continue
+    """A sealed key under the first free name."""
+    for number in range(1, MAX_NUMBER):
+        path = folder / KEY_FILE.format("" if number == 1 else f"-{number}")
+        with contextlib.suppress(FileExistsError):
+            write_secret(path, sealed)
             return path
-        raise TooManyFiles(name=KEY_FILE.format(""))
-    finally:
-        staged.unlink()
+    raise TooManyFiles(name=KEY_FILE.format(""))
 
 
 def _put_aside(folders: Sequence[Path], day: date) -> tuple[Path, ...]:

@@ -164,23 +164,6 @@ def open_to_change(path: Path) -> int:
     return os.open(path, _CHANGE, 0o644)
 
 
-def write_secret(path: Path, data: bytes) -> None:
-    """Only its owner can read it, from its first moment on; on the disk when this returns. Never replaces a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + BESIDE)
-    beside.unlink(missing_ok=True)
-    handle = os.open(beside, _WRITE, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(handle)
-    try:
-        os.link(beside, path)
-    finally:
-        beside.unlink()
-    sync_folder(path.parent)
-
-
 def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY | PLAIN)
     try:

@@ -23,10 +23,11 @@ from urllib.parse import urlsplit
 from commun.errors import N_
 from commun.ledger.checkpoint import Checkpoint, read_checkpoint
 from commun.ledger.errors import BadLogKey, LedgerError
-from commun.ledger.files import CHECKPOINT, TILES, Lock, LogFolder, read_regular, write_secret
+from commun.ledger.files import CHECKPOINT, TILES, Lock, LogFolder, read_regular
 from commun.ledger.keys import ED25519, MAX_KEY_TEXT, SEED_BYTES, SignerKey
 from commun.ledger.log import Log, reached, signed_head
 from commun.ledger.merkle import EMPTY_ROOT
+from commun.secret_file import write_secret
 
 LOCAL: Final = "commun.local/"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
