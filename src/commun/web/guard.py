@@ -10,7 +10,8 @@ In this order, and refused with the first thing that is wrong (``on_error`` rend
 5. its body is no larger than ``max_body_bytes``, by its Content-Length and again while it is read.
 
 Every response gets the security headers of its kind. The API (``api_prefixes``) reads no cookie, only keys that another
-site cannot know: it needs neither 3 nor 4, and is reached from containers under any name.
+site cannot know, or, as a witness, what other logs' keys have signed: it needs neither 3 nor 4, and is reached from
+containers under any name.
 
 Use ``Guard(app, rules=GuardRules(max_body_bytes=…, max_header_bytes=…, hosts=(…,), public_url=…), on_error=…)`` as the
 outermost middleware; ``on_error(scope, error)`` returns an ASGI response.
@@ -65,7 +66,7 @@ STRICT_TRANSPORT = ("strict-transport-security", "max-age=31536000")
 NO_STORE = (b"cache-control", b"no-store")  # unless the response says otherwise
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-API_PREFIXES = ("/v1/",)
+API_PREFIXES = ("/v1/", "/witness/")
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
