@@ -58,6 +58,7 @@ KEYS: dict[str, tuple[str, Any, Any]] = {
     "max_header_bytes": (REFUSES, 4096, 32_768),
     "rate_limit": (REFUSES, "50/minute", "600/minute"),
     "sign_in_rate_limit": (REFUSES, "1/minute", "20/minute"),
+    "public_shares": (REFUSES, False, True),  # a page about an answer that was given already
     "session_days": (REFUSES, 1, 365),
     "watt": (TELLS, 0.0, 500.0),
     "log_level": (TELLS, "error", "debug"),

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     )
     sign_in_rate_limit: str = Field(default="20/minute", description="Sign-in attempts per address.")
 
+    public_shares: bool = Field(
+        default=False, description="Whether people may publish single answers under links that expire."
+    )
     session_days: int = Field(default=30, ge=1, le=365, description="How long a browser stays signed in.")
     watt: float = Field(
         default=0,
