@@ -50,6 +50,7 @@ ICONS = [
     "settings",
     "square",
     "square-pen",
+    "stamp",
     "trash-2",
     "x",
 ]
