@@ -29,6 +29,7 @@ from commun.charter.errors import CharterError
 from commun.store.accounts import Caller
 from commun.web.limits import RateLimits
 from fake_engine import FakeEngine
+from issuers import TestIssuer
 
 KEY = "cm_test"
 KEY_WITHOUT_VAULT = "cm_no_vault"
@@ -80,11 +81,13 @@ def api_app(
     metrics = Metrics()
     held = Fixed(in_force(charter) if isinstance(charter, Charter) else charter)
     engines = Engines(lambda _wish: engine)
+    issuing = TestIssuer()
     assistant = Assistant(
         charter=held,
         engines=engines,
         admission=Admission(running=running, waiting=waiting),
         meter=EnergyMeter(watt=10, cores=1),
+        issuer=issuing.issuer,
     )
     assistant.watch(metrics.turn_ended)
 
@@ -99,6 +102,7 @@ def api_app(
         accounts=MemoryAccounts(),
         conversations=MemoryConversations(),
         assistant=assistant,
+        receipts=issuing.nobodys,
         charter=held,
         database=MemoryDatabase(),
     )

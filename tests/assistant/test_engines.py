@@ -18,6 +18,7 @@ from commun.charter.errors import ModelNotAdopted
 from commun.engine.base import EngineState, Message
 from commun.errors import EngineFailed, EngineLoading
 from fake_engine import FakeEngine
+from issuers import issuer
 
 pytestmark = pytest.mark.anyio
 QUESTION = Question(messages=(Message("user", "Hello"),))
@@ -40,6 +41,7 @@ class Workshop:
             engines=self.engines,
             admission=Admission(running=4, waiting=4),
             meter=EnergyMeter(watt=10),
+            issuer=issuer(),
         )
 
     def build(self, wish: EngineWish) -> FakeEngine:

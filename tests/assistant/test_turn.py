@@ -14,8 +14,10 @@ from commun.assistant.turn import Assistant, Began, Done, Failed, Queued, Turn, 
 from commun.charter.errors import NoCharter, OutsideCharter
 from commun.engine.base import Delta, EngineState, Message
 from commun.errors import EngineFailed, EngineLoading, InternalError, MessageTooLong, QueueFull
+from commun.receipts.issue import Receipt
 from commun.store.conversations import MessageState
 from fake_engine import FakeEngine
+from issuers import TestIssuer, issuer
 
 pytestmark = pytest.mark.anyio
 QUESTION = Question(messages=(Message("user", "Who are you?"),))
@@ -27,23 +29,33 @@ class Notebook:
     def __init__(self, *, broken: bool = False) -> None:
         self.broken = broken
         self.kept: list[tuple[dict[str, Any], MessageState]] = []
+        self.receipts: list[Receipt | None] = []
         self.checkpoints: list[dict[str, Any]] = []
 
     async def checkpoint(self, content: dict[str, Any]) -> None:
         self.checkpoints.append(content)
 
-    async def keep(self, content: dict[str, Any], state: MessageState) -> None:
+    async def keep(self, content: dict[str, Any], state: MessageState, receipt: Receipt | None) -> None:
         if self.broken:
             raise OSError(28, "No space left on device")
         self.kept.append((content, state))
+        self.receipts.append(receipt)
 
 
-def assistant_on(engine: FakeEngine, *, running: int = 4, waiting: int = 4, charter: Fixed | None = None) -> Assistant:
+def assistant_on(
+    engine: FakeEngine,
+    *,
+    running: int = 4,
+    waiting: int = 4,
+    charter: Fixed | None = None,
+    issuing: TestIssuer | None = None,
+) -> Assistant:
     return Assistant(
         charter=charter or Fixed(in_force()),
         engines=Engines(lambda _wish: engine),
         admission=Admission(running=running, waiting=waiting),
         meter=EnergyMeter(watt=10),
+        issuer=issuing.issuer if issuing else issuer(),
     )
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from commun.api.edition import charter_headers
-from commun.api.keys import services_of
+from commun.api.keys import key_of, services_of
 from commun.api.models import check_model
 from commun.api.record import record_for
 from commun.api.requests import ChatRequest, read
@@ -57,7 +57,7 @@ async def chat(request: Request, caller: Caller) -> ASGIApp:
     terms = assistant.terms()
     check_model(terms.info, asked.model)
     question = question_of(asked)
-    record = record_for(services, caller, asked)
+    record = record_for(services, caller, key_of(request), asked)
     turn = assistant.begin(question, record, terms=terms)
     token_bytes = terms.token_bytes if asked.logprobs else None
     if asked.stream:

@@ -31,6 +31,14 @@ def find_key(request: Request) -> str | None:
     return key if scheme.lower() == "bearer" and 0 < len(key) <= MAX_KEY else None
 
 
+def key_of(request: Request) -> str:
+    """The bearer token of a request whose caller is known. Raises BadApiKey."""
+    key = find_key(request)
+    if key is None:
+        raise BadApiKey
+    return key
+
+
 async def check_caller(request: Request) -> Caller:
     """Whose key it is. Raises BadApiKey."""
     key = find_key(request)

@@ -1,10 +1,11 @@
-"""What a turn tells while it runs, and the answer that is left of it."""
+"""What a turn tells while it runs, and the answer and the receipt that are left of it."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from commun.engine.base import Delta, EngineInfo, Sampling
 from commun.errors import CommunError
+from commun.receipts.issue import Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +25,19 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The answer is whole and, where it is to be kept, kept."""
+    """The answer is whole; it is kept where it is to be kept, and so is its receipt."""
 
     answer: "Answer"
+    receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The answer ended with an error; what had been written of it is kept."""
+    """The answer ended with an error; what had been written of it is kept. ``receipt`` None: it could not be kept."""
 
     error: CommunError
     answer: "Answer"
+    receipt: Receipt | None
 
 
 TurnEvent = Queued | Began | Delta | Done | Failed
@@ -42,7 +45,7 @@ TurnEvent = Queued | Began | Delta | Done | Failed
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """All that is known of one answer: the page shows it, the store seals it, a receipt will commit to it.
+    """All that is known of one answer: the page shows it, the store seals it, its receipt commits to it.
 
     ``logprobs``: one per token id, or empty. Times in seconds. ``energy_wh``: an estimate, by ``energy_method``.
     ``edition`` and ``charter``: number and digest of the edition that it was written under. ``persona``: an id, or "".

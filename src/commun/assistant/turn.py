@@ -7,8 +7,9 @@ Steps (docs/structure.md), in the order of the code below:
 2. it takes a place, running or waiting, or refuses at once (``admission.py``);
 3. the prompt is rendered within the context, what is dropped is told (``prompt.py``);
 4. the place in the queue is told until the turn comes;
-5. the seed is taken, the engine streams tokens, each with its log-probability;
-6. on the last token, stop or failure: the answer is kept in ONE transaction, and only then told as finished.
+5. the engine streams tokens, drawn with a seed that was fixed at the beginning, each with its log-probability;
+6. on the last token, stop or failure: the receipt is issued (``issuing.py``), the answer and it are kept in ONE
+   transaction, it is handed to the ledger, and only then the answer is told as finished.
 
 A turn runs in its own task: it goes on when the reader leaves. Its events are numbered from 1 and kept in memory while
 it runs and for a minute after, so that a reload or a second tab resumes where it was; then the stored message speaks.
@@ -30,16 +31,21 @@ from commun.assistant.bounds import check_plain_completions, check_wishes
 from commun.assistant.energy import EnergyMeter
 from commun.assistant.engines import Engines, Terms
 from commun.assistant.in_force import CharterInForce
+from commun.assistant.issuing import Beginning, Ending, Issuer
 from commun.assistant.prompt import PreparedPrompt, language_of, persona_of, prepare, sampling_for
 from commun.assistant.question import Question
 from commun.engine.base import Delta, EngineInfo, EngineState, Finish, FinishReason, Sampling, Score
-from commun.errors import CommunError, InternalError
+from commun.errors import CommunError, EngineFailed, InternalError
+from commun.receipts.errors import ReceiptError
+from commun.receipts.issue import Receipt
+from commun.receipts.statement import State, receipt_id
 from commun.store.conversations import MessageState
 
 __all__ = ["Answer", "Assistant", "Began", "Done", "Failed", "Queued", "Record", "Turn", "TurnEvent"]
 
 CHECKPOINT_S = 2.0  # a crash loses at most this much of an unfinished answer
 REMEMBER_S = 60.0  # how long a finished turn's events can still be followed
+CUT_RETRY_S = 5  # after an engine ended an answer without saying why
 
 log = structlog.get_logger()
 
@@ -52,13 +58,15 @@ class Record(Protocol):
 
     async def checkpoint(self, content: dict[str, Any]) -> None: ...
 
-    async def keep(self, content: dict[str, Any], state: MessageState) -> None: ...
+    async def keep(self, content: dict[str, Any], state: MessageState, receipt: Receipt | None) -> None:
+        """One transaction. ``receipt`` None: it could not be issued."""
+        ...
 
 
 @dataclass(slots=True)
 class Turn:
     """One running or just finished turn. Owned by its task; readers only follow and may stop it. ``terms``: the edition
-    and the engine that it began with.
+    and the engine that it began with. ``receipt_id`` is known from the beginning.
     """
 
     id: str
@@ -68,6 +76,10 @@ class Turn:
     stopped: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _writing: asyncio.Task[None] | None = None  # set while a stop may still cut the answer
+
+    @property
+    def receipt_id(self) -> str:
+        return receipt_id(self.id)
 
     def stop(self) -> None:
         """Ends the answer where it is; what has been written is kept. Too late a stop does nothing."""
@@ -119,8 +131,7 @@ class Turn:
 class _Draft:
     """The answer while it is being written. Owned by the turn's task."""
 
-    question: Question
-    terms: Terms
+    beginning: Beginning
     sampling: Sampling
     prepared: PreparedPrompt | None = None
     deltas: list[Delta] = field(default_factory=list)
@@ -128,16 +139,34 @@ class _Draft:
     asked: float = field(default_factory=time.monotonic)
     queued_s: float = 0.0
     energy_wh: float = 0.0
+    reached: bool = False  # whether the engine has been given the prompt
+
+    @property
+    def question(self) -> Question:
+        return self.beginning.question
+
+    @property
+    def terms(self) -> Terms:
+        return self.beginning.terms
 
 
 class Assistant:
     """Answers questions. The one way from a question to an engine, for page, API and command line alike."""
 
-    def __init__(self, *, charter: CharterInForce, engines: Engines, admission: Admission, meter: EnergyMeter) -> None:
+    def __init__(
+        self,
+        *,
+        charter: CharterInForce,
+        engines: Engines,
+        admission: Admission,
+        meter: EnergyMeter,
+        issuer: Issuer,
+    ) -> None:
         self._charter = charter
         self._engines = engines
         self._admission = admission
         self._meter = meter
+        self._issuer = issuer
         self._watchers: list[Watcher] = []
         self._turns: dict[str, Turn] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -185,10 +214,11 @@ class Assistant:
         terms = terms or self.terms()
         check_wishes(question, terms.charter, stored=record is not None)
         turn = Turn(turn_id or secrets.token_urlsafe(12), terms)
+        beginning = self._issuer.begin(turn.id, question, terms)
         ticket = self._admission.join(lambda place: turn.tell(Queued(place)))
         self._turns[turn.id] = turn
         self._engines.hold(terms.engine)
-        task = asyncio.create_task(self._run(turn, question, record, ticket))
+        task = asyncio.create_task(self._run(turn, beginning, record, ticket))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _task: self._engines.release(terms.engine))
@@ -220,9 +250,9 @@ class Assistant:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, turn: Turn, question: Question, record: Record | None, ticket: Ticket) -> None:
-        sampling = sampling_for(turn.terms.charter, question, room=1, seed=secrets.randbits(32))
-        draft = _Draft(question, turn.terms, sampling)
+    async def _run(self, turn: Turn, beginning: Beginning, record: Record | None, ticket: Ticket) -> None:
+        sampling = sampling_for(turn.terms.charter, beginning.question, room=1, seed=beginning.seed.value)
+        draft = _Draft(beginning, sampling)
         error: CommunError | None = None
         state = MessageState.COMPLETE
         try:
@@ -252,6 +282,7 @@ class Assistant:
         await ticket.wait()
         draft.queued_s = time.monotonic() - draft.asked
         turn.tell(Began(prepared.tokens, prepared.dropped_messages))
+        draft.reached = True
         reading = self._meter.begin()
         saved = time.monotonic()
         try:
@@ -267,24 +298,63 @@ class Assistant:
                         saved = time.monotonic()
         finally:
             draft.energy_wh = self._meter.end(reading)
+        if draft.finish is None or draft.finish.reason is FinishReason.CANCELLED:
+            raise EngineFailed(retry_after=CUT_RETRY_S)  # nobody had asked
 
     async def _finish(
         self, turn: Turn, record: Record | None, draft: _Draft, state: MessageState, error: CommunError | None
     ) -> None:
-        """Step 6. The commit point: once ``keep`` has returned, no crash loses the answer; only then it is told."""
+        """Step 6. The commit point: once answer and receipt are kept, no crash loses them; only then they are told."""
         answer = self._answer(draft)
-        if record is not None:
-            content = answer.as_content() | ({"error": error.code} if error else {})
-            try:
-                await record.keep(content, state)
-            except Exception as failure:
-                log.exception("answer could not be kept", turn=turn.id)
-                error = InternalError()
-                error.__cause__ = failure
-        turn.tell(Failed(error, answer) if error else Done(answer))
+        receipt = self._receipt(draft, answer, state, error)
+        if receipt is None:
+            error, state = error or InternalError(), MessageState.FAILED
+        try:
+            await self._keep(record, answer, state, receipt, error)
+        except Exception as failure:
+            log.exception("answer or receipt could not be kept", turn=turn.id)
+            error, receipt = InternalError(), None
+            error.__cause__ = failure
+        turn.tell(Done(answer, receipt) if receipt and not error else Failed(error or InternalError(), answer, receipt))
         for watcher in self._watchers:
             watcher(answer, error)
         asyncio.get_running_loop().call_later(REMEMBER_S, self._turns.pop, turn.id, None)
+
+    def _receipt(self, draft: _Draft, answer: Answer, state: MessageState, error: CommunError | None) -> Receipt | None:
+        """None: it could not be issued, which is a fault of ours; the answer is kept all the same."""
+        ending = Ending(
+            answer,
+            draft.prepared.prompt if draft.prepared else None,
+            State(state.value),
+            error.code if error else "",
+            reached=draft.reached,
+        )
+        turn_id = draft.beginning.turn_id
+        try:
+            return self._issuer.issue(draft.beginning, ending)
+        except Exception as failure:  # noqa: BLE001  (no answer is lost for its receipt)
+            # Our own words only: an encoder's message may quote what somebody wrote.
+            reason = failure.text() if isinstance(failure, ReceiptError) else type(failure).__name__
+            log.error("receipt could not be issued", turn=turn_id, reason=reason)  # noqa: TRY400
+            return None
+
+    async def _keep(
+        self,
+        record: Record | None,
+        answer: Answer,
+        state: MessageState,
+        receipt: Receipt | None,
+        error: CommunError | None,
+    ) -> None:
+        if record is not None:
+            content = answer.as_content()
+            content |= {"receipt": receipt.statement.receipt} if receipt else {}
+            content |= {"error": error.code} if error else {}
+            await record.keep(content, state, receipt)
+        elif receipt is not None:
+            await self._issuer.keep(receipt)
+        if receipt is not None:
+            self._issuer.submit(receipt)
 
     def _answer(self, draft: _Draft) -> Answer:
         whole = joined(draft.deltas) if draft.deltas else Delta((), "", ())
