@@ -3,17 +3,24 @@
 import base64
 import shutil
 import zlib
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
+from commun.receipts.commitments import Values
 from commun.store.conversations import MessageState
+from commun.store.receipts import Receipts
 from commun.store.schema import metadata
 from commun.store.upgrade import backup
 from commun.store.vault import AccountKey, ConversationKey, VaultError
+from made_receipt import made_receipt
 from opened_store import open_store
 
-CANARIES = {place: f"canary-{place}-b7f3e91c" for place in ("title", "renamed", "question", "partial", "answer", "api")}
+CANARIES = {
+    place: f"canary-{place}-b7f3e91c"
+    for place in ("title", "renamed", "question", "partial", "answer", "api", "told", "stop", "schema")
+}
 
 
 def look_for(words, home):
@@ -39,13 +46,27 @@ async def plant(store):
         viewer, conversation_id=None, parent_id=None, question=CANARIES["question"], title=CANARIES["title"]
     )
     await turn.checkpoint({"text": CANARIES["partial"]})
-    await turn.keep({"text": CANARIES["answer"], "token_ids": [1]}, MessageState.COMPLETE)
+    values = Values(
+        prompt_token_ids=(1,),
+        prompt_messages=(("system", CANARIES["told"]), ("user", CANARIES["question"])),
+        answer_token_ids=(1,),
+        answer_text=CANARIES["answer"],
+        logprobs=None,
+        stop=(CANARIES["stop"],),
+        schema=CANARIES["schema"],
+    )
+    content = {"text": CANARIES["answer"], "token_ids": [1]}
+    await turn.keep(content, MessageState.COMPLETE, made_receipt(turn.answer_id, values))
+    await Receipts(store.database).keep(made_receipt("temporary", values))
     await store.conversations.rename(viewer, turn.conversation_id, CANARIES["renamed"])
     await store.conversations.record_turn(
         await store.accounts.caller(key),
         title=CANARIES["api"],
         question=[{"role": "user", "text": CANARIES["api"]}],
         answer={"text": CANARIES["api"]},
+        receipt=made_receipt("answer of the API", replace(values, answer_text=CANARIES["api"])),
+        answer_id="answer of the API",
+        token=key,
     )
     assert await store.conversations.search(viewer, "canary")
     secrets = {"link": link, "cookie": signed_in.token, "API key": key[7:], "recovery code": code}

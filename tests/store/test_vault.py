@@ -3,13 +3,24 @@
 import hashlib
 import json
 from base64 import b64decode
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commun.store.vault import AccountKey, ConversationKey, PublicKey, VaultError, bind, unwrap, wrap
+from commun.store.vault import (
+    AccountKey,
+    ConversationKey,
+    PublicKey,
+    VaultError,
+    bind,
+    open_under,
+    seal_under,
+    unwrap,
+    wrap,
+)
 
 ACCOUNT = AccountKey.generate()
 OTHER = AccountKey.generate()
@@ -19,6 +30,7 @@ SEALERS = {
     "to the public key": (ACCOUNT.public.seal, ACCOUNT.open, OTHER.open),
     "by the owner": (ACCOUNT.seal, ACCOUNT.open, OTHER.open),
     "under a conversation's key": (CONVERSATION.seal, CONVERSATION.open, ConversationKey.generate().open),
+    "under a token": (partial(seal_under, "cm_mine"), partial(open_under, "cm_mine"), partial(open_under, "cm_other")),
 }
 sealers = pytest.mark.parametrize(("seal", "unseal", "unseal_other"), SEALERS.values(), ids=SEALERS)
 
@@ -40,7 +52,7 @@ def test_a_changed_bit_is_noticed(seal, unseal, unseal_other, data):
 
 
 @sealers
-@given(rubbish=st.binary(max_size=1400), version=st.sampled_from([b"", b"\x01", b"\x02", b"\x03", b"\x04"]))
+@given(rubbish=st.binary(max_size=1400), version=st.sampled_from([b"", b"\x01", b"\x02", b"\x03", b"\x04", b"\x05"]))
 def test_rubbish_raises_vault_error_and_nothing_else(seal, unseal, unseal_other, rubbish, version):
     with pytest.raises(VaultError):
         unseal(version + rubbish, b"context")

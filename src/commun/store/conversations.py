@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, select, update
 
-from commun.store import rows
+from commun.receipts.issue import Receipt
+from commun.store import receipts, rows
 from commun.store.database import Database
 from commun.store.people import Caller, Viewer
 from commun.store.schema import conversations, messages
@@ -109,7 +110,15 @@ class Conversations:
                 key = start.in_new(connection, title)
             else:
                 key = start.in_known(connection, conversation_id)
-            return OpenTurn(start.conversation_id, start.question_id, start.answer_id, key, self._database, self._now)
+            return OpenTurn(
+                start.conversation_id,
+                start.question_id,
+                start.answer_id,
+                viewer.account_id,
+                key,
+                self._database,
+                self._now,
+            )
 
         return await self._database.write(
             work, flush=False
@@ -123,15 +132,19 @@ class Conversations:
         question: Sequence[dict[str, Any]],
         answer: dict[str, Any],
         state: MessageState = MessageState.COMPLETE,
+        receipt: Receipt | None = None,
+        answer_id: str | None = None,
+        token: str = "",
     ) -> str:
-        """Stores a turn of the API that has ended as a conversation; returns its id. ``question``: messages with
-        ``role``, ``text`` and whatever else is to be kept; ``answer``: a content with ``text``; ``state``: how the
-        answer ended. Raises NoVault.
+        """Stores a turn of the API that has ended as a conversation, all or nothing; returns its id. ``question``:
+        messages with ``role``, ``text`` and whatever else is to be kept; ``answer``: a content with ``text``;
+        ``state``: how the answer ended; ``answer_id``: the turn's, which the answer's message will have; ``token``: the
+        API key itself, which opens the receipt later. Raises NoVault.
         """
         now, conversation_id = self._now(), new_id()
         parts = [(part["role"], {name: part[name] for name in part if name != "role"}) for part in question]
         parts.append(("assistant", answer))
-        ids: builtins.list[str | None] = [None, *(new_id() for _ in parts)]
+        ids: builtins.list[str | None] = [None, *(new_id() for _ in question), answer_id or new_id()]
 
         def work(connection: Connection) -> str:
             key = rows.add_conversation(
@@ -156,6 +169,9 @@ class Conversations:
                 for place, (role, content) in enumerate(parts)
             ]
             rows.add_messages(connection, added)
+            if receipt is not None:
+                place = receipts.Place(owner.account_id, conversation_id, str(ids[-1]), token)
+                receipts.add(connection, key, receipt, place=place, content=answer, now=now)
             return conversation_id
 
         return await self._database.write(work)

@@ -26,7 +26,7 @@ def unlocked(viewer: Viewer) -> AccountKey:
     return viewer.key
 
 
-def owned(viewer: Viewer, *, deleted: bool = False) -> ColumnElement[bool]:
+def owned(viewer: Viewer | Caller, *, deleted: bool = False) -> ColumnElement[bool]:
     """The conversations that the viewer may see (or, with ``deleted``, has deleted and may restore)."""
     gone = conversations.c.deleted
     return and_(
@@ -36,7 +36,9 @@ def owned(viewer: Viewer, *, deleted: bool = False) -> ColumnElement[bool]:
     )
 
 
-def get_owned(connection: Connection, viewer: Viewer, conversation_id: str, *, deleted: bool = False) -> Row[Any]:
+def get_owned(
+    connection: Connection, viewer: Viewer | Caller, conversation_id: str, *, deleted: bool = False
+) -> Row[Any]:
     """The conversation's row. Raises NotFound."""
     query = select(conversations).where(conversations.c.id == conversation_id, owned(viewer, deleted=deleted))
     row = connection.execute(query).first()

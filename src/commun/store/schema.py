@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, text
 
-REVISION: Final = "0002"  # the newest migration; checked with plain SQL at start, so that Alembic is seldom imported
+REVISION: Final = "0003"  # the newest migration; checked with plain SQL at start, so that Alembic is seldom imported
 
 metadata = MetaData()
 
@@ -170,6 +170,138 @@ messages = Table(
     # One running answer per conversation, whoever writes: the index refuses the second.
     Index("messages_one_running", "conversation_id", unique=True, sqlite_where=text("state = 'running'")),
     comment="One row per message.",
+)
+
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", String, primary_key=True, comment="Derived from the answer's id by SHA-256; stands in the receipt."),
+    Column(
+        "entry_sha256",
+        String,
+        nullable=False,
+        unique=True,
+        comment="SHA-256 of the receipt's envelope, as the ledger publishes it: tells nothing of what was written.",
+    ),
+    Column("position", Integer, comment="In clear: its place in the ledger, which is public; empty until it has one."),
+    Column("created", Float, nullable=False, comment="In clear: when the answer ended."),
+    Column("key", String, nullable=False, comment="In clear: the public key that signed it."),
+    Column(
+        "account_id",
+        String,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        index=True,
+        comment="In clear: whose it is; empty where nobody keeps the answer.",
+    ),
+    Column(
+        "conversation_id",
+        String,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        index=True,
+        comment="In clear: where the answer belongs; empty where nobody keeps it.",
+    ),
+    Column(
+        "message_id",
+        String,
+        ForeignKey("messages.id", ondelete="CASCADE"),
+        index=True,
+        comment="In clear: which answer it is of; empty where nobody keeps it.",
+    ),
+    Column(
+        "sealed",
+        LargeBinary,
+        comment="Sealed: the receipt, its salts and what the model was told; the length shows, in bytes.",
+    ),
+    Column(
+        "envelope",
+        LargeBinary,
+        comment="In clear: the receipt itself, only of answers that nobody keeps; it holds nothing that anybody wrote.",
+    ),
+    Column(
+        "caller_key",
+        LargeBinary,
+        comment="Sealed: the conversation's key under the API key that asked for the answer to be kept.",
+    ),
+    Index("receipts_not_logged", "created", sqlite_where=text("position IS NULL")),
+    Index("receipts_of_nobody", "created", sqlite_where=text("conversation_id IS NULL")),
+    comment="One row per answer: what produced it, signed. Removed for good with its conversation.",
+)
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("position", Integer, primary_key=True, comment="In clear: the entry's place in the ledger."),
+    Column("kind", String, nullable=False, index=True, comment="In clear: its type."),
+    Column("entry", LargeBinary, nullable=False, comment="In clear: the entry, which the ledger publishes."),
+    comment="A copy of the ledger's entries that are no receipts, to find them by.",
+)
+
+ledgers = Table(
+    "ledgers",
+    metadata,
+    Column("key", String, primary_key=True, comment="In clear: the ledger's name and public key."),
+    Column("size", Integer, nullable=False, comment="In clear: up to where these tables know its entries."),
+    Column("root", LargeBinary, nullable=False, comment="In clear: the hash of the tree of that size; public."),
+    Column("witnessed", LargeBinary, comment="In clear: the newest head that enough witnesses have signed; public."),
+    comment="The ledger as it was last seen, so that one that is shorter or another one later is noticed.",
+)
+
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("sha256", String, primary_key=True, comment="SHA-256 of the secret, as the ledger publishes it."),
+    Column(
+        "secret",
+        LargeBinary,
+        nullable=False,
+        comment="In clear: what seeds come from. Whoever has it can tell which numbers an answer was drawn with.",
+    ),
+    Column("opened", Float, nullable=False, comment="In clear: when it was made."),
+    Column("closed", Float, comment="In clear: when another one took its place."),
+    Column("position", Integer, comment="In clear: its place in the ledger."),
+    comment="The secrets that the seeds of answers come from, a new one each day.",
+)
+
+shares = Table(
+    "shares",
+    metadata,
+    Column("id", String, primary_key=True, comment="A random name. Reveals nothing."),
+    Column(
+        "token_hash",
+        LargeBinary,
+        nullable=False,
+        unique=True,
+        comment="SHA-256 of the link's token: cannot be turned back.",
+    ),
+    Column(
+        "account_id",
+        String,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: who shares it.",
+    ),
+    Column(
+        "conversation_id",
+        String,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: where the answer belongs.",
+    ),
+    Column(
+        "message_id",
+        String,
+        ForeignKey("messages.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: which answer is shared.",
+    ),
+    Column("created", Float, nullable=False, comment="In clear: when it was shared."),
+    Column("expires", Float, nullable=False, comment="In clear: when the link ends."),
+    Column("sealed", LargeBinary, nullable=False, comment="Sealed: what is shared, under the link's token."),
+    comment="Single answers that their owner shares by a link, until it expires or is revoked.",
 )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, exists, select, update
 
 from commun.errors import Conflict, InvalidParameter, NotFound
-from commun.store import rows
+from commun.receipts.issue import Receipt
+from commun.store import receipts, rows
 from commun.store.database import Database
 from commun.store.people import Viewer
 from commun.store.schema import messages
@@ -107,6 +108,7 @@ class OpenTurn:
     conversation_id: str
     question_id: str
     answer_id: str
+    _account_id: str
     _key: ConversationKey = field(repr=False)
     _database: Database = field(repr=False)
     _now: Callable[[], float] = field(repr=False)
@@ -116,16 +118,20 @@ class OpenTurn:
         work = partial(self._write, content=content, state=MessageState.RUNNING)
         await self._database.write(work, flush=False)
 
-    async def keep(self, content: dict[str, Any], state: MessageState) -> None:
-        """Stores the finished answer. When this returns, the answer survives kill -9 and a power cut; if the caller
-        is cancelled, it is stored all the same. Raises NotFound if the conversation was purged or the answer
-        is kept already.
+    async def keep(self, content: dict[str, Any], state: MessageState, receipt: Receipt | None = None) -> None:
+        """Stores the finished answer and its receipt, both or neither. When this returns, they survive kill -9 and a
+        power cut; if the caller is cancelled, they are stored all the same. Raises NotFound if the conversation was
+        purged or the answer is kept already. ``receipt`` None: of an answer that never began.
         """
 
         def work(connection: Connection) -> None:
             if not self._write(connection, content, state):
                 raise NotFound
-            rows.change(connection, self.conversation_id, updated=self._now())
+            now = self._now()
+            rows.change(connection, self.conversation_id, updated=now)
+            if receipt is not None:
+                place = receipts.Place(self._account_id, self.conversation_id, self.answer_id)
+                receipts.add(connection, self._key, receipt, place=place, content=content, now=now)
 
         await self._database.write(work)
 

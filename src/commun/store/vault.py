@@ -22,6 +22,8 @@ Formats (all begin with one version byte; unknown versions are refused)
     content                   ``0x03`` · nonce (12 B) · AES-256-GCM ciphertext · tag, under the conversation key
     wrapped private key       ``0x04`` · nonce (12 B) · AES-256-GCM ciphertext · tag; key = HKDF-SHA256(secret,
                               "commun vault wrap v1")
+    under a token             ``0x05`` · nonce (12 B) · AES-256-GCM ciphertext · tag; key = HKDF-SHA256(token,
+                              "commun vault token v1"): an API key's or a link's, which the database does not hold
     ========================  =====================================================================================
 
     Nonces are random. A conversation key seals far fewer than the 2³² messages after which that would matter.
@@ -66,6 +68,7 @@ _TO_PUBLIC_KEY: Final = b"\x01"
 _BY_OWNER: Final = b"\x02"
 _CONTENT: Final = b"\x03"
 _WRAPPED: Final = b"\x04"
+_UNDER_TOKEN: Final = b"\x05"
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -237,3 +240,13 @@ def wrap(key: AccountKey, secret: bytes, context: bytes) -> bytes:
 def unwrap(wrapped: bytes, secret: bytes, context: bytes) -> AccountKey:
     """Raises VaultError on another secret, another context or damage."""
     return AccountKey.from_bytes(_decrypt(_WRAPPED, _derive(secret, b"commun vault wrap v1"), wrapped, context))
+
+
+def seal_under(token: str, plaintext: bytes, context: bytes) -> bytes:
+    """``token``: random (128 bits of entropy at least), and stored nowhere but as a hash."""
+    return _encrypt(_UNDER_TOKEN, _derive(token.encode(), b"commun vault token v1"), plaintext, context)
+
+
+def open_under(token: str, sealed: bytes, context: bytes) -> bytes:
+    """Raises VaultError."""
+    return _decrypt(_UNDER_TOKEN, _derive(token.encode(), b"commun vault token v1"), sealed, context)

@@ -1,0 +1,264 @@
+"""Receipts as they are stored: each in the transaction that stores its answer, sealed with it, erased with it.
+
+Rules:
+
+- an answer that is kept: receipt, salts and what the model was told are sealed under the conversation's key, bound to
+  the receipt's row, its message and its conversation. What the message holds already (the text, its tokens, their
+  log-probabilities) is not stored again;
+- an answer that nobody keeps leaves its envelope alone: it holds nothing that was written, and the salts are with
+  whoever asked. Whoever has its id may read it;
+- a receipt goes with its conversation, and its salts with it: what is left in the ledger can be neither opened nor
+  guessed. Rows of nobody's answers are purged by their age, once they are in the ledger;
+- ``caller_key``: the conversation's key under the API key that had the answer kept. The same API key opens the receipt
+  by its id; another one, also of the same account, does not.
+
+What belongs to another account, was deleted, or does not exist is NotFound. Raises VaultLocked, VaultError.
+"""
+
+import hashlib
+import json
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from commun.errors import NotFound
+from commun.ledger.keys import from_base64, to_base64
+from commun.receipts.commitments import FIELDS, Values, value_from_json, value_to_json, whole_logprobs
+from commun.receipts.issue import Receipt
+from commun.store import rows
+from commun.store.database import Database
+from commun.store.people import Caller, Viewer
+from commun.store.schema import receipts
+from commun.store.vault import ConversationKey, VaultError, bind, open_under, seal_under
+
+COMPRESSION: Final = 1  # of 9: numbers and texts halve at once
+MAX_OPENED_BYTES: Final = 64 << 20  # what is unpacked was sealed here; the bound is for a mistake, not for an enemy
+
+_PLACE: Final = update(receipts).where(receipts.c.id == bindparam("one")).values(position=bindparam("at"))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReceipt:
+    """``entry_sha256``: of the envelope, as its entry in the ledger has it. ``created``: seconds since 1970. ``key``: a
+    receipt key's text. ``salts`` and ``values`` None: not kept here.
+    """
+
+    id: str
+    entry_sha256: str
+    position: int | None
+    created: float
+    key: str
+    envelope: bytes = field(repr=False)
+    conversation_id: str | None
+    message_id: str | None
+    salts: Mapping[str, bytes] | None = field(repr=False)
+    values: Values | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a kept answer's receipt belongs. ``token``: the API key that asked, or ""."""
+
+    account_id: str
+    conversation_id: str
+    message_id: str
+    token: str = field(default="", repr=False)
+
+
+def add(
+    connection: Connection,
+    key: ConversationKey,
+    receipt: Receipt,
+    *,
+    place: Place,
+    content: Mapping[str, Any],
+    now: float,
+) -> None:
+    """The row of an answer that is kept; ``content``: its message's. In the transaction that stores the message."""
+    name = receipt.statement.receipt
+    inner = zlib.compress(_packed(receipt, content), COMPRESSION)
+    row = _row(receipt, now) | {
+        "account_id": place.account_id,
+        "conversation_id": place.conversation_id,
+        "message_id": place.message_id,
+        "sealed": key.seal(inner, _sealed_context(name, place.message_id, place.conversation_id)),
+    }
+    if place.token:
+        row["caller_key"] = seal_under(
+            place.token, key.to_bytes(), _caller_context(name, place.conversation_id, place.account_id)
+        )
+    connection.execute(insert(receipts), row)
+
+
+def place_rows(connection: Connection, found: Sequence[tuple[str, int]]) -> None:
+    """Where the ledger has them: (receipt's id, position)."""
+    if found:
+        connection.execute(_PLACE, [{"one": one, "at": at} for one, at in found])
+
+
+class Receipts:
+    """``now``: seconds since 1970."""
+
+    def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._now = now
+
+    async def keep(self, receipt: Receipt) -> None:
+        """Of an answer that nobody keeps. On the disk when this returns."""
+        row = _row(receipt, self._now()) | {"envelope": receipt.envelope}
+        await self._database.write(lambda connection: connection.execute(insert(receipts), row))
+
+    async def get(self, viewer: Viewer | None, receipt_id: str) -> StoredReceipt:
+        """The owner's, opened; nobody's, to whoever has its id."""
+
+        def work(connection: Connection) -> StoredReceipt:
+            row = _get(connection, receipt_id)
+            if row.conversation_id is None:
+                return _of_nobody(row)
+            if viewer is None:
+                raise NotFound
+            owned = rows.get_owned(connection, viewer, row.conversation_id)
+            rows.unlocked(viewer)
+            return _opened(connection, rows.open_conversation_key(viewer, owned), row)
+
+        return await self._database.read(work)
+
+    async def get_for_caller(self, caller: Caller, token: str, receipt_id: str) -> StoredReceipt:
+        """``token``: the caller's API key itself. Opens what was kept for that key; nobody's as ``get`` does."""
+
+        def work(connection: Connection) -> StoredReceipt:
+            row = _get(connection, receipt_id)
+            if row.conversation_id is None:
+                return _of_nobody(row)
+            if row.caller_key is None:
+                raise NotFound
+            rows.get_owned(connection, caller, row.conversation_id)
+            context = _caller_context(row.id, row.conversation_id, caller.account_id)
+            try:
+                key = ConversationKey.from_bytes(open_under(token, row.caller_key, context))
+            except VaultError:
+                raise NotFound from None  # another key of the same account
+            return _opened(connection, key, row)
+
+        return await self._database.read(work)
+
+    async def find_position(self, entry_sha256: str) -> int | None:
+        """None: unknown, or not in the ledger yet."""
+        query = select(receipts.c.position).where(receipts.c.entry_sha256 == entry_sha256)
+        return await self._database.read(lambda connection: connection.execute(query).scalar())
+
+    async def unlogged(self, limit: int) -> list[tuple[str, str]]:
+        """(id, entry_sha256) of those whose position is not known, oldest first."""
+        query = (
+            select(receipts.c.id, receipts.c.entry_sha256)
+            .where(receipts.c.position.is_(None))
+            .order_by(receipts.c.created)
+            .limit(limit)
+        )
+        found = await self._database.read(lambda connection: connection.execute(query).all())
+        return [(row.id, row.entry_sha256) for row in found]
+
+    def place(self, found: Sequence[tuple[str, int]]) -> None:
+        """Posted: never blocks, and what a crash loses is found in the ledger again."""
+        given = tuple(found)
+        self._database.post(lambda connection: place_rows(connection, given))
+
+    async def purge_nobodys(self, older_than_s: float) -> int:
+        """Removes for good the rows of answers that nobody keeps; returns how many. None that the ledger lacks."""
+        old = delete(receipts).where(
+            receipts.c.conversation_id.is_(None),
+            receipts.c.position.is_not(None),
+            receipts.c.created <= self._now() - older_than_s,
+        )
+        purged = await self._database.write(lambda connection: connection.execute(old).rowcount)
+        if purged:
+            await self._database.forget()
+        return purged
+
+
+def _row(receipt: Receipt, now: float) -> dict[str, Any]:
+    return {
+        "id": receipt.statement.receipt,
+        "entry_sha256": hashlib.sha256(receipt.envelope).hexdigest(),
+        "created": now,
+        "key": receipt.key,
+    }
+
+
+def _get(connection: Connection, receipt_id: str) -> Row[Any]:
+    row = connection.execute(select(receipts).where(receipts.c.id == receipt_id)).first()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _of_nobody(row: Row[Any]) -> StoredReceipt:
+    return StoredReceipt(
+        row.id, row.entry_sha256, row.position, row.created, row.key, row.envelope, None, None, salts=None, values=None
+    )
+
+
+def _opened(connection: Connection, key: ConversationKey, row: Row[Any]) -> StoredReceipt:
+    sealed = key.open(row.sealed, _sealed_context(row.id, row.message_id, row.conversation_id))
+    inner = json.loads(zlib.decompressobj().decompress(sealed, MAX_OPENED_BYTES))
+    message = rows.open_message(key, rows.get_message(connection, row.conversation_id, row.message_id))
+    salts = {name: from_base64(salt) or b"" for name, salt in inner["salts"].items()}
+    return StoredReceipt(
+        row.id,
+        row.entry_sha256,
+        row.position,
+        row.created,
+        row.key,
+        inner["envelope"].encode(),
+        row.conversation_id,
+        row.message_id,
+        salts=salts,
+        values=_values(inner, message.content),
+    )
+
+
+def _packed(receipt: Receipt, content: Mapping[str, Any]) -> bytes:
+    """JSON: ``envelope``, ``salts`` (base64), ``values`` by field, ``in_message``: the fields that the message has."""
+    there = _in_message(content)
+    given = receipt.values.by_field()
+    in_message = sorted(name for name, value in there.items() if value is not None and given[name] == value)
+    values = {
+        name: value_to_json(value) for name, value in given.items() if value is not None and name not in in_message
+    }
+    inner = {
+        "envelope": receipt.envelope.decode(),
+        "salts": {name: to_base64(salt) for name, salt in receipt.salts.items()},
+        "values": values,
+        "in_message": in_message,
+    }
+    return json.dumps(inner, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _values(inner: dict[str, Any], content: Mapping[str, Any]) -> Values:
+    there = _in_message(content)
+    found: dict[str, Any] = dict.fromkeys(FIELDS)
+    found |= {name: there[name] for name in inner["in_message"]}
+    found |= {name: value_from_json(name, value) for name, value in inner["values"].items()}
+    return Values(**found)
+
+
+def _in_message(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a message holds, as it is committed to. The text: as UTF-8 has it, in which the message is stored."""
+    ids, logprobs = content.get("token_ids"), content.get("logprobs")
+    return {
+        "answer_text": content["text"].encode(errors="replace").decode(),
+        "answer_token_ids": None if ids is None else tuple(ids),
+        "logprobs": None if logprobs is None else whole_logprobs(logprobs),
+    }
+
+
+def _sealed_context(receipt_id: str, message_id: str, conversation_id: str) -> bytes:
+    return bind("receipts", "sealed", receipt_id, message_id, conversation_id)
+
+
+def _caller_context(receipt_id: str, conversation_id: str, account_id: str) -> bytes:
+    return bind("receipts", "caller_key", receipt_id, conversation_id, account_id)
