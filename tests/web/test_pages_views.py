@@ -24,6 +24,7 @@ from commun.web.sidebar import day_label, group_by_day, marked
 from commun.web.transcript import answer_view, prompt_message, title_of
 from commun.web.visit import zone_named
 from fake_engine import FakeEngine
+from made_receipt import made_receipt
 
 TEXTS = [
     "Plain words.",
@@ -51,7 +52,7 @@ def finished_turn(text: str, pieces: int, seed: int) -> Turn:
         dropped_messages=0, queued_s=0, first_token_s=0.1, total_s=1.1, energy_wh=0.01, energy_method="estimated",
         sampling=sampling, engine=None, edition=1, charter="0" * 64, persona="", language="en", stale=False,
     )  # fmt: skip
-    turn.tell(Done(answer))
+    turn.tell(Done(answer, made_receipt("t")))
     return turn
 
 
@@ -90,6 +91,18 @@ def test_a_stream_in_pieces_ends_in_the_same(text: str) -> None:
     events = [f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in told]
     thought, answer = split_reasoning(text)
     assert shown(events) == {"thought": render_markdown(thought), "answer": render_markdown(answer)}
+
+
+def test_the_last_event_carries_the_seal_and_to_a_page_that_keeps_all_alone_what_opens_it() -> None:
+    turn = finished_turn("Because.", pieces=2, seed=1)
+    name, data = AnswerStream(turn, "en")._told(turn.events[-1])[-1]
+    receipt = turn.events[-1].receipt
+    assert name == "end"
+    assert f'href="/receipt/{receipt.statement.receipt}"' in data["seal"]
+    assert "disclosed" not in data
+    _name, data = AnswerStream(turn, "en", disclosing=True)._told(turn.events[-1])[-1]
+    assert data["disclosed"]["answer_text"]["value"] == "Because."
+    assert data["disclosed"]["schema"] is None
 
 
 def test_a_title_is_cut_between_words() -> None:

@@ -22,12 +22,14 @@ from commun.assistant.turn import Turn
 from commun.engine.base import Message
 from commun.errors import BadRequest, CommunError, NotFound
 from commun.store.conversations import Conversation, MessageState, OpenTurn
-from commun.web.live import AnswerStream, Live, live_turns
+from commun.web.live import AnswerStream, Live, content_of, live_turns
 from commun.web.pages import ChatView, chat_of, chat_response, new_chat, persona_of, present_edition
+from commun.web.receipt_view import disclosed_of, is_receipt_id
 from commun.web.rules import check_temporary, take_as_told
 from commun.web.sidebar import sidebar_of
 from commun.web.templating import part
 from commun.web.transcript import (
+    MessageView,
     answer_view,
     prompt_message,
     prompt_messages,
@@ -209,14 +211,14 @@ async def ask_temporary(request: Request) -> Response:
 
 
 def _history(text: str) -> list[dict[str, str]]:
-    """What the page remembers. Raises BadRequest for anything but a list of roles and texts."""
+    """What the page remembers. Raises BadRequest for anything but a list of roles and texts, and ids of receipts."""
     if not text:
         return []
     try:
         history = json.loads(text)
         if not isinstance(history, list):
             raise BadRequest
-        said = [{"role": str(each["role"]), "text": str(each["text"])} for each in history]
+        said = [_said(each) for each in history]
     except (ValueError, TypeError, KeyError) as error:
         raise BadRequest from error
     if len(said) > HISTORY_LIMIT or any(each["role"] not in {"user", "assistant"} for each in said):
@@ -224,22 +226,28 @@ def _history(text: str) -> list[dict[str, str]]:
     return said
 
 
+def _said(each: Mapping[str, Any]) -> dict[str, str]:
+    said = {"role": str(each["role"]), "text": str(each["text"])}
+    receipt = str(each.get("receipt", ""))
+    return said | {"receipt": receipt} if is_receipt_id(receipt) else said
+
+
 async def _temporary_page(visit: Visit, turn: Turn, asked: list[dict[str, str]], persona: str | None) -> Response:
-    """Without scripts: the page itself, with what was said in a hidden field of its form."""
+    """Without scripts: the page itself, with what was said in a hidden field of its form, and what the receipt of the
+    newest answer discloses in another.
+    """
     from commun.assistant.turn import Done, Failed
 
     last = turn.events[-1] if turn.ended else None
-    content: Mapping[str, Any] = last.answer.as_content() if isinstance(last, Done | Failed) else {"text": ""}
+    content: Mapping[str, Any] = content_of(last) if isinstance(last, Done | Failed) else {"text": ""}
+    receipt = last.receipt if isinstance(last, Done | Failed) else None
     error = last.error if isinstance(last, Failed) else None
     state = MessageState.FAILED if error or last is None else MessageState.COMPLETE
-    asked = [*asked, {"role": "assistant", "text": str(content["text"])}]
-    views = [
-        question_view(f"t-{index}", each["text"])
-        if each["role"] == "user"
-        else answer_view(f"t-{index}", {"text": each["text"]}, MessageState.COMPLETE, visit.language)
-        for index, each in enumerate(asked[:-1])
-    ]
-    views.append(answer_view(turn.id, content, state, visit.language, error=error))
+    views = [_said_view(f"t-{index}", each, visit.language) for index, each in enumerate(asked)]
+    newest = answer_view(turn.id, content, state, visit.language, error=error)
+    proof = json.dumps(disclosed_of(receipt)) if receipt else ""
+    views.append(replace(newest, proof=proof, unsealed=newest.unsealed if last else ""))
+    asked = [*asked, _said({"role": "assistant", "text": content["text"], "receipt": content.get("receipt", "")})]
     base = new_chat(visit, temporary=True)
     chat = ChatView(
         conversation_id="",
@@ -253,6 +261,12 @@ async def _temporary_page(visit: Visit, turn: Turn, asked: list[dict[str, str]],
     return await chat_response(visit, chat)
 
 
+def _said_view(message_id: str, said: Mapping[str, str], language: str) -> MessageView:
+    if said["role"] == "user":
+        return question_view(message_id, said["text"])
+    return replace(answer_view(message_id, said, MessageState.COMPLETE, language), unsealed="")
+
+
 async def events(request: Request) -> Response:
     """An answer while it is being written. 204 when there is nothing (more) to follow: the reader then looks at the
     conversation itself.
@@ -263,7 +277,7 @@ async def events(request: Request) -> Response:
     if live is None or (live.turn.ended and seen.isdigit() and int(seen) >= len(live.turn.events)):
         return Response(status_code=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    stream = AnswerStream(live.turn, visit.language).events()
+    stream = AnswerStream(live.turn, visit.language, disclosing=not live.conversation_id).events()
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 

@@ -18,6 +18,7 @@ from commun.engine.base import Delta
 from commun.errors import NotFound
 from commun.store.conversations import MessageState
 from commun.web.i18n import translator
+from commun.web.receipt_view import disclosed_of
 from commun.web.render import StreamingMarkdown, Update, split_reasoning
 from commun.web.templating import part
 from commun.web.transcript import answer_view, dropped_notice
@@ -69,11 +70,15 @@ def text_so_far(turn: Turn) -> str:
 
 
 class AnswerStream:
-    """One reader of one turn. Yields server-sent events; the first that carries text carries all of it."""
+    """One reader of one turn. Yields server-sent events; the first that carries text carries all of it.
 
-    def __init__(self, turn: Turn, language: str) -> None:
+    ``disclosing``: nobody keeps the answer, so that its last event hands the receipt's salts and values to the page.
+    """
+
+    def __init__(self, turn: Turn, language: str, *, disclosing: bool = False) -> None:
         self._turn = turn
         self._language = language
+        self._disclosing = disclosing
         self._text = ""
         self._thought = ""  # as far as it was sent
         self._answer = ""
@@ -129,14 +134,24 @@ class AnswerStream:
         _ = translator(self._language)
         error = event.error if isinstance(event, Failed) else None
         state = MessageState.FAILED if error else MessageState.STOPPED if self._turn.stopped else MessageState.COMPLETE
-        view = answer_view(self._turn.id, event.answer.as_content(), state, self._language, error=error)
-        return {
+        view = answer_view(self._turn.id, content_of(event), state, self._language, error=error)
+        ending: dict[str, Any] = {
             "state": state.value,
             "text": view.text,
             "aftermath": part(self._language, "_aftermath.html", message=view),
+            "seal": part(self._language, "_seal.html", message=view),
             "cost": part(self._language, "_cost.html", message=view),
             "announce": _("The answer failed.") if error else _("The answer is finished."),
         }
+        if self._disclosing and event.receipt is not None:
+            ending["disclosed"] = disclosed_of(event.receipt)
+        return ending
+
+
+def content_of(event: Done | Failed) -> dict[str, Any]:
+    """As the answer's message would hold it."""
+    receipt = event.receipt
+    return event.answer.as_content() | ({"receipt": receipt.statement.receipt} if receipt else {})
 
 
 def _update(where: str, update: Update) -> dict[str, Any]:

@@ -44,7 +44,8 @@ class Branches:
 class MessageView:
     """One message. ``html`` and ``thought`` are safe HTML; ``text`` is what was written, for copying and editing.
     ``notices``: what the reader should know (dropped turns, a stop, a cut). ``problem``: why it failed. ``broken``:
-    it did not come to its end by itself or by its reader.
+    it did not come to its end by itself or by its reader. ``receipt``: its id, or ""; ``unsealed``: why there is none.
+    ``proof``: for a page without scripts that alone holds it: what the receipt's commitments open to, as JSON.
     """
 
     id: str
@@ -59,6 +60,9 @@ class MessageView:
     notices: tuple[str, ...]
     problem: str
     branches: Branches | None
+    receipt: str = ""
+    unsealed: str = ""
+    proof: str = ""
 
 
 def title_of(question: str) -> str:
@@ -136,7 +140,23 @@ def answer_view(
         notices=notices_of(content, state, language),
         problem=problem_of(content, state, language, error),
         branches=branches,
+        receipt=str(content.get("receipt", "")),
+        unsealed=why_unsealed(content, state, language),
     )
+
+
+def why_unsealed(content: Mapping[str, Any], state: MessageState, language: str) -> str:
+    """Why a finished answer has no receipt; "" where it has one, or is being written."""
+    if state is MessageState.RUNNING or "receipt" in content:
+        return ""
+    _ = translator(language)
+    if state is MessageState.INTERRUPTED:
+        return _("This answer has no receipt: Commun was stopped at once while it wrote, and could not sign one.")
+    if state is MessageState.FAILED and "completion_tokens" not in content:
+        return _("There is no receipt: no model was asked.")
+    if state is MessageState.FAILED:
+        return _("This answer has no receipt: it failed before one was signed.")
+    return _("This answer has no receipt: it is older than the receipts of this Commun.")
 
 
 def _speed(content: Mapping[str, Any]) -> float:

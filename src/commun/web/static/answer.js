@@ -38,6 +38,7 @@ function end(article, data, finished) {
   article.toggleAttribute("data-failed", data.state === "failed");
   $(".waiting", article)?.remove();
   $(".aftermath", article).replaceChildren(data.aftermath);
+  $("[data-part=seal]", article).replaceChildren(data.seal);
   $("[data-part=cost]", article).replaceChildren(data.cost);
   $("template.source", article).content.replaceChildren(data.text);
   enhance(article);

@@ -11,7 +11,8 @@ const field = () => $("#question");
 const backToField = () => { if (matchMedia("(hover: hover)").matches) field()?.focus({ preventScroll: true }); else document.activeElement?.blur(); };
 const isTemporary = () => chat()?.hasAttribute("data-temporary");
 
-// A temporary chat lives here and in the page, nowhere else. { role, text, id }
+// A temporary chat lives here and in the page, nowhere else. { role, text, id, disclosed }: the last is what opens the
+// commitments of an answer's receipt.
 let history = [];
 
 function showProblem(error) {
@@ -64,7 +65,7 @@ function watchAnswer() {
   followRunning((article, data) => {
     setRunning(false);
     $("#list .running")?.classList.remove("running");
-    if (isTemporary()) history.push({ role: "assistant", text: data.text, id: article.dataset.id });
+    if (isTemporary()) history.push({ role: "assistant", text: data.text, id: article.dataset.id, disclosed: data.disclosed });
     if (document.activeElement === document.body) backToField();
   }, reload);
 }
@@ -181,6 +182,18 @@ function answerAgain(article) {
   return $("#composer").requestSubmit($("#send"));
 }
 
+async function showSeal(link) {
+  const disclosed = history.find((each) => each.id === link.closest(".message").dataset.id)?.disclosed;
+  const seal = await import("./seal.js").catch(() => null);
+  if (!seal) return location.assign(link.href);
+  try {
+    return await seal.openSeal(link, disclosed);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return error.message && toast(error.message);
+  }
+}
+
 const sourceOf = (article) => ($("template.source", article)?.content ?? $(".bubble", article)).textContent;
 
 // ---- events of the page
@@ -227,6 +240,7 @@ document.addEventListener("click", (event) => {
   else if ("copyMessage" in button.dataset) copy(sourceOf(article), button);
   else if ("copyFrom" in button.dataset) copy($(`#${button.dataset.copyFrom}`).textContent, null);
   else if ("edit" in button.dataset) startEdit(article);
+  else if ("seal" in button.dataset && !(event.ctrlKey || event.metaKey || event.shiftKey)) { event.preventDefault(); showSeal(button); }
   else if ("again" in button.dataset) answerAgain(article);
   else if (button.id === "to-end") toEnd(true);
 });

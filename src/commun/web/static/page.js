@@ -48,7 +48,7 @@ export function follow(answerId, on, gone) {
   for (const name of ["reset", "status", "update", "end"]) {
     source.addEventListener(name, (event) => {
       const data = JSON.parse(event.data);
-      for (const key of ["frozen", "tail", "append", "aftermath", "cost"]) {
+      for (const key of ["frozen", "tail", "append", "aftermath", "seal", "cost"]) {
         if (typeof data[key] === "string") data[key] = parsed(data[key]);
       }
       on[name](data);

@@ -1,0 +1,85 @@
+// The seal of an answer: its receipt in a dialog. Loaded when a seal is opened, and not before.
+// What only this page has of a temporary chat (`disclosed`: salts and values) is put into the file here, and goes nowhere.
+
+import { $, Refusal, ask, toast } from "./page.js";
+
+const LOOK_AGAIN_MS = 1500; // the ledger takes a receipt within a second
+const LOOKS = 8;
+const PARTS = ["html"];
+
+let styled;
+/** The panel's own styles, once. */
+function style() {
+  styled ??= new Promise((resolve) => {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("seal.css", import.meta.url).href });
+    link.addEventListener("load", resolve);
+    link.addEventListener("error", resolve);
+    document.head.append(link);
+  });
+  return styled;
+}
+
+function makeDialog() {
+  const dialog = document.createElement("dialog");
+  dialog.id = "seal-dialog";
+  dialog.setAttribute("aria-labelledby", "seal-title");
+  document.body.append(dialog);
+  return dialog;
+}
+
+function fill(dialog, html, disclosed) {
+  dialog.replaceChildren(html);
+  if (!disclosed) return;
+  $("[data-held]", dialog).hidden = false;
+  $("[data-unheld]", dialog).hidden = true;
+  $("[data-proof]", dialog).addEventListener("click", (event) => {
+    event.preventDefault();
+    saveWith(event.currentTarget, disclosed);
+  });
+}
+
+/** The file with what only this page can put into it. */
+async function saveWith(link, disclosed) {
+  try {
+    const bundle = await ask(link.href);
+    const url = URL.createObjectURL(new Blob([JSON.stringify({ ...bundle, disclosed })], { type: "application/json" }));
+    Object.assign(document.createElement("a"), { href: url, download: link.download }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    if (error.message) toast(error.message);
+  }
+}
+
+/** Opens the seal behind `link`, and looks again while the ledger is still to take the receipt. */
+export async function openSeal(link, disclosed) {
+  const dialog = $("#seal-dialog") ?? makeDialog();
+  if (dialog.open) return;
+  const [data] = await Promise.all([ask(link.href, { parts: PARTS }), style()]);
+  if (dialog.open) return;
+  fill(dialog, data.html, disclosed);
+  dialog.showModal();
+  const opened = new AbortController();
+  dialog.addEventListener("close", () => { opened.abort(); link.focus(); }, { once: true });
+  for (let looks = 0, { waiting } = data; waiting && looks < LOOKS; looks += 1) {
+    await new Promise((resolve) => { setTimeout(resolve, LOOK_AGAIN_MS); });
+    if (opened.signal.aborted) return;
+    ({ waiting } = await lookAgain(dialog, link, disclosed, opened.signal));
+  }
+}
+
+/** Only what the ledger knows can change; the focus and the place of reading stay. */
+async function lookAgain(dialog, link, disclosed, signal) {
+  try {
+    const data = await ask(link.href, { parts: PARTS, signal });
+    for (const part of [".receipt-standing", ".receipt-proves"]) {
+      const [now, then] = [$(part, dialog), $(part, data.html)];
+      if (part === ".receipt-proves") then.open = now.open;
+      if (now.textContent !== then.textContent && !now.contains(document.activeElement)) now.replaceWith(then);
+    }
+    return data;
+  } catch (error) {
+    if (error instanceof Refusal || error.name === "AbortError") return { waiting: false };
+    throw error;
+  }
+}
