@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
-from commun.web import account, board, charter, chat, pages
+from commun.web import account, board, charter, chat, ledger, ledger_files, pages
 from commun.web.assets import serve_static
 
 
@@ -60,5 +60,13 @@ def web_routes() -> list[BaseRoute]:
         Route("/board/{document}/sign", board.sign, methods=["POST"]),
         Route("/board/{document}/adopt", board.adopt, methods=["POST"]),
         Route("/board/{document}", board.document),
+        Route("/ledger", ledger.ledger),
+        Route("/ledger/entry/{number}", ledger.entry),
+        Route("/ledger/entry/{number}/proof", ledger.proof),
+        Route("/ledger/find", ledger.find),
+        Route("/ledger/checkpoint", ledger_files.checkpoint),
+        Route("/ledger/witnessed", ledger_files.witnessed),
+        Route("/ledger/key", ledger_files.key),
+        Route("/ledger/tile/{path:path}", ledger_files.tile),
         Route("/static/{version}/{path:path}", serve_static),
     ]
