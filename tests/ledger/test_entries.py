@@ -14,6 +14,7 @@ from commun.ledger.entries import (
     EditionStatement,
     EpochStatement,
     ModelStatement,
+    ReceiptKeyStatement,
     ReceiptStatement,
     RetentionStatement,
     SoftwareStatement,
@@ -24,6 +25,7 @@ from commun.ledger.entries import (
 
 DIGEST = "ab" * 32
 TIME = "2026-11-22T06:00:00Z"
+KEY = f"ed25519:{DIGEST}"
 EXAMPLES: list[tuple[Statement, str]] = [
     (
         EditionStatement(number=3, digest=DIGEST, event="adopted", time=TIME),
@@ -49,6 +51,10 @@ EXAMPLES: list[tuple[Statement, str]] = [
     (
         RetentionStatement(conversations=0, files=12, days=30, time=TIME),
         f'{{"conversations":0,"days":30,"files":12,"time":"{TIME}","type":"commun/retention/1"}}',
+    ),
+    (
+        ReceiptKeyStatement(key=KEY, event="added", time=TIME),
+        f'{{"event":"added","key":"{KEY}","time":"{TIME}","type":"commun/receipt-key/1"}}',
     ),
 ]
 
@@ -113,6 +119,21 @@ def test_a_field_of_another_kind_is_refused_when_made_and_when_read(name, value)
         read_statement(
             json.dumps(fields | {"type": "commun/edition/1"}, separators=(",", ":"), sort_keys=True).encode()
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("key", DIGEST), ("key", KEY.upper()), ("key", KEY + "\n"), ("key", "ed448:" + DIGEST), ("key", None),
+        ("event", "adopted"), ("event", "revoked"), ("event", ["added"]), ("event", None),
+    ],
+)  # fmt: skip
+def test_a_receipt_key_is_one_and_was_added_or_retired(name, value) -> None:
+    fields: dict[str, Any] = {"key": KEY, "event": "retired", "time": TIME, name: value}
+    with pytest.raises(BadStatement):
+        ReceiptKeyStatement(**fields)
+    with pytest.raises(BadStatement):
+        EditionStatement(number=1, digest=DIGEST, event="added", time=TIME)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["What Ada asked", "é", "", "x" * 101, "a\nb", " a", "<b>"])

@@ -445,6 +445,16 @@ def test_a_lone_entry_is_integrated_within_a_second_and_its_head_is_told(home) -
     assert [head.size for head in heads] == [1]
 
 
+def test_what_is_urgent_waits_for_nobody_and_takes_along_what_stands_before_it(home) -> None:
+    ledger = Ledger(opened(home), wait_s=60)
+    before = ledger.submit(b"not urgent")
+    assert ledger.submit(b"urgent", urgent=True).result(timeout=10) == before.result(timeout=10) + 1
+    after = ledger.submit(b"not urgent either")
+    assert not after.done()
+    ledger.close()
+    assert after.done()
+
+
 def test_a_full_batch_does_not_wait(home) -> None:
     ledger = Ledger(opened(home), wait_s=60)
     futures = [ledger.submit(b"%d" % number) for number in range(256)]

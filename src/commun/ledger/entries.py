@@ -12,11 +12,13 @@ type                       fields                               says
 ``commun/epoch/1``         sha256                               a secret that seeds and salts come from exists already
 ``commun/receipt/1``       sha256                               an answer's receipt exists; nothing else of it
 ``commun/retention/1``     conversations, files, days, time     so many were erased, being older than so many days
+``commun/receipt-key/1``   key, event, time                     a key that signs receipts was ``added`` or ``retired``
 =========================  ===================================  ========================================================
 
 Rules:
 
-- digests are 64 lower-case hexadecimal digits, times ``2026-11-22T06:00:00Z``; counts whole numbers from 0;
+- digests are 64 lower-case hexadecimal digits, times ``2026-11-22T06:00:00Z``: when it was recorded; counts whole
+  numbers from 0; a receipt's key ``ed25519:`` and 64 lower-case hexadecimal digits;
 - names and versions have at most MAX_NAME characters, of a small alphabet: nobody's words fit in there. An epoch and a
   receipt have no time of their own: their place between other entries is all that the ledger tells;
 - strict when read back: a field that is missing, unknown, twice there or of another type, any other writing of the same
@@ -45,8 +47,10 @@ MAX_VERSIONS: Final = 32
 MAX_COUNT: Final = 2**53 - 1  # RFC 8785's largest whole number
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 Event = Literal["adopted", "frozen", "released"]
+KeyEvent = Literal["added", "retired"]
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._+:/@()-]{{0,{MAX_NAME - 1}}}")
+_KEY: Final = re.compile(r"ed25519:[0-9a-f]{64}")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
@@ -66,7 +70,8 @@ class Statement:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _CHECKS[field.name](getattr(self, field.name), field.name)
+            check = _CHECKS_OF.get((self.type, field.name)) or _CHECKS[field.name]
+            check(getattr(self, field.name), field.name)
 
     def data(self) -> bytes:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -129,6 +134,16 @@ class RetentionStatement(Statement):
     time: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReceiptKeyStatement(Statement):
+    """``added`` stands before the first receipt that the key has signed, ``retired`` after the last."""
+
+    type: ClassVar[str] = "commun/receipt-key/1"
+    key: str
+    event: KeyEvent
+    time: str
+
+
 KINDS: Final[Mapping[str, type[Statement]]] = {
     kind.type: kind
     for kind in (
@@ -138,6 +153,7 @@ KINDS: Final[Mapping[str, type[Statement]]] = {
         EpochStatement,
         ReceiptStatement,
         RetentionStatement,
+        ReceiptKeyStatement,
     )
 }
 
@@ -195,6 +211,16 @@ def _check_event(value: Any, name: str) -> None:
         raise BadStatement(reason=f"its {name} is none of an edition")
 
 
+def _check_key(value: Any, name: str) -> None:
+    if not isinstance(value, str) or not _KEY.fullmatch(value):
+        raise BadStatement(reason=f"its {name} is no key that signs receipts")
+
+
+def _check_key_event(value: Any, name: str) -> None:
+    if not isinstance(value, str) or value not in get_args(KeyEvent):
+        raise BadStatement(reason=f"its {name} is none of a key")
+
+
 def _check_time(value: Any, name: str) -> None:
     try:
         if not isinstance(value, str) or not _TIME.fullmatch(value):
@@ -227,4 +253,6 @@ _CHECKS: Final = {
     "conversations": _check_count,
     "files": _check_count,
     "days": _check_count,
+    "key": _check_key,
 }
+_CHECKS_OF: Final = {(ReceiptKeyStatement.type, "event"): _check_key_event}

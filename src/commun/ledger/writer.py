@@ -4,7 +4,8 @@ Rules:
 
 - ``submit`` never blocks: it queues the entry and returns a Future of its index;
 - entries are integrated together: as soon as BATCH wait, and WAIT_S after the first of them at the latest. Where more
-  wait (the disk was slow), one head takes them all, up to what ``Log.append`` takes;
+  wait (the disk was slow), one head takes them all, up to what ``Log.append`` takes. One that is ``urgent`` waits for
+  nobody, and those before it go with it;
 - an index is given once it is certain, which is before anybody asks witnesses. A Future cannot be cancelled: what is
   queued becomes part of the ledger;
 - the disk refuses: it is tried again every RETRY_S, and ``on_trouble`` is told each time. Entries keep their order;
@@ -85,10 +86,11 @@ class Ledger:
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._stopped = False
+        self._urgent = False
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
-    def submit(self, entry: bytes) -> Future[int]:
+    def submit(self, entry: bytes, *, urgent: bool = False) -> Future[int]:
         check_entries([entry])
         waiting = _Waiting(entry)
         waiting.index.set_running_or_notify_cancel()  # it cannot be taken back
@@ -98,7 +100,8 @@ class Ledger:
             if len(self._queue) >= MAX_QUEUED:
                 raise LedgerFull
             self._queue.append(waiting)
-            if len(self._queue) in {1, BATCH}:
+            self._urgent = self._urgent or urgent
+            if urgent or len(self._queue) in {1, BATCH}:
                 self._changed.notify()
         return waiting.index
 
@@ -125,7 +128,7 @@ class Ledger:
         with self._changed:
             while not self._queue and not self._closing.is_set():
                 self._changed.wait()
-            while len(self._queue) < BATCH and not self._closing.is_set():
+            while len(self._queue) < BATCH and not (self._urgent or self._closing.is_set()):
                 left = self._queue[0].since + self._wait_s - time.monotonic()
                 if left <= 0:
                     break
@@ -137,6 +140,7 @@ class Ledger:
                 if size > MAX_BATCH_BYTES:
                     break
                 batch.append(self._queue.popleft())
+            self._urgent = self._urgent and bool(self._queue)
             return batch
 
     def _integrate(self, batch: Sequence[_Waiting]) -> None:
