@@ -72,6 +72,11 @@ export function fromUtf8(bytes) {
 }
 
 export function concat(...parts) {
+  return joined(parts);
+}
+
+// For parts without number: arguments are bounded.
+export function joined(parts) {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
   for (const part of parts) {

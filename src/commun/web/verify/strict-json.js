@@ -25,6 +25,11 @@ export function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+// Whether `value` is an object with these fields and no other.
+export function hasFields(value, names) {
+  return isObject(value) && Object.keys(value).length === names.length && names.every((name) => Object.hasOwn(value, name));
+}
+
 export function read(source) {
   let text = source;
   if (typeof source !== "string") {
