@@ -6,3 +6,4 @@ CHARTER_FOLDER: Final = "charter"  # the published charter: static files, for ev
 TRUST_FOLDER: Final = "charter-trust"  # what this machine has verified: never published, never taken from outside
 KEYS_FOLDER: Final = "keys"  # board keys of people who sign on this machine, and the ledger's
 LEDGER_FOLDER: Final = "ledger"  # the transparency log: static files, for everybody
+WITNESS_FOLDER: Final = "witness"  # what this Commun has cosigned for other ledgers, and whose
