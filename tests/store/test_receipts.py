@@ -190,6 +190,7 @@ def test_positions_are_learnt_and_the_rest_is_told_oldest_first(store, kept, run
         assert await store.database.write(lambda _: None) is None
         assert await kept.unlogged(10) == [names[0], names[2]]
         assert await kept.find_position(names[1][1]) == 41
+        assert await kept.find_position(names[1][0]) == 41
         assert await kept.find_position(names[0][1]) is None
         assert await kept.find_position("00" * 32) is None
 

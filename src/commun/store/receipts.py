@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
 from commun.errors import NotFound
 from commun.ledger.keys import from_base64, to_base64
@@ -146,9 +146,10 @@ class Receipts:
 
         return await self._database.read(work)
 
-    async def find_position(self, entry_sha256: str) -> int | None:
-        """None: unknown, or not in the ledger yet."""
-        query = select(receipts.c.position).where(receipts.c.entry_sha256 == entry_sha256)
+    async def find_position(self, digest: str) -> int | None:
+        """``digest``: the envelope's, or the receipt's id. None: unknown, or not in the ledger yet."""
+        which = or_(receipts.c.entry_sha256 == digest, receipts.c.id == digest)
+        query = select(receipts.c.position).where(which)
         return await self._database.read(lambda connection: connection.execute(query).scalar())
 
     async def unlogged(self, limit: int) -> list[tuple[str, str]]:
