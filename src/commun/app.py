@@ -8,16 +8,19 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Scope
 
 from commun.api.access_log import AccessLog
 from commun.api.errors import openai_response
 from commun.api.metrics import Metrics
 from commun.api.routes import api_routes
+from commun.api.witness import PREFIX, tell_evidence, witness_routes
 from commun.assistant.admission import Admission
 from commun.assistant.bounds import check_wishes
 from commun.assistant.energy import EnergyMeter
@@ -33,7 +36,11 @@ from commun.engine.room import has_free_memory
 from commun.engine.weights import ModelLibrary
 from commun.errors import CommunError
 from commun.first_start import FirstCharter, found_where_none_is, founding_note
+from commun.ledger.opening import public_origin
+from commun.ledger.witness_keys import KEY_FILE as WITNESS_KEY_FILE
+from commun.ledger.witness_state import Witness
 from commun.logs import configure_logs
+from commun.places import KEYS_FOLDER, WITNESS_FOLDER
 from commun.services import Services
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations
@@ -299,3 +306,41 @@ async def open_accounts(settings: Settings) -> AsyncIterator[Accounts]:
         yield Accounts(database, session_days=settings.session_days)
     finally:
         database.close()
+
+
+def build_witness(settings: Settings) -> Witness:
+    """The witness of this data folder. It makes its keys when it is first asked for one, and answers nobody before a
+    log is added (``commun witness add``).
+    """
+    return Witness(
+        settings.home / WITNESS_FOLDER,
+        settings.home / KEYS_FOLDER / WITNESS_KEY_FILE,
+        name=public_origin(settings.public_url + PREFIX) if settings.public_url else "",
+        tell=tell_evidence,
+    )
+
+
+def create_witness_app(settings: Settings) -> Starlette:
+    """A witness alone: no model, no charter, no database."""
+
+    def refuse(_scope: Scope, error: CommunError) -> ASGIApp:
+        return PlainTextResponse(f"{error.text()}\n", error.status)
+
+    rules = replace(guard_rules(settings), api_prefixes=("/",))
+    return Starlette(
+        routes=witness_routes(build_witness(settings)),
+        middleware=[Middleware(AccessLog, metrics=Metrics()), Middleware(Guard, rules=rules, on_error=refuse)],
+    )
+
+
+def run_witness(settings: Settings, translate: Translate) -> None:
+    """``commun witness serve``."""
+    from commun.server import serve_until_stopped
+
+    configure_logs(settings)
+
+    async def announce(url: str) -> None:
+        print(translate("The witness is running. Ledgers ask it at:"), flush=True)  # noqa: T201
+        print(f"\n    {url}{PREFIX}\n", flush=True)  # noqa: T201
+
+    serve_until_stopped(create_witness_app(settings), settings, announce)
