@@ -34,10 +34,10 @@ PROFILES: Final = {
     "remote": N_("on another server"),
 }
 ENDS: Final = {
-    State.COMPLETE: N_("complete"),
-    State.STOPPED: N_("stopped by its reader"),
-    State.FAILED: N_("failed"),
-    State.INTERRUPTED: N_("cut off: the server was closed"),
+    State.COMPLETE: N_("It is complete"),
+    State.STOPPED: N_("Its reader stopped it"),
+    State.FAILED: N_("It failed"),
+    State.INTERRUPTED: N_("Cut off: the server was closed"),
 }
 SEEDS: Final = {
     Scheme.CALLER: N_("chosen by whoever asked"),
@@ -92,6 +92,7 @@ class ReceiptView:
     file_name: str
     summary: str
     ledger: str
+    ledger_url: str
     witnesses: str
     waiting: bool
     rows: tuple[Row, ...]
@@ -114,6 +115,7 @@ def receipt_view(
         file_name=file_name(stored.id),
         summary=summary_of(statement, language, model=model),
         ledger=ledger_sentence(recorded, language),
+        ledger_url="" if recorded.position is None else f"/ledger/entry/{recorded.position}",
         witnesses=witness_sentence(recorded, language),
         waiting=recorded.is_waiting,
         rows=tuple(_rows(stored, statement, language, model=model)),
@@ -182,12 +184,13 @@ def _rows(stored: StoredReceipt, statement: Statement, language: str, *, model: 
     yield from _rules(statement, language, model=model)
     yield from _settings(statement, language)
     yield from _conversation(statement, language)
-    said = _("%(began)s to %(ended)s") % {
-        "began": minute(statement.began, language).striptags(),
-        "ended": f"{statement.ended:%H:%M:%S} UTC",
-    }
-    yield Row(_("Time"), said, _("by the server’s own clock"))
-    yield Row(_("Ledger"), statement.ledger or _("none"), url="/ledger" if statement.ledger else "")
+    took = number((statement.ended - statement.began).total_seconds(), 0, language)
+    yield Row(
+        _("Time"),
+        minute(statement.began, language).striptags(),
+        _("by the server’s own clock; %(n)s s from the question to the end") % {"n": took},
+    )
+    yield Row(_("Ledger"), statement.ledger or _("no ledger"), url="/ledger" if statement.ledger else "")
     yield Row(_("Signed with the key"), "", _("compare it with the published one"), code=stored.key)
     yield Row(_("Receipt"), "", code=stored.id)
 
@@ -214,7 +217,7 @@ def _rules(statement: Statement, language: str, *, model: str) -> Iterator[Row]:
         yield Row(_("Persona"), statement.persona)
     note = "" if statement.model_digest else _("on another server: nobody can check its files")
     yield Row(_("Model"), model, note, code=statement.model_digest)
-    name = " ".join(part for part in (engine.name, engine.version) if part) or _("none had it yet")
+    name = " ".join(part for part in (engine.name, engine.version) if part) or _("no engine had it yet")
     yield Row(_("Engine"), name, _(PROFILES[engine.profile]))
     yield Row(_("Software"), f"Commun {statement.software}")
 
@@ -222,9 +225,12 @@ def _rules(statement: Statement, language: str, *, model: str) -> Iterator[Row]:
 def _settings(statement: Statement, language: str) -> Iterator[Row]:
     _ = translator(language)
     sampler = statement.sampler
-    yield Row(_("Temperature"), decimal(Decimal(sampler.temperature), language))
-    yield Row(_("Top-p"), decimal(Decimal(sampler.top_p), language))
-    yield Row(_("Longest answer"), _("%(n)s tokens") % {"n": number(sampler.max_tokens, 0, language)})
+    settings = _("temperature %(temperature)s, top-p %(top_p)s, at most %(n)s tokens") % {
+        "temperature": decimal(Decimal(sampler.temperature), language),
+        "top_p": decimal(Decimal(sampler.top_p), language),
+        "n": number(sampler.max_tokens, 0, language),
+    }
+    yield Row(_("Settings of the draw"), settings)
     yield Row(_("Seed"), str(statement.seed.value), seed_sentence(statement.seed, language))
 
 
@@ -252,8 +258,8 @@ def _conversation(statement: Statement, language: str) -> Iterator[Row]:
         "written": number(statement.answer_tokens, 0, language),
     }
     yield Row(_("Tokens"), _("%(read)s read, %(written)s written") % counts)
-    yield Row(_("Sources"), ", ".join(statement.sources) or _("none"))
-    yield Row(_("Tools"), ", ".join(statement.tools) or _("none"))
+    used = ", ".join((*statement.sources, *statement.tools))
+    yield Row(_("Sources and tools"), used or _("none was used"))
 
 
 def _left_out(dropped: int, language: str) -> str:
@@ -272,7 +278,7 @@ def _proves(recorded: Recorded, language: str, *, whole: bool) -> Iterator[str]:
         yield _("That the holder of this key has signed this account of this very answer, word for word.")
     else:
         yield _("That the holder of this key has signed this account of an answer; of which one, its salts show.")
-    yield _("That the board adopted the edition that it names, and that it allows these settings.")
+    yield _("That the board adopted the edition that it names, and that this edition allows these settings.")
     if not recorded.is_proven:
         yield _("Nothing about the ledger yet: download it again once the receipt has its place.")
     elif recorded.standing is not None and recorded.standing.fulfilled:
