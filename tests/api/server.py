@@ -26,6 +26,10 @@ from commun.assistant.turn import Assistant
 from commun.charter.clauses import Charter, Texts
 from commun.charter.edition import InForce
 from commun.charter.errors import CharterError
+from commun.errors import NotFound
+from commun.receipts.bundle import PENDING, Bundle, Logged
+from commun.receipts.commitments import FIELDS
+from commun.receipts.issue import Receipt
 from commun.store.accounts import Caller
 from commun.web.limits import RateLimits
 from fake_engine import FakeEngine
@@ -49,11 +53,50 @@ class MemoryAccounts:
 @dataclass
 class MemoryConversations:
     kept: list[dict[str, Any]] = field(default_factory=list)
+    receipts: "MemoryReceipts | None" = None
 
     async def record_turn(self, owner: Caller, **turn: Any) -> str:
         await asyncio.sleep(0)
         self.kept.append({"owner": owner.account_id, **turn})
+        if self.receipts is not None and turn["receipt"] is not None:
+            self.receipts.stored[turn["token"], turn["receipt"].statement.receipt] = turn["receipt"]
         return "conversation"
+
+
+class MemoryReceipts:
+    """Nobody's receipts, by id; ``stored``: those of stored answers, for the key that had them stored."""
+
+    def __init__(self, issuing: TestIssuer) -> None:
+        self._nobodys = issuing.nobodys
+        self.stored: dict[tuple[str, str], Receipt] = {}
+
+    async def keep(self, receipt: Receipt) -> None:
+        await self._nobodys.keep(receipt)
+
+    async def get_for_caller(self, caller: Caller, token: str, receipt_id: str) -> Bundle:
+        await asyncio.sleep(0)
+        if (token, receipt_id) in self.stored:
+            return self.stored[token, receipt_id].bundle(ledger=Logged(receipt=PENDING))
+        found = next((one for one in self._nobodys.kept if one.statement.receipt == receipt_id), None)
+        if found is None:
+            raise NotFound
+        return found.bundle(ledger=Logged(receipt=PENDING)).without(*FIELDS)
+
+
+class MemoryBundles:
+    """Bundles without a charter; of what ``MemoryReceipts`` gives. ``broken``: none can be made."""
+
+    def __init__(self) -> None:
+        self.broken = False
+
+    async def fresh(self, receipt: Receipt) -> Bundle:
+        if self.broken:
+            raise OSError(5, "Input/output error")
+        return receipt.bundle(charter={"metadata/1.root.json": b"\xc3\xa9\n"}, ledger=Logged(receipt=PENDING))
+
+    async def bundle(self, stored: Bundle) -> Bundle:
+        await asyncio.sleep(0)
+        return stored
 
 
 class MemoryDatabase:
@@ -97,12 +140,15 @@ def api_app(
         held.set(held.error or held.get())
         yield
 
+    receipts = MemoryReceipts(issuing)
     app = Starlette(routes=api_routes(metrics), middleware=[Middleware(AccessLog, metrics=metrics)], lifespan=lifespan)
     app.state.services = SimpleNamespace(
         accounts=MemoryAccounts(),
-        conversations=MemoryConversations(),
+        conversations=MemoryConversations(receipts=receipts),
         assistant=assistant,
-        receipts=issuing.nobodys,
+        issuing=issuing,
+        receipts=receipts,
+        bundles=MemoryBundles(),
         charter=held,
         database=MemoryDatabase(),
     )

@@ -36,7 +36,9 @@ def test_the_openai_client_is_answered(client: OpenAI) -> None:
     assert answer.choices[0].message.content == ANSWER
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage.completion_tokens == 6
-    assert answer.commun == {"seed": 7, "edition": 1, "persona": "", "language": "en"}
+    told = dict(answer.commun)
+    assert len(told.pop("receipt")["id"]) == 64
+    assert told == {"seed": 7, "edition": 1, "persona": "", "language": "en"}
     assert re.fullmatch(r"charter-1-[0-9a-f]{12}", answer.system_fingerprint)
     ChatCompletion.model_validate(answer.model_dump(exclude_unset=True))
 

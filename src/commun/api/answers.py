@@ -1,6 +1,6 @@
 """What a program is answered, as types: for the OpenAPI document and the tests. The bytes are made in ``wire.py``."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,19 +19,64 @@ class Usage(Told):
     total_tokens: int
 
 
-class TextExtension(Told):
+class DisclosedValue(Told):
+    """``salt``: base64. ``value``: a text, or a list of numbers, texts or messages."""
+
+    salt: str
+    value: str | list[Any]
+
+
+class LoggedEdition(Told):
+    entry: str
+    proof: str
+
+
+class LedgerPart(Told):
+    """``receipt``: a C2SP tlog-proof, “pending” before there is one, null where there is no ledger."""
+
+    key: str
+    receipt: str | None
+    edition: LoggedEdition | None
+
+
+class Bundle(Told):
+    """All that is needed to verify one answer offline: docs/spec/receipt.md."""
+
+    format: Literal["commun-bundle/1"]
+    envelope: str
+    key: str
+    disclosed: dict[str, DisclosedValue | None]
+    charter: dict[str, str] | None
+    ledger: LedgerPart
+
+
+class Receipt(Told):
+    """``bundle``: where the request's ``receipt`` is “bundle”."""
+
+    id: str = Field(pattern="^[0-9a-f]{64}$")
+    bundle: Bundle | None = None
+
+
+class AnyExtension(Told):
     """Commun's own field. ``seed``: the one that was used. ``edition``: number of the charter's edition."""
 
     seed: int = Field(ge=0, le=2**32 - 1)
     edition: int = Field(ge=1)
 
 
-class Extension(TextExtension):
+class TextExtension(AnyExtension):
+    """Of texts. ``receipts``: one for each prompt that was continued."""
+
+    receipts: list[Receipt]
+
+
+class Extension(AnyExtension):
     """Of a chat. ``persona``: who answered, an id of the charter's or “”. ``language``: of the system prompt.
     ``dropped_messages``: how many of the oldest messages were left out because the conversation did not fit the
     context; absent when none were.
     """
 
+    receipt: Receipt
     persona: str
     language: Literal["en", "fr"]
     dropped_messages: int = Field(default=0, ge=1)

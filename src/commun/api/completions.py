@@ -2,16 +2,20 @@
 
 1. the key says who calls (``keys.py``); 2. the body is read and every wish is granted or refused (``requests.py``);
 3. the turn begins (``assistant/turn.py``); 4. its events become OpenAI's JSON, whole or streamed (``stream.py``,
-``wire.py``).
+``wire.py``), with its receipt (``receipts.py``).
 """
+
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from commun.api.begun import begun, header_of
 from commun.api.edition import charter_headers
 from commun.api.keys import key_of, services_of
 from commun.api.models import check_model
+from commun.api.receipts import told
 from commun.api.record import record_for
 from commun.api.requests import ChatRequest, read
 from commun.api.stream import DROPPED_HEADER, EventStream, ending, while_there
@@ -58,12 +62,17 @@ async def chat(request: Request, caller: Caller) -> ASGIApp:
     check_model(terms.info, asked.model)
     question = question_of(asked)
     record = record_for(services, caller, key_of(request), asked)
-    turn = assistant.begin(question, record, terms=terms)
+    turn_id = None if record is None else record.answer_id
+    turn = begun(request.scope, assistant.begin(question, record, turn_id, terms=terms))
     token_bytes = terms.token_bytes if asked.logprobs else None
+    tell = partial(told, services, whole=asked.wants_bundle())
     if asked.stream:
-        return EventStream(turn, ChatChunks(terms, wants_usage=asked.wants_usage(), token_bytes=token_bytes))
-    answer = await while_there(request.receive, ending(turn))
-    headers = charter_headers(terms.in_force)
+        return EventStream(turn, ChatChunks(terms, wants_usage=asked.wants_usage(), token_bytes=token_bytes), tell)
+    done = await while_there(request.receive, ending(turn))
+    answer, receipt = done.answer, await tell(done.receipt)
+    headers = charter_headers(terms.in_force) | header_of(request.scope)
     if answer.dropped_messages:
         headers[DROPPED_HEADER.decode()] = str(answer.dropped_messages)
-    return Response(chat_completion(answer, terms, token_bytes), headers=headers, media_type="application/json")
+    return Response(
+        chat_completion(answer, terms, token_bytes, receipt), headers=headers, media_type="application/json"
+    )

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from commun.api.begun import header_of
 from commun.errors import (
     BadApiKey,
     BadRequest,
@@ -98,7 +99,9 @@ def framework_error(error: HTTPException) -> CommunError:
 
 
 class OpenAIErrors:
-    """Around the whole API: whatever is raised before the answer began is answered in OpenAI's shape."""
+    """Around the whole API: whatever is raised before the answer began is answered in OpenAI's shape, and names the
+    receipt of a turn that had begun.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -119,7 +122,9 @@ class OpenAIErrors:
         except Exception as failure:
             if began:
                 raise
-            await self._answer(failure)(scope, receive, send)
+            response = self._answer(failure)
+            response.headers.update(header_of(scope))
+            await response(scope, receive, send)
 
     def _answer(self, failure: Exception) -> Response:
         if isinstance(failure, CommunError):

@@ -5,6 +5,7 @@ holds it against the running server in the tests.
 """
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +21,7 @@ MODELS = (
     requests.CompletionRequest,
     answers.ChatCompletion,
     answers.TextCompletion,
+    answers.Bundle,
     answers.Model,
     answers.ModelList,
     answers.ErrorBody,
@@ -35,7 +37,7 @@ PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
         {"WWW-Authenticate": {"schema": {"type": "string"}}},
     ),
     403: ("The key's owner has no vault in which an answer could be stored.", {}),
-    404: ("There is no such model.", {}),
+    404: ("There is no such model, or receipt.", {}),
     413: ("The body is too large.", {}),
     429: ("Too many requests with this key.", RETRY),
     431: ("The head of the request is too large.", {}),
@@ -53,12 +55,19 @@ CHARTER = {
         "schema": {"type": "string", "format": "date"},
     },
 }
+RECEIPT = {
+    "Commun-Receipt": {
+        "description": "Ids of the receipts of what this request began, 16 at most; absent where nothing began.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}(, [0-9a-f]{64}){0,15}$"},
+    }
+}
 DROPPED = {
     "Commun-Dropped-Messages": {
         "description": "How many of the oldest messages were left out to fit the context; absent when none.",
         "schema": {"type": "integer", "minimum": 1},
     }
 }
+NO_HEADERS: Mapping[str, Any] = {}
 EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
 EVENTS = {"text/event-stream": {"schema": EVENT | {"description": "One chunk as JSON; the last event is [DONE]."}}}
 
@@ -67,22 +76,23 @@ def _content(model: str) -> dict[str, Any]:
     return {JSON: {"schema": {"$ref": f"#/components/schemas/{model}"}}}
 
 
-def _problems(*statuses: int) -> dict[str, Any]:
+def _problems(*statuses: int, headers: Mapping[str, Any] = NO_HEADERS) -> dict[str, Any]:
+    """``headers``: that any of them may have."""
     told = {}
     for status in sorted({*ALWAYS, *statuses}):
-        text, headers = PROBLEMS[status]
-        told[str(status)] = {"description": text, "headers": headers, "content": _content("ErrorBody")}
+        text, own = PROBLEMS[status]
+        told[str(status)] = {"description": text, "headers": {**own, **headers}, "content": _content("ErrorBody")}
     return told
 
 
 def _post(name: str, summary: str, asks: str, tells: str, *statuses: int) -> dict[str, Any]:
-    done = {"description": "The answer.", "headers": DROPPED | CHARTER, "content": _content(tells) | EVENTS}
+    done = {"description": "The answer.", "headers": DROPPED | CHARTER | RECEIPT, "content": _content(tells) | EVENTS}
     return {
         "post": {
             "operationId": name,
             "summary": summary,
             "requestBody": {"required": True, "content": _content(asks)},
-            "responses": {"200": done, **_problems(404, 413, *statuses)},
+            "responses": {"200": done, **_problems(404, 413, *statuses, headers=RECEIPT)},
         }
     }
 
@@ -93,6 +103,8 @@ def _get(name: str, summary: str, responses: dict[str, Any], **more: Any) -> dic
 
 def _paths() -> dict[str, Any]:
     model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    receipt = {"name": "receipt", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    proof = {"200": {"description": "The receipt's bundle, as of now.", "content": _content("Bundle")}}
     listed = {"200": {"description": "The models.", "content": _content("ModelList")}}
     one = {"200": {"description": "The model.", "content": _content("Model")}}
     alive = {"200": {"description": "The process is alive.", "content": _content("Health")}}
@@ -106,6 +118,7 @@ def _paths() -> dict[str, Any]:
     return {
         "/v1/chat/completions": _post("chat", "Answer a chat", "ChatRequest", "ChatCompletion", 403),
         "/v1/completions": _post("complete", "Continue or score a text", "CompletionRequest", "TextCompletion"),
+        "/v1/receipts/{receipt}": _get("getReceipt", "One receipt", proof | _problems(404), parameters=[receipt]),
         "/v1/models": _get("listModels", "The models", listed | _problems()),
         "/v1/models/{model}": _get("getModel", "One model", one | _problems(404), parameters=[model]),
         "/healthz": _get("healthz", "Is the process alive?", alive, **nobody),

@@ -6,7 +6,7 @@ from commun.api.requests import ChatRequest
 from commun.errors import InvalidParameter, Refused
 from commun.receipts.issue import Receipt
 from commun.store.accounts import Caller
-from commun.store.tree import MessageState
+from commun.store.tree import MessageState, new_id
 
 if TYPE_CHECKING:
     from commun.services import Services
@@ -32,6 +32,7 @@ class KeptForCaller:
         self._caller = caller
         self._token = token
         self._asked = asked
+        self.answer_id = new_id()  # the turn's, too: a receipt's id follows from it
 
     async def checkpoint(self, content: dict[str, Any]) -> None:
         """A program that loses the connection asks again: unfinished answers are not kept."""
@@ -52,6 +53,7 @@ class KeptForCaller:
             answer=content,
             state=state,
             receipt=receipt,
+            answer_id=self.answer_id,
             token=self._token,
         )
 

@@ -124,6 +124,13 @@ class Common(Asked):
         default=None, description="Extension, for benchmarks: write on after the end until max_tokens."
     )
 
+    receipt: Literal["id", "bundle"] | None = Field(
+        default=None, description="Extension: “bundle” puts the receipt with all that verifies it into the answer."
+    )
+
+    def wants_bundle(self) -> bool:
+        return self.receipt == "bundle"
+
     def stops(self) -> tuple[str, ...]:
         if self.stop is None:
             return ()

@@ -9,6 +9,7 @@ from commun.api.keys import Handler, WithKey
 from commun.api.metrics import Metrics
 from commun.api.models import get_model, list_models
 from commun.api.openapi import openapi
+from commun.api.receipts import get_receipt
 from commun.api.text_completions import complete
 
 
@@ -18,6 +19,7 @@ def api_routes(metrics: Metrics) -> list[BaseRoute]:
         [
             _with_key("POST", "/chat/completions", chat),
             _with_key("POST", "/completions", complete),
+            _with_key("GET", "/receipts/{receipt}", get_receipt),
             _with_key("GET", "/models", list_models),
             _with_key("GET", "/models/{model:path}", get_model),
         ],

@@ -10,16 +10,18 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
+from commun.api.begun import receipt_header
 from commun.api.edition import charter_headers
 from commun.api.errors import ClientGone, error_bytes
 from commun.assistant.turn import Answer, Began, Done, Failed, Queued, Turn
 from commun.engine.base import Delta, FinishReason
 from commun.errors import CommunError, EngineFailed, InternalError
+from commun.receipts.issue import Receipt
 
 KEEP_ALIVE_S = 15.0  # proxies close a silent connection after 30 to 60 s
 DROPPED_HEADER = b"commun-dropped-messages"
@@ -33,24 +35,29 @@ class Chunks(Protocol):
 
     def delta(self, text: str, ids: tuple[int, ...], logprobs: tuple[float, ...]) -> bytes: ...
 
-    def last(self, answer: Answer) -> bytes: ...
+    def last(self, answer: Answer, receipt: dict[str, Any]) -> bytes: ...
 
 
-def check_whole(answer: Answer) -> Answer:
+Tell = Callable[[Receipt], Awaitable[dict[str, Any]]]  # what the last chunk says of the receipt
+
+
+def check_whole(done: Done) -> Done:
     """The answer, unless the server's closing cut it. Raises EngineFailed."""
-    if answer.finish_reason == FinishReason.CANCELLED:
+    if done.answer.finish_reason == FinishReason.CANCELLED:
         raise EngineFailed(retry_after=5)
-    return answer
+    return done
 
 
-async def ending(turn: Turn) -> Answer:
-    """The answer, once it is whole. Raises the turn's error. Stops the turn when it is itself cancelled."""
+async def ending(turn: Turn) -> Done:
+    """The answer and its receipt, once it is whole. Raises the turn's error. Stops the turn when it is itself
+    cancelled.
+    """
     try:
         async for _number, event in turn.follow():
             if isinstance(event, Failed):
                 raise event.error
             if isinstance(event, Done):
-                return check_whole(event.answer)
+                return check_whole(event)
     finally:
         turn.stop()
     raise InternalError
@@ -83,9 +90,10 @@ async def while_there(receive: Receive, work: Coroutine[Any, Any, Result]) -> Re
 class EventStream:
     """One streamed answer, as an ASGI application."""
 
-    def __init__(self, turn: Turn, chunks: Chunks) -> None:
+    def __init__(self, turn: Turn, chunks: Chunks, tell: Tell) -> None:
         self._turn = turn
         self._chunks = chunks
+        self._tell_receipt = tell
         self._started = False
         self._quiet = True
         self._dropped = 0
@@ -117,15 +125,15 @@ class EventStream:
             elif isinstance(event, Failed):
                 await self._fail(send, event.error)
             else:
-                await self._end(send, event.answer, first=first)
+                await self._end(send, event, first=first)
 
-    async def _end(self, send: Send, answer: Answer, *, first: bool) -> None:
+    async def _end(self, send: Send, done: Done, *, first: bool) -> None:
         try:
-            check_whole(answer)
+            check_whole(done)
         except EngineFailed as error:
             await self._fail(send, error)
             return
-        body = self._chunks.last(answer)
+        body = self._chunks.last(done.answer, await self._tell_receipt(done.receipt))
         await self._send(send, self._chunks.first(self._dropped) + body if first else body, more=False)
 
     async def _fail(self, send: Send, error: CommunError) -> None:
@@ -146,9 +154,8 @@ class EventStream:
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),  # nginx would hold the tokens back
         ]
-        headers += [
-            (name.encode(), value.encode()) for name, value in charter_headers(self._turn.terms.in_force).items()
-        ]
+        told = charter_headers(self._turn.terms.in_force) | receipt_header([self._turn.receipt_id])
+        headers += [(name.encode(), value.encode()) for name, value in told.items()]
         if self._dropped:
             headers.append((DROPPED_HEADER, b"%d" % self._dropped))
         return headers

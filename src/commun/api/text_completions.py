@@ -8,15 +8,17 @@ Evaluation programs (lm-eval) need it: the log-probabilities of a given text are
 import asyncio
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from commun.api.begun import begun, receipt_header
 from commun.api.edition import charter_headers
 from commun.api.keys import services_of
 from commun.api.models import check_model
+from commun.api.receipts import BUNDLES_AT_ONCE, told
 from commun.api.requests import CompletionRequest, read
 from commun.api.stream import EventStream, ending, while_there
 from commun.api.text_wire import Continued, TextChunks, text_completion
@@ -26,9 +28,6 @@ from commun.assistant.question import Question
 from commun.engine.base import Prompt, Score
 from commun.errors import InvalidParameter, MessageTooLong, UnsupportedParameter
 from commun.store.accounts import Caller
-
-if TYPE_CHECKING:
-    from commun.assistant.turn import Assistant
 
 DEFAULT_MAX_TOKENS = 16  # OpenAI's
 AT_ONCE = 8  # of one request's prompts; the others wait, so that one request does not fill the waiting room
@@ -73,6 +72,8 @@ def wish_of(asked: CompletionRequest) -> Wish:
     scored = asked.logprobs is not None and (bool(asked.echo) or (asked.logprobs > 0 and drawn))
     if asked.stream and scored:
         raise UnsupportedParameter(parameter="logprobs")
+    if asked.wants_bundle() and len(asked.prompts()) > BUNDLES_AT_ONCE:
+        raise InvalidParameter(parameter="receipt", reason=f"bundles are for at most {BUNDLES_AT_ONCE} prompts")
     if asked.stream and (max_tokens == 0 or len(asked.prompts()) > 1):
         raise UnsupportedParameter(parameter="stream")
     return Wish(asked, max_tokens, secrets.randbits(32), scored)
@@ -82,23 +83,27 @@ async def complete(request: Request, caller: Caller) -> ASGIApp:
     """Continues, or scores."""
     del caller  # nothing is stored
     asked = read(CompletionRequest, await request.body())
-    assistant = services_of(request).assistant
+    services = services_of(request)
+    assistant = services.assistant
     terms = assistant.terms()
     check_plain_completions(terms.charter)
     check_model(terms.info, asked.model)
     wish = wish_of(asked)
     try:
         if asked.stream:
-            return await _streamed(assistant, terms, wish)
-        continued = await while_there(request.receive, _all(assistant, terms, wish))
+            return await _streamed(request, terms, wish)
+        continued = await while_there(request.receive, _all(request, terms, wish))
     except MessageTooLong as error:
         raise MessageTooLong(**error.details, parameter="prompt") from None
-    body = text_completion(continued, terms, seed=wish.seed)
-    return Response(body, headers=charter_headers(terms.in_force), media_type="application/json")
+    issued = [each.receipt for each in continued if each.receipt is not None]
+    receipts = [await told(services, receipt, whole=asked.wants_bundle()) for receipt in issued]
+    body = text_completion(continued, terms, seed=wish.seed, receipts=receipts)
+    headers = charter_headers(terms.in_force) | receipt_header([receipt["id"] for receipt in receipts])
+    return Response(body, headers=headers, media_type="application/json")
 
 
-async def _streamed(assistant: "Assistant", terms: Terms, wish: Wish) -> EventStream:
-    asked = wish.asked
+async def _streamed(request: Request, terms: Terms, wish: Wish) -> EventStream:
+    asked, services = wish.asked, services_of(request)
     prompt = await _prompt(terms, asked.prompts()[0])
     chunks = TextChunks(
         terms,
@@ -107,16 +112,17 @@ async def _streamed(assistant: "Assistant", terms: Terms, wish: Wish) -> EventSt
         most_likely=bool(asked.logprobs),
         echo=_text(terms, prompt) if asked.echo else "",
     )
-    return EventStream(assistant.begin(wish.question(prompt), terms=terms), chunks)
+    turn = begun(request.scope, services.assistant.begin(wish.question(prompt), terms=terms))
+    return EventStream(turn, chunks, partial(told, services, whole=asked.wants_bundle()))
 
 
-async def _all(assistant: "Assistant", terms: Terms, wish: Wish) -> list[Continued]:
+async def _all(request: Request, terms: Terms, wish: Wish) -> list[Continued]:
     """Every prompt, AT_ONCE at a time; the first failure is the request's."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(prompt: str | list[int]) -> Continued:
         async with places:
-            return await _continued(assistant, terms, wish, prompt)
+            return await _continued(request, terms, wish, prompt)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -126,15 +132,19 @@ async def _all(assistant: "Assistant", terms: Terms, wish: Wish) -> list[Continu
     return [task.result() for task in tasks]
 
 
-async def _continued(assistant: "Assistant", terms: Terms, wish: Wish, given: str | list[int]) -> Continued:
-    asked = wish.asked
+async def _continued(request: Request, terms: Terms, wish: Wish, given: str | list[int]) -> Continued:
+    asked, assistant = wish.asked, services_of(request).assistant
     prompt = await _prompt(terms, given)
-    answer = await ending(assistant.begin(wish.question(prompt), terms=terms)) if wish.max_tokens else None
+    done = None
+    if wish.max_tokens:
+        done = await ending(begun(request.scope, assistant.begin(wish.question(prompt), terms=terms)))
+    answer = done.answer if done else None
     scores: list[Score] | None = None
     if wish.scored:
         scores = await assistant.score((*_ids(prompt), *(answer.token_ids if answer else ())), terms)
     return Continued(
         answer=answer,
+        receipt=done.receipt if done else None,
         prompt_ids=prompt.token_ids or (),
         echo=_text(terms, prompt) if asked.echo else "",
         echoed=bool(asked.echo),

@@ -13,6 +13,7 @@ from commun.api.wire import ChatChunks, TokenBytes, encoded, finish_word, finite
 from commun.assistant.engines import Terms
 from commun.assistant.turn import Answer
 from commun.engine.base import Score
+from commun.receipts.issue import Receipt
 
 UTF8 = codecs.getincrementaldecoder("utf-8")
 
@@ -70,11 +71,12 @@ def shown(raw: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Continued:
-    """One prompt and what became of it. ``answer`` is None when only a score was asked for. ``scores``: of prompt
-    and answer, where they were computed.
+    """One prompt and what became of it. ``answer`` and ``receipt`` are None when only a score was asked for.
+    ``scores``: of prompt and answer, where they were computed.
     """
 
     answer: Answer | None
+    receipt: Receipt | None
     prompt_ids: tuple[int, ...]
     echo: str
     echoed: bool
@@ -119,8 +121,10 @@ class Continued:
         return lists.fresh()
 
 
-def text_completion(continued: Sequence[Continued], terms: Terms, *, seed: int) -> bytes:
-    """The whole answer: one choice per prompt."""
+def text_completion(
+    continued: Sequence[Continued], terms: Terms, *, seed: int, receipts: Sequence[dict[str, Any]]
+) -> bytes:
+    """The whole answer: one choice per prompt. ``receipts``: what is told of each, none where nothing was written."""
     return encoded(
         {
             "id": new_id("cmpl"),
@@ -132,7 +136,7 @@ def text_completion(continued: Sequence[Continued], terms: Terms, *, seed: int) 
             "usage": usage(
                 sum(each.prompt_tokens for each in continued), sum(each.completion_tokens for each in continued)
             ),
-            "commun": {"seed": seed, "edition": terms.in_force.edition.number},
+            "commun": {"seed": seed, "edition": terms.in_force.edition.number, "receipts": receipts},
         }
     )
 
@@ -172,6 +176,9 @@ class TextChunks(ChatChunks):
         return (
             f'{self._before}{json_text(text)},"logprobs":{logprobs},"finish_reason":null}}]{self._usage}}}\n\n'
         ).encode()
+
+    def extension(self, answer: Answer, receipt: dict[str, Any]) -> dict[str, Any]:
+        return {"seed": answer.sampling.seed, "edition": answer.edition, "receipts": [receipt]}
 
     def ending(self, reason: str) -> str:
         return f'"choices":[{{"index":0,"text":"","logprobs":null,"finish_reason":"{reason}"}}]'

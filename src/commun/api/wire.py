@@ -56,11 +56,11 @@ def chat_logprobs(ids: Sequence[int], logprobs: Sequence[float], token_bytes: To
     return entries
 
 
-def extension(answer: Answer) -> dict[str, int | str]:
+def extension(answer: Answer) -> dict[str, Any]:
     """Commun's own field: the seed that was used, the edition, who answered in which language, and, when the
     conversation was cut, by how many messages.
     """
-    told: dict[str, int | str] = {
+    told: dict[str, Any] = {
         "seed": answer.sampling.seed,
         "edition": answer.edition,
         "persona": answer.persona,
@@ -71,8 +71,8 @@ def extension(answer: Answer) -> dict[str, int | str]:
     return told
 
 
-def chat_completion(answer: Answer, terms: Terms, token_bytes: TokenBytes | None) -> bytes:
-    """The whole answer; with log-probabilities where ``token_bytes`` is given."""
+def chat_completion(answer: Answer, terms: Terms, token_bytes: TokenBytes | None, receipt: dict[str, Any]) -> bytes:
+    """The whole answer; with log-probabilities where ``token_bytes`` is given. ``receipt``: what is told of it."""
     logprobs = None
     if token_bytes is not None:
         logprobs = {"content": chat_logprobs(answer.token_ids, answer.logprobs, token_bytes), "refusal": None}
@@ -93,7 +93,7 @@ def chat_completion(answer: Answer, terms: Terms, token_bytes: TokenBytes | None
                 }
             ],
             "usage": usage(answer.prompt_tokens, answer.completion_tokens),
-            "commun": extension(answer),
+            "commun": extension(answer) | {"receipt": receipt},
         }
     )
 
@@ -140,9 +140,12 @@ class ChatChunks:
             f'{self._before}{json_text(text)}}},"logprobs":{told},"finish_reason":null}}]{self._usage}}}\n\n'
         ).encode()
 
-    def last(self, answer: Answer) -> bytes:
-        """Why it ended, what it cost if asked, and the end of the stream."""
-        told = json.dumps(extension(answer), separators=(",", ":"))
+    def extension(self, answer: Answer, receipt: dict[str, Any]) -> dict[str, Any]:
+        return extension(answer) | {"receipt": receipt}
+
+    def last(self, answer: Answer, receipt: dict[str, Any]) -> bytes:
+        """Why it ended, its receipt, what it cost if asked, and the end of the stream."""
+        told = json.dumps(self.extension(answer, receipt), separators=(",", ":"))
         end = f'{self._head}{self.ending(finish_word(answer.finish_reason))}{self._usage},"commun":{told}}}\n\n'
         if self._wants_usage:
             cost = json.dumps(usage(answer.prompt_tokens, answer.completion_tokens), separators=(",", ":"))
