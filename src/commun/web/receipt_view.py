@@ -230,7 +230,7 @@ def _settings(statement: Statement, language: str) -> Iterator[Row]:
         "top_p": decimal(Decimal(sampler.top_p), language),
         "n": number(sampler.max_tokens, 0, language),
     }
-    yield Row(_("Settings of the draw"), settings)
+    yield Row(_("Settings"), settings)
     yield Row(_("Seed"), str(statement.seed.value), seed_sentence(statement.seed, language))
 
 
@@ -283,7 +283,7 @@ def _proves(recorded: Recorded, language: str, *, whole: bool) -> Iterator[str]:
         yield _("Nothing about the ledger yet: download it again once the receipt has its place.")
     elif recorded.standing is not None and recorded.standing.fulfilled:
         yield _(
-            "That the receipt is in the ledger, and that witnesses have confirmed its head: nobody takes it out unnoticed."
+            "That the receipt is in the ledger, and witnesses have confirmed its head: nobody takes it out unnoticed."
         )
     else:
         yield _("That the receipt is in the ledger, as its keeper alone has signed it.")
