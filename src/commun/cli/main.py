@@ -17,6 +17,7 @@ from commun.cli.models import model_app
 from commun.cli.people import user_app
 from commun.cli.receipt import receipt_app
 from commun.cli.settings import config_app
+from commun.cli.witness import witness_app
 from commun.cli.words import _, example
 from commun.errors import CommunError
 
@@ -40,6 +41,7 @@ app.add_typer(charter_app, name="charter")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(model_app, name="model")
 app.add_typer(receipt_app, name="receipt")
+app.add_typer(witness_app, name="witness")
 app.add_typer(config_app, name="config")
 app.add_typer(user_app, name="user")
 
