@@ -11,13 +11,13 @@ from typing import Final
 from commun.web.ledger_view import Node, Proven
 from commun.web.paper import decimal
 
-BOX_WIDTH: Final = 136
+BOX_WIDTH: Final = 112
 BOX_HEIGHT: Final = 46
-BETWEEN: Final = 22  # boxes, in a row
-ROW: Final = 92
+BETWEEN: Final = 12  # boxes, in a row
+ROW: Final = 84
 MARGIN: Final = 4
 DIGITS: Final = 8  # of a hash that a box has room for
-LONGEST: Final = 19  # characters of a box's second line
+LONGEST: Final = 16  # characters of a box's second line
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ class Picture:
     height: int
     boxes: tuple[Box, ...]
     lines: tuple[Line, ...]
+    box_width: int = BOX_WIDTH
+    box_height: int = BOX_HEIGHT
 
 
 def picture_of(proven: Proven, language: str) -> Picture:
