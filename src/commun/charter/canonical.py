@@ -34,6 +34,7 @@ MAX_DEPTH: Final = 16  # the deepest honest document, root metadata, has 5 level
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_SPECIFICATION: Final = re.compile(r"1\.[0-9]+(?:\.[0-9]+)?")  # python-tuf takes the digits of any script
 _HEX_256: Final = re.compile(r"[0-9a-f]{64}")
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})+")
 _SIGNED_FIELDS: Final[dict[str, frozenset[str]]] = {
@@ -110,6 +111,8 @@ def _check_frame(document: Mapping[str, Any], role: str, file: str) -> None:
         raise BrokenMetadata(file=file, reason="a field is missing or unknown")
     if type(signed["version"]) is not int:
         raise BrokenMetadata(file=file, reason="its version is no whole number")
+    if not isinstance(signed["spec_version"], str) or not _SPECIFICATION.fullmatch(signed["spec_version"]):
+        raise BrokenMetadata(file=file, reason="it is of another version of TUF")
     check_signatures(signatures, file=file)
     if role == Root.type:
         _check_board(signed["roles"], file)

@@ -12,10 +12,11 @@ Rules:
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
+from ipaddress import IPv6Address
 from pathlib import PurePosixPath
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from commun.charter.clauses import Model, ModelFile
 from commun.charter.source_mistakes import (
@@ -35,6 +36,10 @@ from commun.charter.source_schema import MODEL, MODEL_KEYS
 from commun.charter.source_values import Document, read_document
 
 _EXAMPLES: Final = {key.path: key.example for key in MODEL_KEYS}
+_ADDRESS: Final = re.compile(
+    r"(?i:https?)://(?:[^/?#:\[\]]+|\[(?P<v6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]*))?(?:[/?#].*)?"
+)
+_MAX_PORT: Final = 65_535
 _NOT_IN_NAMES: Final = frozenset('\\:*?"<>|')  # of Windows, which also drops a dot or a space at the end
 
 
@@ -127,14 +132,23 @@ def _check_remote(document: Document) -> None:
 
 
 def is_address(url: str) -> bool:
-    """An http(s) address with a host and without credentials, in visible ASCII."""
+    """An http(s) address with a host and without credentials, in visible ASCII. Of a form of our own: which hosts
+    ``urlsplit`` takes changes with Python's version.
+    """
     if not (url.isascii() and url.isprintable()) or any(char in url for char in ' "<>\\^`{|}@'):
         return False
+    found = _ADDRESS.fullmatch(url)
+    if found is None or (found["port"] and not 1 <= int(found["port"]) <= _MAX_PORT):
+        return False
+    return found["v6"] is None or _is_v6(found["v6"])
+
+
+def _is_v6(text: str) -> bool:
     try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        IPv6Address(text)
     except ValueError:
         return False
+    return True
 
 
 def _model(values: dict[str, Any]) -> Model:
