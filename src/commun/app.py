@@ -45,6 +45,7 @@ from commun.services import Services
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations
 from commun.store.database import DATABASE_FILE, Database
+from commun.store.shares import Shares
 from commun.web.guard import API_PREFIXES, Guard, GuardRules
 from commun.web.limits import RateLimits
 from commun.web.refusals import ProblemPage, page_error_handlers
@@ -149,6 +150,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         assistant=build_assistant(settings, charter, engines),
         library=library,
         database=database,
+        shares=Shares(database),
     )
     metrics = Metrics()
     follow_charter(charter, engines)
@@ -223,6 +225,7 @@ async def purge_now_and_then(services: Services) -> None:
             if purged:
                 log.info("conversations were erased, as the charter's clause “retention” says", count=purged)
         await services.accounts.purge_expired()
+        await services.shares.purge_expired()
         await asyncio.sleep(PURGE_EVERY_S)
 
 

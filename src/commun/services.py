@@ -9,6 +9,7 @@ from commun.engine.weights import ModelLibrary
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations
 from commun.store.database import Database
+from commun.store.shares import Shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,4 @@ class Services:
     assistant: Assistant
     library: ModelLibrary
     database: Database
+    shares: Shares

@@ -107,8 +107,10 @@ async def _settings_page(visit: Visit, *, new_key: str = "", new_code: str = "")
     accounts = visit.services.accounts
     keys = await accounts.api_keys(visit.owner.account_id)
     sessions = await accounts.sessions(visit.owner)
+    shares = await visit.services.shares.list(visit.owner)
     moments = [key.created for key in keys] + [key.last_used or 0 for key in keys]
     moments += [each.created for each in sessions] + [each.last_used for each in sessions]
+    moments += [each.created for each in shares] + [each.expires for each in shares]
     days = {moment: long_date(visit.local(moment).date(), visit.language) for moment in moments}
     return page(
         visit,
@@ -119,6 +121,8 @@ async def _settings_page(visit: Visit, *, new_key: str = "", new_code: str = "")
         language_setting=visit.owner.language,
         keys=keys,
         sessions=sessions,
+        shares=shares,
+        public_shares=visit.services.settings.public_shares,
         days=days,
         has_code=await accounts.has_recovery_code(visit.owner),
         new_key=new_key,
