@@ -12,6 +12,7 @@ from commun.ledger.entries import (
     EditionStatement,
     EpochStatement,
     ModelStatement,
+    ReceiptKeyStatement,
     ReceiptStatement,
     RetentionStatement,
     SoftwareStatement,
@@ -21,11 +22,12 @@ from commun.ledger.entries import (
 from commun.web.i18n import translator
 from commun.web.paper import decimal
 
-RECEIPT, EDITION, MODEL, SOFTWARE, SECRET, ERASED, OTHER = (
-    "receipt", "edition", "model", "software", "secret", "erased", "other",
+RECEIPT, EDITION, MODEL, SOFTWARE, SECRET, KEY, ERASED, OTHER = (
+    "receipt", "edition", "model", "software", "secret", "key", "erased", "other",
 )  # fmt: skip
 SHORTEST_RUN: Final = 3  # receipts in a row that are shown as one line
 MAX_BYTES_SHOWN: Final = 2000
+DIGITS: Final = 16  # of a digest or a key
 Translate = Callable[[str], str]
 
 
@@ -90,12 +92,14 @@ def _say(statement: Statement, language: str) -> tuple[str, str, str]:
         case ModelStatement():
             kind, link = MODEL, "/charter#models"
             said = _("A model was loaded: %(digest)s, by %(engine)s %(version)s") % {
-                "digest": statement.model[:16], "engine": statement.engine, "version": statement.version,
+                "digest": f"{statement.model[:DIGITS]}…", "engine": statement.engine, "version": statement.version,
             }  # fmt: skip
         case SoftwareStatement():
             kind, said = SOFTWARE, _software(statement, _)
         case EpochStatement():
             kind, said = SECRET, _("A secret for seeds was committed to")
+        case ReceiptKeyStatement():
+            kind, said = KEY, _key(statement, _)
         case RetentionStatement():
             kind, said, link = ERASED, _erased(statement, language), "/charter#kept"
     return kind, said, link
@@ -116,6 +120,15 @@ def _software(statement: SoftwareStatement, _: Translate) -> str:
     said = _("Commun %(version)s started") % {"version": own} if own else _("A server started")
     rest = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     return f"{said} ({rest})" if rest else said
+
+
+def _key(statement: ReceiptKeyStatement, _: Translate) -> str:
+    if statement.event == "added":
+        said = _("A key that signs receipts was added: %(key)s")
+    else:
+        said = _("A key that signed receipts was retired: %(key)s")
+    scheme, _colon, digits = statement.key.partition(":")
+    return said % {"key": f"{scheme}:{digits[:DIGITS]}…"}
 
 
 def _erased(statement: RetentionStatement, language: str) -> str:
