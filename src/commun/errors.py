@@ -38,8 +38,9 @@ The tree (code, HTTP status)::
 Errors of one room or module live with it, on the same tree: ``charter/errors.py`` draws the charter's branch,
 ``ledger/errors.py`` the ledger's, ``receipts/errors.py`` the receipts'; ``drafting/editing.py`` CannotEdit,
 ``drafting/founding.py`` AlreadyFounded, ``drafting/desk.py`` DeskFull, ``web/board_desk.py`` OtherClock,
-``web/share.py`` SharesOff, ``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault; ``store/recovery.py`` RecoveryCodeMistyped,
-RecoveryCodeWrong; ``store/upgrade.py`` NewerDatabase, DamagedDatabase; ``api/errors.py`` UnknownAddress.
+``web/share.py`` SharesOff, ``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault;
+``store/recovery.py`` RecoveryCodeMistyped, RecoveryCodeWrong; ``store/upgrade.py`` NewerDatabase, DamagedDatabase;
+``api/errors.py`` UnknownAddress.
 
 Rules:
 
