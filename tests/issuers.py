@@ -29,8 +29,11 @@ class MemoryLogbook:
     def submit(self, receipt: Receipt) -> None:
         self.submitted.append(receipt)
 
+    def salt(self, turn_id: str) -> bytes:
+        return hmac.digest(EPOCH, b"commun-seed/1\n" + turn_id.encode(), hashlib.sha256)
+
     def seed(self, turn_id: str, nonce: bytes = b"") -> Seed:
-        salt = hmac.digest(EPOCH, b"commun-seed/1\n" + turn_id.encode(), hashlib.sha256)
+        salt = self.salt(turn_id)
         value = low_32_bits(salt + nonce + turn_id.encode())
         return Seed(
             Scheme.DERIVED, value, hashlib.sha256(EPOCH).hexdigest(), hashlib.sha256(salt).hexdigest(), nonce.hex()

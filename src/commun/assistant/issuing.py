@@ -115,11 +115,11 @@ class Issuer:
         self._now = now
 
     def begin(self, turn_id: str, question: Question, terms: Terms) -> Beginning:
-        return Beginning(turn_id, question, terms, self._seed(turn_id, question, terms), self._now())
+        return Beginning(turn_id, question, terms, self._seed(turn_id, question, terms), self._second())
 
     def issue(self, beginning: Beginning, ending: Ending) -> Receipt:
         """Raises ReceiptError for a statement that no reader would accept: a fault of ours."""
-        ended = max(beginning.began, self._now())
+        ended = max(beginning.began, self._second())
         statement = statement_of(beginning, ending, ended, origin=self._logbook.origin)
         return issue(statement, values_of(ending), self._signer)
 
@@ -130,6 +130,9 @@ class Issuer:
     def submit(self, receipt: Receipt) -> None:
         """To the ledger, once it is kept."""
         self._logbook.submit(receipt)
+
+    def _second(self) -> datetime:
+        return self._now().replace(microsecond=0)
 
     def _seed(self, turn_id: str, question: Question, terms: Terms) -> Seed:
         chosen = question.drawn_seed if question.seed is None else question.seed
