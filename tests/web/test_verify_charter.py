@@ -1,0 +1,96 @@
+"""The charter's second verifier, in JavaScript, is held against the first: they accept the same and refuse the same.
+
+The two share no code. Where node is missing the tests are skipped with their reason; in CI (CI=true) they fail.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterable, Sequence
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commun.charter.positions import Unscannable, find_positions
+from toml_documents import documents
+
+BATCH = Path(__file__).parent / "verify" / "charter_batch.mjs"
+SEED = 20261122
+RUN_S = 120
+
+
+def asked(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the verifier answers to each; it never answers with a mistake of its own."""
+    node = shutil.which("node")
+    if node is None:
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail("in CI this must run: node is missing")
+        pytest.skip("node is missing")
+    lines = "\n".join(map(json.dumps, jobs))
+    done = subprocess.run([node, str(BATCH)], input=lines, capture_output=True, text=True, timeout=RUN_S, check=True)
+    answers: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.split("\n") if line]
+    assert len(answers) == len(jobs)
+    assert not [answer for answer in answers if "crash" in answer]
+    return answers
+
+
+def differences(cases: Iterable[Any], expected: Iterable[Any], found: Iterable[Any]) -> list[tuple[Any, Any, Any]]:
+    return [(case, one, other) for case, one, other in zip(cases, expected, found, strict=True) if one != other]
+
+
+# TOML
+
+
+class Written:
+    """A decimal as it is written; no two readers of binary fractions have to agree."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text.replace("_", "")
+
+
+def plain(value: Any) -> Any:
+    """As charter_batch.mjs tells values; of a time its kind only."""
+    if isinstance(value, dict):
+        return {"table": [[name, plain(item)] for name, item in value.items()]}
+    if isinstance(value, list):
+        return {"list": [plain(item) for item in value]}
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, datetime | time):
+        return "moment" if isinstance(value, datetime) else "time"
+    kind, text = ("whole", str(value)) if isinstance(value, int) else ("date", str(value))
+    return {"decimal": value.text} if isinstance(value, Written) else {kind: text}
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        kind, inner = next(iter(value.items()))
+        if kind in {"moment", "time"}:
+            return kind
+        if kind == "table":
+            return {kind: [[name, without_times(item)] for name, item in inner]}
+        return {kind: [without_times(item) for item in inner] if kind == "list" else inner}
+    return value
+
+
+def read_here(text: str) -> Any:
+    """As the first verifier reads TOML: its bounds, then ``tomllib``. None: refused."""
+    try:
+        find_positions(text)
+        return plain(tomllib.loads(text, parse_float=Written))
+    except (Unscannable, ValueError, ArithmeticError, RecursionError):
+        return None
+
+
+def test_toml_is_read_and_refused_alike() -> None:
+    texts = list(documents(SEED, 700))
+    expected = [read_here(text) for text in texts]
+    answers = asked([{"job": "toml", "text": text} for text in texts])
+    found = [without_times(answer["value"]) if "value" in answer else None for answer in answers]
+    assert not differences(texts, expected, found)
+    refused = expected.count(None)
+    assert 500 < refused < len(texts) - 500, (refused, len(texts))
