@@ -1,0 +1,217 @@
+// The page: a file is dropped or chosen, and what verify.js says of it is shown. Whatever comes out of a file is put in as
+// text, never as HTML; nothing is fetched and nothing is kept.
+
+import { MOST_BUNDLE_BYTES } from "./bundle.js";
+import { DETAILS, LABELS, OUTCOMES, REASONS, ROLES, SCHEMES, STATES, VERDICTS, WORDS } from "./words.js";
+import { verify } from "./verify.js";
+
+const $ = (id) => document.getElementById(id);
+const CATALOGUES = JSON.parse($("sentences").textContent);
+const MOST_POLICY_BYTES = 1000000;
+const NOTHING = "—";
+
+let language = document.documentElement.lang;
+let opened = null; // { name, data }: the file that is looked at
+let shown = null; // its report
+let run = 0; // counts verifications: only the last one's report is shown
+
+function translated({ text, details = {} }) {
+  const sentence = CATALOGUES[language]?.[text] ?? text;
+  return sentence.replace(/%\((\w+)\)s/g, (_, name) => detailed(name, details[name]));
+}
+
+function detailed(name, value) {
+  const words = DETAILS[name]?.[value];
+  if (words) return translated(words);
+  if (name === "began" || name === "ended") return value.replace("T", " ").replace("Z", " UTC");
+  return visible(String(value));
+}
+
+function moment(text) {
+  const form = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "medium", timeZone: "UTC" });
+  return `${form.format(new Date(text))} UTC`;
+}
+
+// What nobody sees, or what turns the direction of a line, is written out where a name is shown.
+function visible(text) {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (letter) => `‹U+${letter.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
+}
+
+function element(tag, { text, className, ...attributes } = {}, children = []) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+const says = (tag, words, attributes = {}) => element(tag, { text: translated(words), ...attributes });
+const icon = (name) => $(`icon-${name}`).content.cloneNode(true);
+
+function speak(wanted) {
+  language = wanted;
+  document.documentElement.lang = wanted;
+  for (const each of document.querySelectorAll("[data-say]")) each.textContent = translated({ text: each.dataset.say });
+  for (const each of document.querySelectorAll("[data-say-label]")) each.setAttribute("aria-label", translated({ text: each.dataset.sayLabel }));
+  for (const each of document.querySelectorAll("[data-speak]")) each.setAttribute("aria-pressed", String(each.dataset.speak === wanted));
+  document.title = `${translated(WORDS.title)} · Commun`;
+  if (shown) show(shown);
+}
+
+// What the reader has by another way. null: a field says what is wrong with it.
+async function trusted() {
+  const charter = $("charter").value.replace(/\s/g, "").toLowerCase();
+  const holds = charter === "" || /^[0-9a-f]{64}$/.test(charter);
+  $("charter").setAttribute("aria-invalid", String(!holds));
+  $("charter-wrong").hidden = holds;
+  const policy = await contents($("policy").files[0], MOST_POLICY_BYTES + 1);
+  $("policy-out").hidden = policy === null;
+  return holds ? { charter, keys: $("keys").value.split(/\s+/).filter((key) => key !== ""), policy } : null;
+}
+
+// No more than can be looked at; a longer file is refused by its length all the same.
+async function contents(file, most) {
+  return file ? new Uint8Array(await file.slice(0, most).arrayBuffer()) : null;
+}
+
+async function open(file) {
+  opened = { name: file.name, data: await contents(file, MOST_BUNDLE_BYTES + 1) };
+  await check();
+  $("result").scrollIntoView({ block: "start" });
+}
+
+async function check() {
+  if (opened === null) return;
+  const turn = ++run;
+  const trust = await trusted();
+  if (trust === null) {
+    $("trust").open = true;
+    $("charter").focus();
+    return;
+  }
+  let report;
+  try {
+    if (!globalThis.crypto?.subtle) throw new Error("no WebCrypto here");
+    report = await verify(opened.data, trust);
+  } catch (error) {
+    console.error(error);
+    report = { verdict: "failed", steps: [], notProven: [], detail: String(error) };
+  }
+  if (turn !== run) return;
+  show(report);
+}
+
+function show(report) {
+  shown = report;
+  $("result").hidden = false;
+  showVerdict(report);
+  $("steps").replaceChildren(...report.steps.map(step));
+  const isKept = report.verdict === "verified" || report.verdict === "partial";
+  $("said").hidden = !isKept;
+  $("facts").hidden = !isKept;
+  $("limits").hidden = !isKept;
+  $("steps-part").hidden = report.steps.length === 0;
+  if (!isKept) return;
+  $("messages").replaceChildren(...conversation(report));
+  $("facts-rows").replaceChildren(...facts(report.predicate).map(([label, value]) => element("div", {}, [says("dt", label), element("dd", { text: value, dir: "auto" })])));
+  $("not-proven").replaceChildren(...report.notProven.map((each) => says("li", each)));
+}
+
+function showVerdict({ verdict, reason, step, detail }) {
+  const { name, about, sign } = VERDICTS[verdict];
+  $("verdict").className = `verdict ${verdict}`;
+  const words = [says("h2", name), element("p", { text: opened.name, className: "file", dir: "auto" })];
+  if (verdict === "refused") {
+    words.push(says("p", { ...WORDS.refusedAt, details: { step } }), says("p", REASONS[reason], { className: "reason" }));
+  } else words.push(says("p", about));
+  if (detail) {
+    const told = reason ? `${reason}: ${detail}` : detail;
+    words.push(element("details", {}, [says("summary", WORDS.exactly), element("code", { text: visible(told), lang: "en" })]));
+  }
+  $("verdict").replaceChildren(icon(sign), element("div", {}, words));
+}
+
+function step({ name, outcome, proves, missing }) {
+  const { words, sign, className } = OUTCOMES[outcome];
+  const head = element("h3", {}, [says("span", name), element("span", { className: "outcome" }, [icon(sign), translated(words)])]);
+  const lines = [
+    ...proves.map((each) => element("li", { className: "holds" }, [icon("holds"), says("span", each)])),
+    ...missing.map((each) => element("li", { className: "missing" }, [icon("missing"), says("span", each)])),
+  ];
+  return element("li", { className }, [head, ...(lines.length > 0 ? [element("ul", {}, lines)] : [])]);
+}
+
+function conversation({ predicate, disclosed }) {
+  const messages = disclosed.get("prompt_messages")?.value;
+  const answer = disclosed.get("answer_text")?.value;
+  const parts = messages ? messages.map(({ role, content }) => message(ROLES[role] ?? { text: visible(role) }, content, role)) : [says("p", WORDS.questionWithheld, { className: "hint" })];
+  if (answer === undefined) parts.push(says("p", WORDS.answerWithheld, { className: "hint" }));
+  else parts.push(message(WORDS.answer, answer, "answer"));
+  if (predicate.context.dropped > 0) parts.unshift(says("p", { ...WORDS.dropped, details: { count: predicate.context.dropped } }, { className: "hint" }));
+  return parts;
+}
+
+function message(who, content, role) {
+  const text = content === "" ? says("p", WORDS.empty, { className: "hint" }) : element("p", { text: content, className: "words", dir: "auto" });
+  const kind = role === "answer" ? "answer" : role === "system" ? "system" : "asked";
+  return element("div", { className: `message ${kind}` }, [says("h3", who), text]);
+}
+
+function facts(predicate) {
+  const { charter, model, engine, sampler, seed, context, tokens } = predicate;
+  const list = (names) => names.join(", ") || NOTHING;
+  const rows = [
+    [LABELS.model, model.id],
+    [LABELS.modelDigest, model.digest || translated(WORDS.remote)],
+    [LABELS.edition, String(charter.edition)],
+    [LABELS.charter, charter.first_root],
+    [LABELS.state, translated(STATES[predicate.state]) + (predicate.error ? ` (${predicate.error})` : "")],
+    [LABELS.began, moment(predicate.began)],
+    [LABELS.ended, moment(predicate.ended)],
+    [LABELS.engine, [engine.name || NOTHING, engine.version, engine.profile].filter((each) => each !== "").join(" · ")],
+    [LABELS.temperature, sampler.temperature],
+    [LABELS.topP, sampler.top_p],
+    [LABELS.maxTokens, String(sampler.max_tokens)],
+    [LABELS.seed, `${seed.value} · ${translated(SCHEMES[seed.scheme])}`],
+    [LABELS.tokens, `${tokens.prompt} + ${tokens.answer}`],
+    [LABELS.messages, `${context.kept} · ${context.dropped}`],
+    [LABELS.sources, list(predicate.sources)],
+    [LABELS.tools, list(predicate.tools)],
+    [LABELS.persona, predicate.persona || NOTHING],
+    [LABELS.software, predicate.software],
+    [LABELS.ledger, predicate.ledger || NOTHING],
+    [LABELS.receipt, predicate.receipt],
+  ];
+  return rows.map(([label, value]) => [label, visible(value)]);
+}
+
+function listen() {
+  $("bundle").addEventListener("change", () => $("bundle").files[0] && open($("bundle").files[0]));
+  for (const id of ["charter", "keys", "policy"]) $(id).addEventListener("change", check);
+  $("policy-out").addEventListener("click", () => {
+    $("policy").value = "";
+    $("policy").focus();
+    $("policy-out").hidden = true;
+    check();
+  });
+  for (const each of document.querySelectorAll("[data-speak]")) each.addEventListener("click", () => speak(each.dataset.speak));
+  const over = (isOver) => (event) => {
+    event.preventDefault();
+    $("drop").classList.toggle("over", isOver);
+  };
+  document.addEventListener("dragover", over(true));
+  document.addEventListener("dragleave", over(false));
+  document.addEventListener("drop", (event) => {
+    over(false)(event);
+    const [file] = event.dataTransfer.files;
+    if (file) open(file);
+  });
+}
+
+const own = (navigator.languages ?? []).map((tag) => tag.slice(0, 2)).find((code) => code in CATALOGUES);
+speak(location.protocol === "file:" && own ? own : language);
+$("save").hidden = location.protocol === "file:";
+$("no-cryptography").hidden = Boolean(globalThis.crypto?.subtle);
+document.documentElement.classList.add("js");
+listen();
