@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
-from commun.web import account, board, charter, chat, ledger, ledger_files, pages, share
+from commun.web import account, board, charter, chat, ledger, ledger_files, pages, receipt, share
 from commun.web.assets import serve_static
 
 
@@ -68,6 +68,9 @@ def web_routes() -> list[BaseRoute]:
         Route("/ledger/witnessed", ledger_files.witnessed),
         Route("/ledger/key", ledger_files.key),
         Route("/ledger/tile/{path:path}", ledger_files.tile),
+        Route("/receipt/{id}", receipt.receipt),
+        Route("/receipt/{id}/bundle", receipt.bundle),
+        Route("/receipt/{id}/bundle", receipt.bundle_with, methods=["POST"]),
         Route("/receipt/{id}/share", share.form),
         Route("/receipt/{id}/share", share.make, methods=["POST"]),
         Route("/settings/shares/{id}/revoke", share.revoke, methods=["POST"]),

@@ -7,16 +7,16 @@ const LOOK_AGAIN_MS = 1500; // the ledger takes a receipt within a second
 const LOOKS = 8;
 const PARTS = ["html"];
 
-let styled;
-/** The panel's own styles, once. */
-function style() {
-  styled ??= new Promise((resolve) => {
-    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("seal.css", import.meta.url).href });
+const styled = {};
+/** A stylesheet of its own, once. */
+function style(name) {
+  styled[name] ??= new Promise((resolve) => {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL(name, import.meta.url).href });
     link.addEventListener("load", resolve);
     link.addEventListener("error", resolve);
     document.head.append(link);
   });
-  return styled;
+  return styled[name];
 }
 
 function makeDialog() {
@@ -55,7 +55,8 @@ async function saveWith(link, disclosed) {
 export async function openSeal(link, disclosed) {
   const dialog = $("#seal-dialog") ?? makeDialog();
   if (dialog.open) return;
-  const [data] = await Promise.all([ask(link.href, { parts: PARTS }), style()]);
+  const [data] = await Promise.all([ask(link.href, { parts: PARTS }), style("seal.css")]);
+  if ($(".share-box", data.html)) await Promise.all([style("share.css"), import("./share.js")]);
   if (dialog.open) return;
   fill(dialog, data.html, disclosed);
   dialog.showModal();

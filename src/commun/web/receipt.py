@@ -1,0 +1,113 @@
+"""``/receipt/{id}``: what produced one answer, as a page, as the seal's panel, and as a file that proves it.
+
+- a receipt of a conversation is its owner's alone; one of an answer that nobody keeps is for whoever has its id, and
+  holds nothing that was written. Everything else is NotFound, whether it exists or not;
+- what is shown is read out of the signed statement; the file is made when it is asked for, with the ledger's newest
+  proof. ``?texts=no`` leaves out everything that was written;
+- a page that alone holds an answer's salts (a temporary chat) sends them along with its request for the file, where it
+  has no scripts to put them in itself: they must be the receipt's own, and are kept nowhere.
+"""
+
+import json
+import time
+from dataclasses import replace
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from commun.charter.strict_json import NotStrict, read_object
+from commun.errors import BadRequest, NotFound
+from commun.receipts.bundle import MAX_BUNDLE_BYTES, Bundle
+from commun.receipts.commitments import FIELDS, check_commitment
+from commun.receipts.dsse import Envelope
+from commun.receipts.errors import ReceiptError
+from commun.receipts.statement import Statement
+from commun.store.receipts import StoredReceipt
+from commun.web.pages import shown_name
+from commun.web.receipt_view import ReceiptView, Recorded, file_name, is_receipt_id, receipt_view
+from commun.web.share_view import can_be_shared
+from commun.web.templating import page, part
+from commun.web.visit import Visit, visit_of
+
+MAX_DISCLOSED_BYTES: Final = 4_194_304  # of a form; the longest context's tokens and texts have a quarter of it
+NO_STORE: Final = {"Cache-Control": "no-store", "Vary": "Cookie, Accept, Accept-Language"}
+
+
+async def receipt(request: Request) -> Response:
+    """The page; for our own script, the panel."""
+    visit = await visit_of(request)
+    stored = await _stored(visit)
+    view = _view(visit, stored)
+    shareable = visit.services.settings.public_shares and can_be_shared(stored)
+    context: dict[str, Any] = {"view": view, "receipt_id": stored.id, "shareable": shareable}
+    if visit.wants_data:
+        html = part(visit.language, "_seal_panel.html", panel=True, **context)
+        return JSONResponse({"html": html, "waiting": view.waiting}, headers=NO_STORE)
+    return page(visit, "receipt.html", panel=False, signed_in=visit.viewer is not None, **context)
+
+
+async def bundle(request: Request) -> Response:
+    """The proof, as a file."""
+    visit = await visit_of(request)
+    stored = await _stored(visit)
+    made = await visit.services.bundles.bundle(stored)
+    if request.query_params.get("texts") == "no":
+        made = made.without(*FIELDS)
+    return _file(stored, made)
+
+
+async def bundle_with(request: Request) -> Response:
+    """The same, with what the page alone holds put in."""
+    visit = await visit_of(request)
+    stored = await _stored(visit)
+    form = await request.form(max_files=0, max_fields=2, max_part_size=MAX_DISCLOSED_BYTES)
+    made = await visit.services.bundles.bundle(stored)
+    return _file(stored, opened_with(made, str(form.get("disclosed", ""))))
+
+
+def opened_with(made: Bundle, disclosed: str) -> Bundle:
+    """``disclosed``: a bundle's field of this name, as JSON. Raises BadRequest unless each value is the receipt's."""
+    try:
+        value = json.loads(made.data()) | {"disclosed": read_object(disclosed.encode(), limit=MAX_BUNDLE_BYTES)}
+        opened = Bundle.from_bytes(json.dumps(value).encode())
+        committed = statement_of(opened.envelope).commitments
+        for name, item in opened.disclosed.items():
+            check_commitment(name, item.value, item.salt, committed[name])
+    except (NotStrict, ReceiptError, UnicodeEncodeError) as error:
+        raise BadRequest from error
+    return replace(made, disclosed=opened.disclosed)
+
+
+def statement_of(envelope: bytes) -> Statement:
+    return Statement.from_payload(Envelope.from_bytes(envelope).payload)
+
+
+async def _stored(visit: Visit) -> StoredReceipt:
+    """Raises NotFound."""
+    receipt_id = visit.request.path_params["id"]
+    if not is_receipt_id(receipt_id):
+        raise NotFound
+    return await visit.services.receipts.get(visit.viewer, receipt_id)
+
+
+def _view(visit: Visit, stored: StoredReceipt) -> ReceiptView:
+    statement = statement_of(stored.envelope)
+    model = shown_name(visit.services.library, statement.model_id)
+    return receipt_view(stored, statement, _recorded(visit, stored), visit.language, model=model)
+
+
+def _recorded(visit: Visit, stored: StoredReceipt) -> Recorded:
+    recorder = visit.services.recorder
+    witnessed, standing = recorder.witnessed, recorder.standing()
+    return Recorded(
+        position=stored.position,
+        size=witnessed.size if witnessed is not None else 0,
+        standing=standing if standing is not None and standing.needed else None,
+        waited_s=max(0.0, time.time() - stored.created),
+    )
+
+
+def _file(stored: StoredReceipt, made: Bundle) -> Response:
+    headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="{file_name(stored.id)}"'}
+    return Response(made.data(), media_type="application/json", headers=headers)
