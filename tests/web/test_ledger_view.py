@@ -28,7 +28,7 @@ from commun.ledger.note import Note
 from commun.ledger.opening import open_log
 from commun.ledger.policy import Policy
 from commun.ledger.tiles import TILE_WIDTH, Tile
-from commun.web.ledger_picture import BOX_WIDTH, LONGEST, covers, picture_of
+from commun.web.ledger_picture import BOX_WIDTH, covers, picture_of
 from commun.web.ledger_search import find_entry
 from commun.web.ledger_view import PAGE, Head, Node, find_head, prove, read_page, rungs, watched
 from commun.web.ledger_words import OTHER, RECEIPT, entry_text, entry_words, in_runs
@@ -192,7 +192,7 @@ def test_a_way_of_forty_levels_is_forty_rows_and_as_wide_as_one_of_four(log: Log
         picture = picture_of(replace(small, number=number, leaf=way[0].below, rungs=way), "en")
         assert len(picture.boxes) == 81
         assert picture.width <= picture_of(small, "en").width
-        assert all(len(box.covers) <= LONGEST + 2 for box in picture.boxes)
+        assert all(len(box.covers) <= len("× 1,099,511,627,776") for box in picture.boxes)  # squeezed to its box
 
 
 def test_the_proof_is_below_the_first_head_that_has_the_entry(log: Log) -> None:

@@ -105,7 +105,8 @@ async def _watch(visit: Visit, head: Head, key: VerifierKey | None) -> dict[str,
         watch = await asyncio.to_thread(watched, _policy(visit), head, key)
     except LedgerError as error:
         return {"watch": None, "unreadable": error.text(visit.translate), "states": {}}
-    return {"watch": watch, "unreadable": "", "states": {}}
+    states = {each.name: each for each in visit.services.recorder.witness_states()}
+    return {"watch": watch, "unreadable": "", "states": states}
 
 
 async def entry(request: Request) -> Response:
