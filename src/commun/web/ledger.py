@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from commun.errors import CommunError, NotFound
 from commun.ledger.errors import LedgerError, OutOfRange
 from commun.ledger.keys import VerifierKey
+from commun.recording.witnesses import WitnessState
 from commun.web.i18n import LANGUAGES
 from commun.web.ledger_files import folder_of
 from commun.web.ledger_picture import picture_of
@@ -105,8 +106,14 @@ async def _watch(visit: Visit, head: Head, key: VerifierKey | None) -> dict[str,
         watch = await asyncio.to_thread(watched, _policy(visit), head, key)
     except LedgerError as error:
         return {"watch": None, "unreadable": error.text(visit.translate), "states": {}}
-    states = {each.name: each for each in visit.services.recorder.witness_states()}
+    states = {each.name: _heard(visit, each) for each in visit.services.recorder.witness_states()}
     return {"watch": watch, "unreadable": "", "states": states}
+
+
+def _heard(visit: Visit, state: WitnessState) -> dict[str, Any]:
+    """What was last heard of a witness."""
+    trouble = state.trouble.problem_text(visit.translate) if state.trouble is not None else ""
+    return {"size": state.size, "at": state.at, "trouble": trouble}
 
 
 async def entry(request: Request) -> Response:
