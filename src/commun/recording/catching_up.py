@@ -1,0 +1,118 @@
+"""Reading in the ledger what the database does not know of it. The ledger itself is only read.
+
+Rules:
+
+- the ledger that was seen last must be the beginning of the one that is there: not shorter, and with the same root at
+  that size, by a proof of consistency out of its tiles. Anything else was put in its place, and be it a copy of an hour
+  ago: heads that others have seen since would be signed a second time, over other entries;
+- what is read is every entry from there on: receipts that this database has and did not know the position of, and
+  every entry that is no receipt. An entry that cannot be read as any is left out: the log itself is not judged here.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from commun.ledger.entries import BadStatement, ReceiptStatement, read_statement
+from commun.ledger.errors import BadProof
+from commun.ledger.log import Log
+from commun.ledger.merkle import EMPTY_ROOT, check_consistency
+from commun.ledger.tiles import TILE_WIDTH, read_entries
+from commun.recording.errors import LedgerCutShort, LedgerRewritten
+from commun.store.ledger_entries import KnownLedger, Learnt, LedgerEntries, StoredEntry
+from commun.store.receipts import Receipts
+
+BUNDLES_AT_ONCE: Final = 16  # of 256 entries
+_BLANK: Final = b"0" * 64
+_BEFORE, _, _AFTER = ReceiptStatement(_BLANK.decode()).data().partition(_BLANK)
+_LENGTH: Final = len(_BEFORE) + len(_BLANK) + len(_AFTER)
+MAX_UNLOGGED: Final = 1 << 20  # rows without a position that are looked for in the ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Of some bundles of entries, in the ledger's order."""
+
+    entries: tuple[StoredEntry, ...]
+    receipts: tuple[tuple[str, int], ...]
+
+
+async def catch_up(log: Log, entries: LedgerEntries, receipts: Receipts) -> tuple[KnownLedger, dict[str, str]]:
+    """What the database knew of this ledger before, and the receipts that it lacks: digests by id, oldest first.
+
+    Raises LedgerCutShort, LedgerRewritten, and what damaged tiles raise.
+    """
+    key, head = log.key.verifier.text(), log.head.checkpoint
+    known = await entries.find_known(key)
+    if known is None:
+        await entries.begin(key, root=EMPTY_ROOT)
+        known = KnownLedger(key, 0, EMPTY_ROOT, None)
+    await asyncio.to_thread(check_growth, log, known)
+    unlogged = dict(await receipts.unlogged(MAX_UNLOGGED))
+    if head.size > known.size:
+        several = read_from(log, known.size, {digest: name for name, digest in unlogged.items()})
+        while (read := await asyncio.to_thread(_next, several)) is not None:
+            await entries.learn(key, Learnt(known.size, known.root, read.entries, read.receipts))
+            for name, _ in read.receipts:
+                unlogged.pop(name, None)
+        await entries.learn(key, Learnt(head.size, head.root))
+    return known, unlogged
+
+
+def check_growth(log: Log, known: KnownLedger) -> None:
+    """Raises LedgerCutShort, LedgerRewritten, and what damaged tiles raise."""
+    head = log.head.checkpoint
+    if known.size > head.size:
+        raise LedgerCutShort(size=head.size, before=known.size)
+    if known.size == 0:
+        return
+    try:
+        check_consistency(
+            old=known.size,
+            size=head.size,
+            proof=log.prove_growth(known.size),
+            old_root=known.root,
+            root=head.root,
+        )
+    except BadProof as error:
+        raise LedgerRewritten from error
+
+
+def read_from(log: Log, first: int, unlogged: Mapping[str, str]) -> Iterator[Read]:
+    """From entry ``first`` to the published head. ``unlogged``: receipts' ids by their envelopes' digests."""
+    size = log.head.size
+    last = -(-size // TILE_WIDTH)
+    for start in range(first // TILE_WIDTH, last, BUNDLES_AT_ONCE):
+        entries: list[StoredEntry] = []
+        receipts: list[tuple[str, int]] = []
+        for index in range(start, min(start + BUNDLES_AT_ONCE, last)):
+            for place, entry in enumerate(read_entries(index, size, log.files.find)):
+                position = index * TILE_WIDTH + place
+                if position < first:
+                    continue
+                digest = _digest_of(entry)
+                if digest is None:
+                    entries += _stored(position, entry)
+                elif digest in unlogged:
+                    receipts.append((unlogged[digest], position))
+        yield Read(tuple(entries), tuple(receipts))
+
+
+def _next(several: Iterator[Read]) -> Read | None:
+    return next(several, None)
+
+
+def _digest_of(entry: bytes) -> str | None:
+    """A receipt's. It has one writing, so it need not be parsed: a million are looked through in a second."""
+    if len(entry) != _LENGTH or not entry.startswith(_BEFORE) or not entry.endswith(_AFTER):
+        return None
+    return entry[len(_BEFORE) : -len(_AFTER)].decode("ascii", "replace")
+
+
+def _stored(position: int, entry: bytes) -> Iterator[StoredEntry]:
+    try:
+        kind = read_statement(entry).type
+    except BadStatement:
+        return
+    yield StoredEntry(position, kind, entry)

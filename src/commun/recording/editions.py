@@ -1,0 +1,127 @@
+"""Which events of the charter the ledger must have before an edition is in force, and whether it has them.
+
+Rules:
+
+- an event is ``adopted``, ``frozen`` or ``released`` of one edition. The ledger must have every adoption from the first
+  to the newest, and every freeze and release that is published, each with that edition's digest;
+- what is missing is recorded in the order in which it happened: as the signed documents date it, an adoption after the
+  one before it, a freeze after its adoption, a release after its freeze;
+- the ledger having another digest for an edition, or a newer edition than the published charter, is refused: one of the
+  two was exchanged. Nothing is recorded then;
+- whether something is missing is decided without reading a metadata file. Where it is, the whole charter is verified
+  again, from the first root on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from commun.charter.canonical import parse_strict, read_time
+from commun.charter.edition import InForce
+from commun.charter.freezes import MAX_FREEZE_BYTES, FreezeState
+from commun.charter.loader import verify
+from commun.charter.repository import Repository, freeze_name, unfreeze_name
+from commun.ledger.entries import EditionStatement, Event
+from commun.recording.errors import OlderThanLedger, OtherEditionInLedger
+
+ADOPTED: Final = "adopted"
+FROZEN: Final = "frozen"
+RELEASED: Final = "released"
+Name = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """``at``: as its document dates it."""
+
+    number: int
+    digest: str
+    event: Event
+    at: datetime
+
+    @property
+    def name(self) -> Name:
+        return self.number, self.event
+
+
+@dataclass(slots=True)
+class RecordedEditions:
+    """What the ledger has, by number and event: the digests that were ever recorded, and where the first is."""
+
+    _digests: dict[Name, set[str]] = field(default_factory=dict)
+    _positions: dict[Name, int] = field(default_factory=dict)
+
+    def add(self, position: int, statement: EditionStatement) -> None:
+        name = (statement.number, statement.event)
+        self._digests.setdefault(name, set()).add(statement.digest)
+        self._positions.setdefault(name, position)
+
+    def has(self, name: Name) -> bool:
+        return name in self._digests
+
+    def find_position(self, name: Name) -> int | None:
+        return self._positions.get(name)
+
+    def check(self, number: int, event: str, digest: str) -> None:
+        """Raises OtherEditionInLedger."""
+        if self._digests.get((number, event), {digest}) != {digest}:
+            raise OtherEditionInLedger(edition=number)
+
+    def check_newest(self, number: int) -> None:
+        """Raises OlderThanLedger."""
+        newest = max((known for known, _ in self._digests), default=0)
+        if newest > number:
+            raise OlderThanLedger(edition=newest, newest=number)
+
+    def is_complete(self, in_force: InForce, frozen: Iterable[Name]) -> bool:
+        """Whether nothing is missing. ``frozen``: freezes and releases that lie there. Raises as the checks do."""
+        newest = in_force.newest
+        self.check_newest(newest.number)
+        for edition in (newest, in_force.edition):
+            self.check(edition.number, ADOPTED, edition.digest)
+        adopted = ((number, ADOPTED) for number in range(1, newest.number + 1))
+        return all(map(self.has, adopted)) and all(map(self.has, frozen))
+
+    def missing(self, happened: Iterable[Happened]) -> list[Happened]:
+        """In the order given. Raises OtherEditionInLedger."""
+        events = list(happened)
+        for one in events:
+            self.check(one.number, one.event, one.digest)
+        return [one for one in events if not self.has(one.name)]
+
+
+def frozen_names(repository: Repository, newest: int) -> list[Name]:
+    """The freezes and releases that lie in the folder, of editions up to ``newest``; nothing of them is read."""
+    there = set(repository.names("freezes"))
+    return [
+        (number, event)
+        for number in range(2, newest + 1)
+        for event, name in ((FROZEN, freeze_name(number)), (RELEASED, unfreeze_name(number)))
+        if name in there
+    ]
+
+
+def read_happened(folder: Path, *, now: datetime) -> list[Happened]:
+    """Everything, oldest first. Verifies the whole charter: for a thread. Raises CharterError."""
+    verified = verify(Repository(folder), None, now=now)
+    found: list[Happened] = []
+    before: datetime | None = None
+    for link in verified.links:
+        edition = link.edition
+        before = max(edition.proposed, before or edition.proposed)
+        found.append(Happened(edition.number, edition.digest, ADOPTED, before))
+        state = verified.freezes.get(edition.number)
+        if state is not None:
+            found += _stopped(edition.number, edition.digest, before, state)
+    return sorted(found, key=lambda one: (one.at, one.number))  # stable: an adoption before its freeze
+
+
+def _stopped(number: int, digest: str, adopted: datetime, state: FreezeState) -> Iterable[Happened]:
+    at = max(state.at, adopted)
+    yield Happened(number, digest, FROZEN, at)
+    if state.release_data is not None:
+        file = unfreeze_name(number)
+        document = parse_strict(state.release_data, file=file, limit=MAX_FREEZE_BYTES)
+        yield Happened(number, digest, RELEASED, max(at, read_time(document["signed"]["time"], file=file)))

@@ -1,0 +1,391 @@
+"""The one place that writes this Commun's ledger while it runs, and that knows how far the ledger has come.
+
+Rules:
+
+- an edition is in force only once the ledger has it (``admit``), with every edition, freeze and release before it; so
+  are the key that signs receipts and the secret that seeds come from. What the ledger says otherwise, or cannot take,
+  refuses the edition: nothing is answered then, and the reason is told;
+- a receipt is handed over after its commit (``submit``). It is queued, never waited for; what could not be queued, or
+  was not yet in the ledger when the process died, is found again: its row has no position;
+- never twice: opening reads in the ledger what the database does not know of it yet, before anything is submitted
+  again. While the ledger is open no other process writes to it, and what this one submits is remembered until the
+  database has its position. A row that somebody else has written (``commun chat``) is submitted when two looks,
+  POLL_S apart, have found it without one: its own process may be about to;
+- positions are written once for each head, never one by one, and with them up to where the database knows the ledger;
+- a ledger that is shorter than it was, or another, is refused (``catching_up.py``). One under a new key is a new one:
+  what the database knew of the old is forgotten, and every receipt that is still here is recorded in the new one.
+
+Owned by the event loop; the ledger's own thread (``ledger/writer.py``) reports to it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from commun.charter.edition import InForce
+from commun.charter.errors import CharterError
+from commun.charter.repository import Repository
+from commun.errors import CommunError
+from commun.ledger.entries import (
+    EditionStatement,
+    EpochStatement,
+    ReceiptKeyStatement,
+    ReceiptStatement,
+    Statement,
+    read_statement,
+    time_text,
+)
+from commun.ledger.errors import LedgerError
+from commun.ledger.log import Head, LedgerStopped, LedgerUnwritable, Log
+from commun.ledger.opening import local_origin, open_log, public_origin
+from commun.ledger.policy import Standing
+from commun.places import CHARTER_FOLDER, KEYS_FOLDER, LEDGER_FOLDER
+from commun.receipts.issue import Receipt
+from commun.receipts.statement import Seed
+from commun.recording.catching_up import catch_up
+from commun.recording.editions import Name, RecordedEditions, frozen_names, read_happened
+from commun.recording.epochs import derived_seed, drawn_seed, is_over, new_epoch
+from commun.recording.errors import LedgerRefuses
+from commun.recording.queue import LedgerQueue
+from commun.recording.receipt_key import RECEIPT_KEY_FILE, open_receipt_key
+from commun.recording.statements import key_statements, software_statement
+from commun.recording.witnessed import WitnessedHead
+from commun.store.epochs import StoredEpoch
+from commun.store.ledger_entries import LedgerEntries, StoredEntry
+from commun.store.receipts import Receipts
+
+LEDGER_KEY_FILE: Final = "ledger.key"
+PUBLISHED_AT: Final = "/ledger"
+POLL_S: Final = 5.0
+ADMIT_S: Final = 10.0  # a disk that takes longer for one entry refuses
+MAX_AT_ONCE: Final = 4096  # of them submitted at a time
+
+log = structlog.get_logger()
+HeadWatcher = Callable[[Head], None]
+
+
+class Recorder:
+    """``home``: the data folder. ``public_url``: "" where there is none. ``now``: the clock (UTC). ``announces``: a
+    start of this is one of a server, which the ledger is told.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        public_url: str,
+        entries: LedgerEntries,
+        receipts: Receipts,
+        now: Callable[[], datetime],
+        announces: bool = True,
+    ) -> None:
+        self._home = home
+        self._public_url = public_url
+        self._entries = entries
+        self._receipts = receipts
+        self._now = now
+        self._announces = announces
+        self._queue: LedgerQueue | None = None
+        self._witnessed: WitnessedHead | None = None
+        self._policy = ""
+        self._stored_witnessed: bytes | None = None
+        self._editions = RecordedEditions()
+        self._recording: dict[Name, Future[int]] = {}  # editions' events that wait for the disk
+        self._admitted: tuple[object, ...] | None = None
+        self._epoch: StoredEpoch | None = None
+        self._seen: set[str] = set()  # without a position when last looked
+        self._watchers: list[HeadWatcher] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._one_at_a_time = asyncio.Lock()
+
+    # How far the ledger has come
+
+    @property
+    def log(self) -> Log | None:
+        return self._queue.log if self._queue else None
+
+    @property
+    def origin(self) -> str:
+        """Empty before there is a ledger."""
+        return self._queue.log.key.name if self._queue else ""
+
+    @property
+    def head(self) -> Head | None:
+        return self._queue.log.head if self._queue else None
+
+    @property
+    def witnessed(self) -> Head | None:
+        """What proofs are made against; None: no head fulfils the charter's policy yet."""
+        head = self.head
+        return None if head is None or self._witnessed is None else self._witnessed.find(head)
+
+    @property
+    def trouble(self) -> LedgerError | None:
+        """Why the ledger has stopped or is behind; None: it goes on."""
+        return self._queue.trouble if self._queue else None
+
+    @property
+    def epoch(self) -> StoredEpoch | None:
+        return self._epoch
+
+    def standing(self) -> Standing | None:
+        """How far the newest head's witnesses have come; None where the charter asks for none."""
+        head = self.head
+        return None if head is None or self._witnessed is None else self._witnessed.standing(head)
+
+    def on_head(self, watcher: HeadWatcher) -> None:
+        """``watcher`` is called in the event loop with each new head."""
+        self._watchers.append(watcher)
+
+    def confirmed(self, note: bytes) -> None:
+        """A head with what witnesses have signed below it. Called in any thread; who calls has verified nothing."""
+        if self._queue is not None:
+            self._queue.loop.call_soon_threadsafe(self._offer, note)
+
+    def _offer(self, note: bytes) -> None:
+        queue = self._queue
+        if queue is not None and self._witnessed is not None and self._witnessed.offer(note):
+            self._soon(self._entries.keep_witnessed(queue.key, note))
+
+    # Opening
+
+    async def open(self) -> None:
+        """At the start, where there is a ledger already. What stands in the way is told by ``admit``."""
+        if not (self._home / KEYS_FOLDER / LEDGER_KEY_FILE).exists():
+            return
+        try:
+            async with self._one_at_a_time:
+                await self._open("")
+        except CommunError as error:
+            log.warning("the ledger cannot be opened", code=error.code, problem=error.text())
+        except OSError:
+            log.exception("the ledger cannot be opened")
+
+    async def _open(self, origin: str) -> None:
+        """``origin``: of a new ledger. Raises LedgerError, BadReceiptKeyFile, OSError."""
+        if self._queue is not None:
+            return
+        folder, keys = self._home / LEDGER_FOLDER, self._home / KEYS_FOLDER
+        opened = await asyncio.to_thread(open_log, folder, keys / LEDGER_KEY_FILE, origin=origin)
+        try:
+            signer = await asyncio.to_thread(open_receipt_key, keys / RECEIPT_KEY_FILE)
+            known, rest = await catch_up(opened, self._entries, self._receipts)
+            await self._read_entries()
+            self._witnessed = WitnessedHead(opened.key.verifier)
+            self._queue = LedgerQueue(opened, self._entries, on_head=self._headed)
+        except BaseException:
+            await asyncio.to_thread(opened.close)
+            raise
+        self._stored_witnessed = known.witnessed
+        self._judge_heads()
+        await self._record_key(signer.key.text())
+        if self._announces:
+            self._soon(self._announce())
+        self._seen = set(rest)
+        for name in list(rest)[:MAX_AT_ONCE]:
+            self._submit(name, ReceiptStatement(rest[name]).data())
+
+    async def _read_entries(self) -> None:
+        self._editions = RecordedEditions()
+        for stored in await self._entries.of_kind(EditionStatement.type):
+            self._note(stored)
+
+    async def _record_key(self, key: str) -> None:
+        """Before the first receipt: what is queued keeps its order."""
+        before = [read_statement(stored.entry) for stored in await self._entries.of_kind(ReceiptKeyStatement.type)]
+        for statement in key_statements(before, key, now=self._now()):
+            self.post(statement)
+
+    async def _announce(self) -> None:
+        self.post(await asyncio.to_thread(software_statement, now=self._now()))
+
+    # Editions
+
+    async def admit(self, in_force: InForce) -> None:
+        """The ledger has every event of the charter when this returns. Raises CharterError: LedgerRefuses,
+        OtherEditionInLedger, OlderThanLedger.
+        """
+        try:
+            async with self._one_at_a_time:
+                await self._open(self._new_origin(in_force.first_root))
+                self._use_policy(in_force)
+                self._check_going()
+                await self._record_events(in_force)
+                await self._ensure_epoch()
+        except CharterError:
+            raise
+        except CommunError as error:
+            raise LedgerRefuses(error) from error
+        except OSError as error:
+            raise LedgerRefuses(LedgerUnwritable()) from error
+        except Exception as error:  # whatever it is: nothing may be answered that cannot be recorded
+            log.exception("the ledger could not be opened or written to")
+            raise LedgerRefuses(LedgerUnwritable()) from error
+
+    def _check_going(self) -> None:
+        """Raises why the ledger takes nothing more until a restart."""
+        if self._queue is not None and self._queue.has_stopped:
+            raise self._queue.trouble or LedgerStopped
+
+    def _new_origin(self, first_root: str) -> str:
+        if self._public_url:
+            return public_origin(self._public_url.rstrip("/") + PUBLISHED_AT)
+        return local_origin(first_root)
+
+    async def _record_events(self, in_force: InForce) -> None:
+        folder = self._home / CHARTER_FOLDER
+        repository = Repository(folder)
+        state = (await asyncio.to_thread(repository.stamp), in_force.edition.digest, in_force.newest.digest)
+        if state == self._admitted:
+            return
+        frozen = await asyncio.to_thread(frozen_names, repository, in_force.newest.number)
+        if not self._editions.is_complete(in_force, frozen):
+            happened = await asyncio.to_thread(read_happened, folder, now=self._now())
+            missing = self._editions.missing(happened)
+            time = time_text(self._now())
+            for one in missing:
+                if one.name not in self._recording:
+                    statement = EditionStatement(one.number, one.digest, one.event, time)
+                    self._recording[one.name] = self._submit_now(statement)
+            for one in missing:
+                try:
+                    position = await self._position(self._recording[one.name])
+                except LedgerStopped:
+                    del self._recording[one.name]
+                    raise
+                self._editions.add(position, EditionStatement(one.number, one.digest, one.event, time))
+                del self._recording[one.name]
+        self._admitted = state
+
+    def _use_policy(self, in_force: InForce) -> None:
+        """Raises BadPolicy, which no verified charter does."""
+        policy = in_force.charter.witnesses.policy
+        if policy != self._policy:
+            self._policy = policy
+            self._judge_heads()
+
+    def _judge_heads(self) -> None:
+        head = self.head
+        if self._witnessed is not None and head is not None:
+            self._witnessed.use(self._policy)
+            for note in (self._stored_witnessed, head.data):
+                if note is not None:
+                    self._witnessed.offer(note)
+
+    # Seeds
+
+    def seed(self, turn_id: str, nonce: bytes = b"") -> Seed:
+        """Derived from the open epoch; drawn where there is none (nothing is answered then, but for tests)."""
+        return drawn_seed() if self._epoch is None else derived_seed(self._epoch, turn_id, nonce)
+
+    async def _ensure_epoch(self) -> None:
+        now = self._now().timestamp()
+        epochs = self._entries.epochs
+        if self._epoch is None:
+            self._epoch = await epochs.find_open()
+        if self._epoch is not None and not is_over(self._epoch, now=now):
+            return
+        epoch = new_epoch(now=now)
+        await epochs.add(epoch)  # first: a secret whose digest is published is never lost
+        position = await self._position(self._submit_now(EpochStatement(epoch.sha256)))
+        await epochs.place(epoch.sha256, position, now=now)
+        self._epoch = replace(epoch, position=position)
+
+    # Writing
+
+    def submit(self, receipt: Receipt) -> None:
+        """After its commit. Never blocks, never raises: what is not queued is found again by its row."""
+        self._submit(receipt.statement.receipt, receipt.entry)
+
+    def _submit(self, name: str, entry: bytes) -> None:
+        if self._queue is None or self._queue.has_stopped:
+            return
+        try:
+            self._queue.submit_receipt(name, entry)
+        except LedgerError as error:
+            log.warning("a receipt waits for the ledger", code=error.code)
+
+    async def record(self, statement: Statement) -> int:
+        """Its position. Raises LedgerError: not there yet, and it may come to be (LedgerUnwritable)."""
+        return await self._position(self._submit_now(statement))
+
+    def post(self, statement: Statement) -> None:
+        """The same, and nobody waits. What cannot be queued is told in the log."""
+        try:
+            self._queued().submit(statement)
+        except LedgerError as error:
+            log.warning("an entry of the ledger was lost", kind=statement.type, code=error.code)
+
+    def _submit_now(self, statement: Statement) -> Future[int]:
+        return self._queued().submit(statement, urgent=True)
+
+    def _queued(self) -> LedgerQueue:
+        if self._queue is None:
+            raise LedgerStopped
+        return self._queue
+
+    async def _position(self, index: Future[int]) -> int:
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(index)), ADMIT_S)
+        except TimeoutError:
+            raise self.trouble or LedgerUnwritable() from None
+
+    def _headed(self, head: Head, entries: tuple[StoredEntry, ...]) -> None:
+        for stored in entries:
+            self._note(stored)
+        for watcher in self._watchers:
+            watcher(head)
+
+    def _note(self, stored: StoredEntry) -> None:
+        if stored.kind == EditionStatement.type:
+            statement = read_statement(stored.entry)
+            if isinstance(statement, EditionStatement):
+                self._editions.add(stored.position, statement)
+
+    # While it runs
+
+    async def watch(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self.look()
+            except Exception:  # the database or the disk: the next look tries again
+                log.exception("the ledger could not be looked after")
+
+    async def look(self) -> None:
+        """Receipts without a position, seen twice; a day's secret that has ended."""
+        if self._queue is None or self._queue.has_stopped:
+            return
+        await self._queue.settle()
+        unlogged = await self._receipts.unlogged(MAX_AT_ONCE)
+        for name, digest in unlogged:
+            if name in self._seen:
+                self._submit(name, ReceiptStatement(digest).data())
+        self._seen = {name for name, _ in unlogged}
+        async with self._one_at_a_time:
+            if self._epoch is not None:
+                await self._ensure_epoch()
+
+    async def close(self) -> None:
+        """Integrates what is queued. The database must still be open."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._queue is not None:
+            queue, self._queue = self._queue, None
+            await queue.close()
+
+    def _soon(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("recording failed", error=type(task.exception()).__name__)
