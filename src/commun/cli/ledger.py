@@ -1,4 +1,5 @@
-"""ledger: verify any log of the C2SP kind, look into this one, hand out a copy and the key that verifies it.
+"""ledger: verify any log of the C2SP kind, compare what two readers see of it, look into this one, hand out a copy and
+the key that verifies it.
 
 LOG, where a command takes one: a folder or an address; without it, the ledger in the data folder.
 """
@@ -16,12 +17,15 @@ from commun.places import KEYS_FOLDER, LEDGER_FOLDER
 
 if TYPE_CHECKING:
     from commun.ledger.checkpoint import Checkpoint
+    from commun.ledger.comparison import Seen
     from commun.ledger.files import LogReader
     from commun.ledger.keys import VerifierKey
 
 ledger_app = group(_("The ledger: what was recorded about this assistant, and nobody can change unseen."))
 
 KEY_FILE = "ledger.key"
+ADDRESSES = ("http://", "https://")
+SPLIT = 3  # exit status of ``compare``
 MAX_SHOWN = 1000
 MAX_ENTRY_SHOWN = 2000  # bytes
 MAX_NAME = 1000  # characters of a file's name
@@ -62,6 +66,49 @@ def verify(
         )
     if save is not None:
         save.write_bytes(verified.data)
+
+
+@ledger_app.command(
+    help=_(
+        "Compare two views of one ledger: folders, addresses or saved heads. "
+        "Exit status: 0 they agree, 1 they cannot be compared, 3 they show two histories."
+    ),
+    epilog=example("commun ledger compare https://chat.example.org/ledger ./head-of-last-week --vkey ledger.vkey"),
+)
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help=_("A folder, an address or a saved head."))],
+    second: Annotated[str, typer.Argument(metavar="B", help=_("A folder, an address or a saved head."))],
+    *,
+    vkey: Annotated[
+        str | None, typer.Option(help=_("The ledger's public key, as a line or a file."), show_default=False)
+    ] = None,
+    evidence: Annotated[
+        Path | None, typer.Option(help=_("Where two histories are shown: keep both heads and the proof in this file."))
+    ] = None,
+    home: Home = None,
+) -> None:
+    from commun.ledger.comparison import Fault
+    from commun.ledger.comparison import compare as compare_heads
+
+    key = own_key(home) if vkey is None else key_of(vkey)
+    with contextlib.ExitStack() as stack:
+        seen = [_seen(source, home, stack) for source in (first, second)]
+        found = compare_heads(seen[0], seen[1], [key])
+    tell_head(found.first)
+    tell_head(found.second)
+    if found.evidence is None:
+        typer.echo(_("✓ They agree: the smaller one is the beginning of the larger one."))
+        return
+    if found.evidence.fault is Fault.OTHER_ROOT:
+        typer.echo(_("✗ TWO HISTORIES: one size and two roots, both signed by the ledger’s key."))
+    else:
+        typer.echo(_("✗ TWO HISTORIES: the larger one does not begin with the smaller one, and both are signed."))
+    if evidence is not None:
+        evidence.write_bytes(found.evidence.data())
+        typer.echo(
+            _("The evidence is in %(file)s. Anybody who has the ledger’s key can check it.") % {"file": evidence}
+        )
+    raise typer.Exit(SPLIT)
 
 
 @ledger_app.command(help=_("The newest entries."), epilog=example("commun ledger tail -n 20"))
@@ -168,13 +215,23 @@ def read_file(path: Path, limit: int) -> bytes:
 def reading(source: str | None, home: Path | None) -> "Iterator[LogReader]":
     from commun.ledger.files import LogFolder
 
-    if source is not None and source.startswith(("http://", "https://")):
+    if source is not None and source.startswith(ADDRESSES):
         from commun.fetching import LogSite
 
         with contextlib.closing(LogSite(source)) as site:
             yield site
     else:
         yield LogFolder(home_of(home) / LEDGER_FOLDER if source is None else Path(source))
+
+
+def _seen(source: str, home: Path | None, stack: contextlib.ExitStack) -> "Seen":
+    """A file is a saved head; anything else is a ledger."""
+    from commun.ledger.comparison import Seen
+
+    if not source.startswith(ADDRESSES) and len(source) <= MAX_NAME and Path(source).is_file():
+        return Seen(read_head(Path(source)))
+    reader = stack.enter_context(reading(source, home))
+    return Seen(head_of(reader)[0], reader)
 
 
 def head_of(reader: "LogReader") -> "tuple[bytes, Checkpoint]":

@@ -21,4 +21,10 @@ Around it, the log as files:
 - ``log.py``          the one writer; ``opening.py`` its name and key, and what must not begin again; ``writer.py`` the
                       queue before it
 - ``verification.py`` a whole log, ours or not; ``copying.py`` a copy of it
+- ``comparison.py``   two heads of one log: whether both can be true, and the evidence where they cannot
+
+A witness of other logs:
+
+- ``witness.py``      the rules of a cosignature; ``witness_keys.py`` whose it is
+- ``witness_state.py`` what was cosigned, never forgotten
 """
