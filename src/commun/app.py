@@ -318,7 +318,7 @@ def build_witness(settings: Settings) -> Witness:
     return Witness(
         settings.home / WITNESS_FOLDER,
         settings.home / KEYS_FOLDER / WITNESS_KEY_FILE,
-        name=public_origin(settings.public_url + PREFIX) if settings.public_url else "",
+        name=public_origin(settings.public_url.rstrip("/") + PREFIX) if settings.public_url else "",
         tell=tell_evidence,
     )
 

@@ -121,5 +121,5 @@ def witness_of(home: Path | None, name: str | None = None) -> "Witness":
     from commun.ledger.witness_state import Witness
 
     settings = load_settings(home=home)
-    public = public_origin(settings.public_url + ADDRESS) if settings.public_url else ""
+    public = public_origin(settings.public_url.rstrip("/") + ADDRESS) if settings.public_url else ""
     return Witness(settings.home / WITNESS_FOLDER, settings.home / KEYS_FOLDER / KEY_FILE, name=name or public)
