@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 witness_app = group(_("The witness: cosign other ledgers, so that none of them can show two histories."))
 
 ADDRESS = "/witness"  # below a Commun's own
-Key = Annotated[str, typer.Argument(metavar="VKEY", help=_("The ledger’s public key, as a line or a file."))]
+Key = Annotated[str, typer.Argument(metavar="VKEY", help=_("The ledger's public key, as a line or a file."))]
 
 
 @witness_app.command(

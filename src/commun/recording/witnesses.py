@@ -236,10 +236,10 @@ class _Asking:
             try:
                 line = self._ask(now)
             except (CommunError, OSError) as error:
-                trouble = error if isinstance(error, CommunError) else self._silent("it does not answer")
+                trouble = error if isinstance(error, CommunError) else self._silent(N_("it does not answer"))
             except Exception:  # a mistake of ours: this witness is asked again, and the others go on
                 log.exception("asking a witness failed")
-                trouble = self._silent("Commun made a mistake; its log says more")
+                trouble = self._silent(N_("Commun made a mistake; its log says more"))
             self._remember(now, line, trouble)
             self._all.take(self, now, line)
             if trouble is not None:
@@ -271,24 +271,24 @@ class _Asking:
             if answer.status == _COSIGNED:
                 line = line_of(answer.data, self.witness.key, head)
                 if line is None:
-                    raise self._silent("its answer has no valid cosignature of the policy’s key")
+                    raise self._silent(N_("its answer has no valid cosignature of the policy’s key"))
                 self._size = head.size
                 return line
             if answer.status == _NO_GROWTH:
-                raise self._another("it refuses the growth from the head that it has cosigned")
+                raise self._another(N_("it refuses the growth from the head that it has cosigned"))
             if answer.status != _OTHER_SIZE:
                 raise self._silent(_MEANING.get(answer.status) or f"it answers with status {answer.status}")
             self._size = self._told(answer)
-        raise self._silent("it tells another size each time")
+        raise self._silent(N_("it tells another size each time"))
 
     def _told(self, answer: Answer) -> int:
         """The size in a 409. Larger than what is published here: somebody has shown it more."""
         is_size = answer.media_type.partition(";")[0].strip() == SIZE_TYPE
         size = read_number(answer.data.decode("latin-1").removesuffix("\n")) if is_size else None
         if size is None:
-            raise self._silent("it tells no size")
+            raise self._silent(N_("it tells no size"))
         if size > self._all.ledger.head.size:
-            raise self._another("it has cosigned more entries than there are")
+            raise self._another(N_("it has cosigned more entries than there are"))
         return size
 
     def _request(self, head: Head) -> bytes:
