@@ -65,7 +65,7 @@ class TestIssuer:
 
     @property
     def issuer(self) -> Issuer:
-        return Issuer(SIGNER, self.logbook, self.nobodys, now=self.now)
+        return Issuer(lambda: SIGNER, self.logbook, self.nobodys, now=self.now)
 
 
 def issuer() -> Issuer:

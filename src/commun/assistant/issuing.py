@@ -99,11 +99,11 @@ def utc_now() -> datetime:
 
 
 class Issuer:
-    """``signer``: the receipt key. ``now``: the wall clock (UTC)."""
+    """``signer``: gives the receipt key, which is there once an edition is in force. ``now``: the wall clock (UTC)."""
 
     def __init__(
         self,
-        signer: ReceiptSigner,
+        signer: Callable[[], ReceiptSigner],
         logbook: Logbook,
         nobodys: NobodysReceipts,
         *,
@@ -121,7 +121,7 @@ class Issuer:
         """Raises ReceiptError for a statement that no reader would accept: a fault of ours."""
         ended = max(beginning.began, self._second())
         statement = statement_of(beginning, ending, ended, origin=self._logbook.origin)
-        return issue(statement, values_of(ending), self._signer)
+        return issue(statement, values_of(ending), self._signer())
 
     async def keep(self, receipt: Receipt) -> None:
         """The receipt of an answer that nobody keeps; when this returns it survives a crash."""

@@ -23,6 +23,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -46,16 +47,18 @@ from commun.ledger.log import Head, LedgerStopped, LedgerUnwritable, Log
 from commun.ledger.opening import local_origin, open_log, public_origin
 from commun.ledger.policy import Standing
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, LEDGER_FOLDER
+from commun.receipts.dsse import ReceiptSigner
 from commun.receipts.issue import Receipt
 from commun.receipts.statement import Seed
 from commun.recording.catching_up import catch_up
+from commun.recording.confirmation import Confirmation
+from commun.recording.cosignatures import WitnessState
 from commun.recording.editions import Name, RecordedEditions, frozen_names, read_happened
 from commun.recording.epochs import derived_seed, drawn_seed, is_over, new_epoch
 from commun.recording.errors import LedgerRefuses
 from commun.recording.queue import LedgerQueue
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, open_receipt_key
 from commun.recording.statements import key_statements, software_statement
-from commun.recording.witnessed import WitnessedHead
 from commun.store.epochs import StoredEpoch
 from commun.store.ledger_entries import LedgerEntries, StoredEntry
 from commun.store.receipts import Receipts
@@ -92,9 +95,9 @@ class Recorder:
         self._now = now
         self._announces = announces
         self._queue: LedgerQueue | None = None
-        self._witnessed: WitnessedHead | None = None
+        self._confirmation: Confirmation | None = None
         self._policy = ""
-        self._stored_witnessed: bytes | None = None
+        self._signer: ReceiptSigner | None = None
         self._editions = RecordedEditions()
         self._recording: dict[Name, Future[int]] = {}  # editions' events that wait for the disk
         self._admitted: tuple[object, ...] | None = None
@@ -123,7 +126,7 @@ class Recorder:
     def witnessed(self) -> Head | None:
         """What proofs are made against; None: no head fulfils the charter's policy yet."""
         head = self.head
-        return None if head is None or self._witnessed is None else self._witnessed.find(head)
+        return None if head is None or self._confirmation is None else self._confirmation.find(head)
 
     @property
     def trouble(self) -> LedgerError | None:
@@ -137,21 +140,21 @@ class Recorder:
     def standing(self) -> Standing | None:
         """How far the newest head's witnesses have come; None where the charter asks for none."""
         head = self.head
-        return None if head is None or self._witnessed is None else self._witnessed.standing(head)
+        return None if head is None or self._confirmation is None else self._confirmation.standing(head)
+
+    def witness_states(self) -> tuple[WitnessState, ...]:
+        """Every witness of the charter in force, in its order; empty where nobody is asked."""
+        return () if self._confirmation is None else self._confirmation.states()
+
+    def signer(self) -> ReceiptSigner:
+        """Of receipts: its key is recorded before any of them. Raises LedgerStopped before there is a ledger."""
+        if self._signer is None:
+            raise LedgerStopped
+        return self._signer
 
     def on_head(self, watcher: HeadWatcher) -> None:
         """``watcher`` is called in the event loop with each new head."""
         self._watchers.append(watcher)
-
-    def confirmed(self, note: bytes) -> None:
-        """A head with what witnesses have signed below it. Called in any thread; who calls has verified nothing."""
-        if self._queue is not None:
-            self._queue.loop.call_soon_threadsafe(self._offer, note)
-
-    def _offer(self, note: bytes) -> None:
-        queue = self._queue
-        if queue is not None and self._witnessed is not None and self._witnessed.offer(note):
-            self._soon(self._entries.keep_witnessed(queue.key, note))
 
     # Opening
 
@@ -177,14 +180,14 @@ class Recorder:
             signer = await asyncio.to_thread(open_receipt_key, keys / RECEIPT_KEY_FILE)
             known, rest = await catch_up(opened, self._entries, self._receipts)
             await self._read_entries()
-            self._witnessed = WitnessedHead(opened.key.verifier)
             self._queue = LedgerQueue(opened, self._entries, on_head=self._headed)
         except BaseException:
             await asyncio.to_thread(opened.close)
             raise
-        self._stored_witnessed = known.witnessed
-        self._judge_heads()
+        keep = partial(self._entries.keep_witnessed, self._queue.key)
+        self._confirmation = Confirmation(opened, stored=known.witnessed, keep=keep, asks=self._announces)
         await self._record_key(signer.key.text())
+        self._signer = signer
         if self._announces:
             self._soon(self._announce())
         self._seen = set(rest)
@@ -266,17 +269,9 @@ class Recorder:
     def _use_policy(self, in_force: InForce) -> None:
         """Raises BadPolicy, which no verified charter does."""
         policy = in_force.charter.witnesses.policy
-        if policy != self._policy:
+        if self._confirmation is not None and policy != self._policy:
+            self._confirmation.use(policy)
             self._policy = policy
-            self._judge_heads()
-
-    def _judge_heads(self) -> None:
-        head = self.head
-        if self._witnessed is not None and head is not None:
-            self._witnessed.use(self._policy)
-            for note in (self._stored_witnessed, head.data):
-                if note is not None:
-                    self._witnessed.offer(note)
 
     # Seeds
 
@@ -339,6 +334,8 @@ class Recorder:
     def _headed(self, head: Head, entries: tuple[StoredEntry, ...]) -> None:
         for stored in entries:
             self._note(stored)
+        if self._confirmation is not None:
+            self._confirmation.notice(head)
         for watcher in self._watchers:
             watcher(head)
 
@@ -376,6 +373,8 @@ class Recorder:
     async def close(self) -> None:
         """Integrates what is queued. The database must still be open."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._confirmation is not None:
+            await self._confirmation.close()
         if self._queue is not None:
             queue, self._queue = self._queue, None
             await queue.close()

@@ -32,7 +32,7 @@ class WitnessedHead:
 
     def use(self, text: str) -> None:
         """A policy's text, "" for none; what is held is judged again. Raises BadPolicy."""
-        self.policy = Policy.from_bytes(text.encode()) if text else None
+        self.policy = Policy.from_bytes(f"{text}\n".encode()) if text else None  # a charter's texts end without one
         held, self._held = self._held, None
         if held is not None:
             self.offer(held.data)
