@@ -3,19 +3,25 @@
 The two share no code. Where node is missing the tests are skipped with their reason; in CI (CI=true) they fail.
 """
 
+import base64
 import json
 import os
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from charter_corners import corners
+from charter_folders import folders
+from commun.charter.clauses import CLAUSES, clause_digest
+from commun.charter.errors import CharterMistakes
 from commun.charter.positions import Unscannable, find_positions
+from commun.charter.source import read_charter
 from toml_documents import documents
 
 BATCH = Path(__file__).parent / "verify" / "charter_batch.mjs"
@@ -94,3 +100,33 @@ def test_toml_is_read_and_refused_alike() -> None:
     assert not differences(texts, expected, found)
     refused = expected.count(None)
     assert 500 < refused < len(texts) - 500, (refused, len(texts))
+
+
+# The folder
+
+
+def clauses_here(files: Mapping[str, bytes]) -> dict[str, str] | None:
+    try:
+        charter = read_charter(files)
+    except CharterMistakes:
+        return None
+    return {name: clause_digest(charter, name) for name in CLAUSES}
+
+
+def held_against(cases: list[dict[str, bytes]]) -> int:
+    """How many of them both refuse."""
+    expected = [clauses_here(files) for files in cases]
+    encoded = [{name: base64.b64encode(data).decode() for name, data in files.items()} for files in cases]
+    answers = asked([{"job": "charter", "files": files} for files in encoded])
+    assert not differences(cases, expected, [answer.get("digests") for answer in answers])
+    assert {answer["reason"] for answer in answers if "reason" in answer} == {"charter-invalid"}
+    return expected.count(None)
+
+
+def test_a_charter_is_read_and_refused_alike() -> None:
+    assert 150 < held_against(list(folders(SEED, 400))) < 300
+
+
+def test_each_corner_of_the_rules_is_read_alike() -> None:
+    cases = list(corners())
+    assert 500 < held_against(cases) < len(cases) - 500

@@ -1,0 +1,115 @@
+"""One charter, with each value that lies at a corner of the rules in its place: names, paths, addresses, keys, numbers."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from charter_folders import (
+    BAD_KEYS,
+    DIGESTS,
+    KEYS,
+    LINKS,
+    NUMBERS,
+    PATHS,
+    PEOPLE,
+    TEXTS,
+    URLS,
+    VERSIONS,
+    Raw,
+    trees_of,
+    written,
+)
+from commun.charter.clauses import ModelFile
+from commun.charter.source_model import digest_of
+
+NUMBER_PLACES = (
+    (("sampling", "temperature"), "most"),
+    (("sampling", "top_p"), "least"),
+    (("sampling", "max_tokens"), "most"),
+    (("retention",), "days"),
+    (("mandate",), "until"),
+    (("callers",), "ignore_eos"),
+    (("tools",), "allowed"),
+)
+Place = tuple[str, tuple[str | int, ...], Any]
+
+
+def corners() -> Iterator[dict[str, bytes]]:
+    """One charter, with each value of the pools in the places where it matters, alone or in pairs."""
+    places = [(PEOPLE, _two_members), (PATHS, _two_files), (VERSIONS, _versions)]
+    single = [(KEYS + BAD_KEYS, _member_key), (URLS, _address), (LINKS, _link), (TEXTS, _texts), (DIGESTS, _digest)]
+    for pool, place in places:
+        for one, other in itertools.combinations(pool, 2):
+            yield from _each(place(one, other))
+    for pool, place in single:
+        for value in pool:
+            yield from _each(place(value))
+    for number, (part, name) in itertools.product(NUMBERS, NUMBER_PLACES):
+        yield from _each([("charter.toml", (*part, name), Raw(number))])
+
+
+def _each(places: list[Place]) -> Iterator[dict[str, bytes]]:
+    chance = random.Random(0)
+    trees = trees_of(chance)
+    charter = trees["charter.toml"]
+    local = {
+        "id": "x",
+        "name": "X",
+        "family": "llama",
+        "context_length": Raw("1"),
+        "format": "openvino",
+        "licence": "l",
+    }
+    far = {**local, "id": "far", "format": "remote", "source": "s", "url": "http://m", "remote_model": "m"}
+    trees |= {"models/x.toml": {**local, "source": "s", "digest": ""}, "models/far.toml": far}
+    charter["board"]["members"] = [{"name": "Zoé", "key": KEYS[0]}, {"name": "Yan", "key": KEYS[1]}]
+    charter["board"]["quorum"] = Raw("1")
+    charter["entrenched"] = {"clauses": [], "guards": []}
+    charter["sampling"]["temperature"] = {name: Raw("0") for name in ("default", "least", "most")}
+    charter["sampling"]["top_p"] = {name: Raw("1") for name in ("default", "least", "most")}
+    charter["sampling"]["max_tokens"] = {name: Raw("1") for name in ("default", "least", "most")}
+    trees["models/x.toml"]["files"] = [{"path": name, "size": Raw("1"), "sha256": "ab" * 32} for name in ("f", "g")]
+    for file, way, value in places:
+        holder = trees[file]
+        for part in way[:-1]:
+            holder = holder[part]
+        holder[way[-1]] = value
+    own = trees["models/x.toml"]
+    files = [ModelFile(file["path"], 1, file["sha256"]) for file in own["files"]]
+    own["digest"] = own["digest"] or digest_of(own["format"], "llama", 1, files)
+    yield {name: tree if isinstance(tree, bytes) else written(chance, tree) for name, tree in trees.items()}
+
+
+def _two_members(one: str, other: str) -> list[Place]:
+    way = ("board", "members")
+    return [("charter.toml", (*way, 0, "name"), one), ("charter.toml", (*way, 1, "name"), other)]
+
+
+def _two_files(one: str, other: str) -> list[Place]:
+    return [("models/x.toml", ("files", 0, "path"), one), ("models/x.toml", ("files", 1, "path"), other)]
+
+
+def _versions(one: str, other: str) -> list[Place]:
+    return [("charter.toml", ("software", "least"), one), ("charter.toml", ("software", "below"), other)]
+
+
+def _member_key(text: str) -> list[Place]:
+    return [("charter.toml", ("board", "members", 0, "key"), text)]
+
+
+def _address(url: str) -> list[Place]:
+    return [("models/far.toml", ("url",), url)]
+
+
+def _link(url: str) -> list[Place]:
+    return [("models/far.toml", ("training_summary",), url)]
+
+
+def _texts(text: str) -> list[Place]:
+    ways: tuple[tuple[str, ...], ...] = (("name",), ("purpose", "en"), ("disclosure", "fr"), ("witnesses", "policy"))
+    return [("charter.toml", ways[len(text) % 4], text)]
+
+
+def _digest(text: str) -> list[Place]:
+    return [("models/x.toml", ("converted",), {"1.0": text}), ("models/x.toml", ("format",), "gguf-converted")]
