@@ -5,6 +5,7 @@ from typing import Any
 
 from commun.engine.base import Delta, EngineInfo, Sampling
 from commun.errors import CommunError
+from commun.receipts.commitments import LOGPROB_UNITS, whole_logprobs
 from commun.receipts.issue import Receipt
 
 
@@ -78,7 +79,7 @@ class Answer:
         return {
             "text": self.text,
             "token_ids": list(self.token_ids),
-            "logprobs": [round(value, 7) for value in self.logprobs],
+            "logprobs": [whole / LOGPROB_UNITS for whole in whole_logprobs(self.logprobs)],
             "finish_reason": self.finish_reason,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
