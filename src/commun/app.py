@@ -9,6 +9,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import structlog
 from starlette.applications import Starlette
@@ -25,12 +27,14 @@ from commun.assistant.admission import Admission
 from commun.assistant.bounds import check_wishes
 from commun.assistant.energy import EnergyMeter
 from commun.assistant.engines import Engines, EngineWish
-from commun.assistant.in_force import CharterInForce, Published
+from commun.assistant.in_force import CharterInForce, Published, utc_now
+from commun.assistant.issuing import Issuer
 from commun.assistant.question import Question
 from commun.assistant.turn import Assistant
+from commun.charter.clauses import Model
 from commun.charter.edition import InForce
 from commun.config import Settings
-from commun.engine.base import Engine
+from commun.engine.base import Engine, EngineInfo
 from commun.engine.manifest import Progress
 from commun.engine.room import has_free_memory
 from commun.engine.weights import ModelLibrary
@@ -40,11 +44,16 @@ from commun.ledger.opening import public_origin
 from commun.ledger.witness_keys import KEY_FILE as WITNESS_KEY_FILE
 from commun.ledger.witness_state import Witness
 from commun.logs import configure_logs
-from commun.places import KEYS_FOLDER, WITNESS_FOLDER
+from commun.places import CHARTER_FOLDER, KEYS_FOLDER, WITNESS_FOLDER
+from commun.recording.bundles import Bundles
+from commun.recording.recorder import Recorder
+from commun.recording.statements import model_statement, retention_statement
 from commun.services import Services
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations
 from commun.store.database import DATABASE_FILE, Database
+from commun.store.ledger_entries import LedgerEntries
+from commun.store.receipts import Receipts
 from commun.store.shares import Shares
 from commun.web.guard import API_PREFIXES, Guard, GuardRules
 from commun.web.limits import RateLimits
@@ -54,6 +63,7 @@ from commun.web.routes import web_routes
 PURGE_EVERY_S = 600
 DAY_S = 86_400
 UNDO_S = 3600  # a deleted conversation can be restored for this long, then it is erased
+NOBODYS_DAYS = 30  # for whoever asked to fetch the proof of logging of an answer that nobody keeps
 
 log = structlog.get_logger()
 Translate = Callable[[str], str]
@@ -102,10 +112,13 @@ def build_engines(
     )
 
 
-def build_assistant(settings: Settings, charter: CharterInForce, engines: Engines) -> Assistant:
+def build_assistant(
+    settings: Settings, charter: CharterInForce, engines: Engines, recorder: Recorder, receipts: Receipts
+) -> Assistant:
     return Assistant(
         charter=charter,
         engines=engines,
+        issuer=Issuer(recorder.signer, recorder, receipts),
         admission=Admission(running=settings.max_running, waiting=settings.max_waiting),
         meter=EnergyMeter(watt=settings.watt, cores=settings.engine_threads),
     )
@@ -140,25 +153,34 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
     """
     database = Database(settings.home / DATABASE_FILE)
     library = ModelLibrary(settings.home)
-    charter = CharterInForce(Published(settings.home))
+    receipts, entries = Receipts(database), LedgerEntries(database)
+    recorder = Recorder(
+        home=settings.home, public_url=settings.public_url, entries=entries, receipts=receipts, now=utc_now
+    )
+    charter = CharterInForce(Published(settings.home), admit=recorder.admit)
     engines = build_engines(settings, library, engine=engine)
     services = Services(
         settings=settings,
         charter=charter,
         accounts=Accounts(database, session_days=settings.session_days),
         conversations=Conversations(database),
-        assistant=build_assistant(settings, charter, engines),
+        assistant=build_assistant(settings, charter, engines, recorder, receipts),
         library=library,
         database=database,
+        receipts=receipts,
+        recorder=recorder,
+        bundles=Bundles(recorder, entries, receipts, charter_folder=settings.home / CHARTER_FOLDER),
         shares=Shares(database),
     )
     metrics = Metrics()
     follow_charter(charter, engines)
+    engines.on_loaded(partial(record_loaded, recorder))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         try:
             database.open(exclusive=True)
+            await recorder.open()
             app.state.first_charter = await found_where_none_is(charter, settings.home)
         except CommunError as error:
             app.state.startup_error = error  # the command line tells it, without a traceback
@@ -169,6 +191,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
             log.info("answers were interrupted by the last stop", count=interrupted)
         background = [
             asyncio.create_task(charter.watch()),
+            asyncio.create_task(recorder.watch()),
             asyncio.create_task(purge_now_and_then(services)),
         ]
         try:
@@ -179,10 +202,11 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
             await asyncio.gather(*background, return_exceptions=True)
             await services.assistant.close()
             await engines.close()
+            await recorder.close()
             database.close()
 
     app = Starlette(
-        routes=[*api_routes(metrics), *web_routes()],
+        routes=[*api_routes(metrics), *witness_routes(build_witness(settings)), *web_routes()],
         lifespan=lifespan,
         middleware=[
             Middleware(AccessLog, metrics=metrics),
@@ -213,19 +237,29 @@ def refusal(scope: Scope, error: CommunError) -> ASGIApp:
     return ProblemPage(error)
 
 
+def record_loaded(recorder: Recorder, _model: Model, info: EngineInfo) -> None:
+    """The ledger is told which model was loaded."""
+    statement = model_statement(info, now=utc_now())
+    if statement is not None:
+        recorder.post(statement)
+
+
 async def purge_now_and_then(services: Services) -> None:
     """Erases what was deleted longer ago than UNDO_S, what the charter's clause ``retention`` lets nobody keep longer,
-    and sessions and links that have expired.
+    receipts that nobody keeps, and sessions and links that have expired.
     """
     while True:
         await services.conversations.purge_deleted(older_than_s=UNDO_S)
         in_force = services.charter.find()
-        if in_force is not None and in_force.charter.retention.days:
-            purged = await services.conversations.purge_old(older_than_s=in_force.charter.retention.days * DAY_S)
+        days = in_force.charter.retention.days if in_force is not None else 0
+        if days:
+            purged = await services.conversations.purge_old(older_than_s=days * DAY_S)
             if purged:
                 log.info("conversations were erased, as the charter's clause “retention” says", count=purged)
-        await services.accounts.purge_expired()
+                services.recorder.post(retention_statement(conversations=purged, days=days, now=utc_now()))
+        await services.receipts.purge_nobodys(older_than_s=min(days or NOBODYS_DAYS, NOBODYS_DAYS) * DAY_S)
         await services.shares.purge_expired()
+        await services.accounts.purge_expired()
         await asyncio.sleep(PURGE_EVERY_S)
 
 
@@ -255,14 +289,24 @@ def run_chat(
     bars: Callable[[], AbstractContextManager[Progress]],
     persona: str | None = None,
     language: str | None = None,
+    proofs: Path | None = None,
 ) -> None:
-    """``commun chat``, under the charter like every answer. ``bars`` shows what a first start has to do."""
-    from commun.terminal import converse, note
+    """``commun chat``, under the charter and with receipts like every answer. ``bars`` shows what a first start has to
+    do. ``proofs``: a folder for the answers' bundles.
+    """
+    from commun.recording.brief import BriefRecorder
+    from commun.terminal import Proofs, converse, note
 
     configure_logs(settings.model_copy(update={"log_level": "warning"}))
 
     async def run() -> None:
-        charter = CharterInForce(Published(settings.home))
+        database = Database(settings.home / DATABASE_FILE)
+        database.open()
+        receipts, entries = Receipts(database), LedgerEntries(database)
+        recorder = BriefRecorder(
+            home=settings.home, public_url=settings.public_url, entries=entries, receipts=receipts, now=utc_now
+        )
+        charter = CharterInForce(Published(settings.home), admit=recorder.admit)
         first = await found_where_none_is(charter, settings.home)
         if first is not None:
             note(founding_note(first, translate) + "\n")
@@ -273,14 +317,19 @@ def run_chat(
             engines = build_engines(settings, ModelLibrary(settings.home), progress=progress)
             follow_charter(charter, engines)
             await engines.load(charter.get().charter)
-        assistant = build_assistant(settings, charter, engines)
+        assistant = build_assistant(settings, charter, engines, recorder, receipts)
+        bundles = Bundles(recorder, entries, receipts, charter_folder=settings.home / CHARTER_FOLDER)
         watching = asyncio.create_task(charter.watch())
         try:
-            await converse(assistant, translate, wishes)
+            await converse(
+                assistant, translate, wishes, proofs=None if proofs is None else Proofs(proofs, bundles.fresh)
+            )
         finally:
             watching.cancel()
             await assistant.close()
             await engines.close()
+            await recorder.close()
+            database.close()
 
     asyncio.run(run())
 

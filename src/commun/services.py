@@ -6,9 +6,12 @@ from commun.assistant.in_force import CharterInForce
 from commun.assistant.turn import Assistant
 from commun.config import Settings
 from commun.engine.weights import ModelLibrary
+from commun.recording.bundles import Bundles
+from commun.recording.recorder import Recorder
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations
 from commun.store.database import Database
+from commun.store.receipts import Receipts
 from commun.store.shares import Shares
 
 
@@ -21,4 +24,7 @@ class Services:
     assistant: Assistant
     library: ModelLibrary
     database: Database
+    receipts: Receipts
+    recorder: Recorder
+    bundles: Bundles
     shares: Shares

@@ -1,5 +1,6 @@
 """serve and chat."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,8 +29,12 @@ def chat(
     seed: Annotated[
         int | None, typer.Option(help=_("The same seed gives the same answer."), show_default=False)
     ] = None,
+    proofs: Annotated[
+        Path | None, typer.Option(help=_("A folder for the proof of each answer, all that was said in it."))
+    ] = None,
 ) -> None:
     from commun.app import run_chat
     from commun.config import load_settings
 
-    run_chat(load_settings(home=home), _, seed=seed, bars=progress, persona=persona, language=language)
+    settings = load_settings(home=home)
+    run_chat(settings, _, seed=seed, bars=progress, persona=persona, language=language, proofs=proofs)

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from commun.errors import CommunError, NotFound
 from commun.ledger.errors import LedgerError, OutOfRange
 from commun.ledger.keys import VerifierKey
-from commun.recording.witnesses import WitnessState
+from commun.recording.cosignatures import WitnessState
 from commun.web.i18n import LANGUAGES
 from commun.web.ledger_files import folder_of
 from commun.web.ledger_picture import picture_of

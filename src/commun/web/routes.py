@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
-from commun.web import account, board, charter, chat, ledger, ledger_files, pages, receipt, share
+from commun.web import account, board, charter, chat, ledger, ledger_files, pages, receipt, share, verify_page
 from commun.web.assets import serve_static
 
 
@@ -76,5 +76,6 @@ def web_routes() -> list[BaseRoute]:
         Route("/settings/shares/{id}/revoke", share.revoke, methods=["POST"]),
         Route("/share/{token}", share.share),
         Route("/share/{token}/bundle", share.bundle),
+        Route("/verify", verify_page.verify),
         Route("/static/{version}/{path:path}", serve_static),
     ]
