@@ -138,8 +138,10 @@ class Recorder:
         return self._epoch
 
     def standing(self) -> Standing | None:
-        """How far the newest head's witnesses have come; None where the charter asks for none."""
-        head = self.head
+        """How far the witnesses have come with the head that proofs are made against, where there is none yet with the
+        newest one; None where the charter asks for none.
+        """
+        head = self.witnessed or self.head
         return None if head is None or self._confirmation is None else self._confirmation.standing(head)
 
     def witness_states(self) -> tuple[WitnessState, ...]:
