@@ -75,8 +75,7 @@ async function lookAgain(dialog, link, disclosed, signal) {
     const data = await ask(link.href, { parts: PARTS, signal });
     for (const part of [".receipt-standing", ".receipt-proves"]) {
       const [now, then] = [$(part, dialog), $(part, data.html)];
-      if (part === ".receipt-proves") then.open = now.open;
-      if (now.textContent !== then.textContent && !now.contains(document.activeElement)) now.replaceWith(then);
+      if (now.textContent !== then.textContent && !now.contains(document.activeElement)) now.replaceChildren(...then.childNodes);
     }
     return data;
   } catch (error) {
