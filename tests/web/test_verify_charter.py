@@ -1,21 +1,15 @@
 """The charter's second verifier, in JavaScript, is held against the first: they accept the same and refuse the same.
 
-The two share no code. Where node is missing the tests are skipped with their reason; in CI (CI=true) they fail.
+The two share no code.
 """
 
 import base64
-import json
-import os
-import shutil
-import subprocess
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, time
-from pathlib import Path
 from typing import Any
 
-import pytest
-
+from charter_batch import asked, differences
 from charter_corners import corners
 from charter_folders import folders
 from commun.charter.clauses import CLAUSES, clause_digest
@@ -24,28 +18,7 @@ from commun.charter.positions import Unscannable, find_positions
 from commun.charter.source import read_charter
 from toml_documents import documents
 
-BATCH = Path(__file__).parent / "verify" / "charter_batch.mjs"
 SEED = 20261122
-RUN_S = 120
-
-
-def asked(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the verifier answers to each; it never answers with a mistake of its own."""
-    node = shutil.which("node")
-    if node is None:
-        if os.environ.get("CI", "").lower() in {"1", "true"}:
-            pytest.fail("in CI this must run: node is missing")
-        pytest.skip("node is missing")
-    lines = "\n".join(map(json.dumps, jobs))
-    done = subprocess.run([node, str(BATCH)], input=lines, capture_output=True, text=True, timeout=RUN_S, check=True)
-    answers: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.split("\n") if line]
-    assert len(answers) == len(jobs)
-    assert not [answer for answer in answers if "crash" in answer]
-    return answers
-
-
-def differences(cases: Iterable[Any], expected: Iterable[Any], found: Iterable[Any]) -> list[tuple[Any, Any, Any]]:
-    return [(case, one, other) for case, one, other in zip(cases, expected, found, strict=True) if one != other]
 
 
 # TOML

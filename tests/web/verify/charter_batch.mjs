@@ -2,8 +2,8 @@
 //
 // {"job": "toml", "text"}                  -> {"value"} or {"fault"}
 // {"job": "charter", "files"}              -> {"digests"} or {"reason"}; files by name, base64
-// {"job": "adopted", "files", "predicate"} -> {"adopted"} or {"reason"}; files by name, text
-// {"job": "allowed", "files", "predicate", "stop", "schema", "messages"}: steps 5 and 6
+// {"job": "adopted", "files", "predicate"} -> {"adopted"} or {"reason"}; files by name, base64
+// {"job": "allowed", "files", "predicate", "stop", "schema", "messages"}: steps 5 and 6; files by name, text
 // {"job": "key", "text"}                   -> {"id"} or {"reason"}
 // {"job": "signed", "text", "message", "signature"}: hexadecimal; -> {"holds"}
 // {"job": "address", "text"}               -> {"holds"}
@@ -43,7 +43,7 @@ const JOBS = {
     return { digests, prompts, policy: charter.witnesses.policy };
   },
   adopted: async ({ files, predicate }) => {
-    const { charter, ...rest } = await checkAdopted(filesOf(files, utf8), predicate);
+    const { charter, ...rest } = await checkAdopted(filesOf(files, fromBase64), predicate);
     return { adopted: { ...rest, name: charter.name } };
   },
   allowed: async ({ files, predicate, stop, schema, messages }) => {
