@@ -33,6 +33,8 @@ def test_the_bounds_are_the_codes() -> None:
     assert f"at most {witness.MAX_PROOF_LINES} hashes" in SPEC
     assert f"{fetching.MAX_WITNESS_ANSWER:,} bytes and ten seconds" in SPEC
     assert fetching.WITNESS_S == 10
+    assert "again within five seconds" in SPEC
+    assert witness_state.REPEAT_S == 5
     assert (witnesses.PAUSE_S, witnesses.MAX_PAUSE_S) == (1, 5 * 60)
     assert cosignatures.MAX_AHEAD_S == 24 * 60 * 60
     assert f"the first {witness_state.MAX_PROVEN} files" in SPEC

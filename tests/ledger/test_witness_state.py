@@ -12,14 +12,14 @@ import pytest
 import naive_tree
 from commun.ledger.checkpoint import Checkpoint, read_checkpoint
 from commun.ledger.comparison import Evidence, Fault
-from commun.ledger.cosignature import open_checkpoint
+from commun.ledger.cosignature import open_checkpoint, time_of
 from commun.ledger.errors import BadLogKey, BadPolicy
 from commun.ledger.keys import ED25519, ED25519_COSIGNATURE, ML_DSA_44, SignerKey
 from commun.ledger.merkle import leaf_hash
 from commun.ledger.note import Note, Signature, read_signature_lines
 from commun.ledger.witness import NotConsistent, NotWitnessed, OtherSize, Submission
 from commun.ledger.witness_keys import LOCAL, find_keys, make_keys, open_keys
-from commun.ledger.witness_state import MAX_PROVEN, MAX_UNPROVEN, Witness, WitnessUnready
+from commun.ledger.witness_state import MAX_PROVEN, MAX_UNPROVEN, REPEAT_S, Witness, WitnessUnready
 from test_witness import KEY, LEAVES, ORIGIN, head, signed, submission
 
 HASH = hashlib.sha256(ORIGIN.encode()).hexdigest()
@@ -69,6 +69,26 @@ def test_a_ledger_is_cosigned_as_it_grows_and_its_last_head_is_there_for_everybo
     with pytest.raises(OtherSize) as refused:
         cosigned(witness, 5, 7)
     assert refused.value.size == 20
+
+
+def test_the_same_head_again_makes_no_work_for_a_while_and_then_gets_a_new_time(tmp_path) -> None:
+    clock = [1000.0]
+    witness = Witness(tmp_path / "witness", tmp_path / "key", now=lambda: clock[0])
+    witness.add_log(KEY.verifier)
+    request = submission(0, 7).data()
+    first = witness.add_checkpoint(request)
+    file = tmp_path / "witness" / "heads" / HASH
+    written = file.stat().st_ino
+    clock[0] += REPEAT_S - 1
+    assert witness.add_checkpoint(submission(7, 7).data()) == first
+    assert file.stat().st_ino == written
+    for ahead in (1, -100):  # a clock that went back makes no lines of the future
+        clock[0] += ahead
+        again = witness.add_checkpoint(submission(7, 7).data())
+        assert [time_of(line.value) for line in read_signature_lines(again.decode())] == [int(clock[0])] * 2
+    extended = Checkpoint(ORIGIN, 7, head(7).root, ("extension",))
+    lines = witness.add_checkpoint(Submission.make(7, [], signed(extended)).data())
+    assert len(read_signature_lines(lines.decode())) == 1, "another text is another head"
 
 
 def test_whoever_is_not_listed_is_not_witnessed_and_who_is_removed_is_remembered(witness) -> None:

@@ -68,13 +68,15 @@ def add(
 ) -> None:
     from commun.charter.words import shown
     from commun.cli.ledger import key_of
+    from commun.config import load_settings
 
     found = key_of(vkey)
     witness = witness_of(home)
     witness.add_log(found, url)
+    public = load_settings(home=home).public_url.rstrip("/") or "URL"
     typer.echo(_("%(name)s is witnessed now.") % {"name": shown(found.name)})
     typer.echo(_("Give its organisation this line for the policy in its charter:"))
-    typer.echo(f"\n    witness NAME {witness.keys.lines()[0]} URL/witness\n")
+    typer.echo(f"\n    witness NAME {witness.keys.lines()[0]} {public}{ADDRESS}\n")
 
 
 @witness_app.command(
