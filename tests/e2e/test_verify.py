@@ -1,0 +1,213 @@
+"""The page that verifies, in a real browser: from the server, and saved to disk with no network at all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from commun.web import verify_page
+from site_server import Site
+from test_accessibility import violations
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "receipts"
+CHARTER = "45f5cfcc216ddaca48dd3f185909d4fafceb308d0a9b9a1ffdf876e64cc76ad9"
+RECEIPT_KEY = "ed25519:d32b1ef23583016659acc33f6f243eed4dedce5421623d4c62cdb326ea20e369"
+
+
+def bundle(name: str) -> str:
+    return str(VECTORS / f"{name}.bundle.json")
+
+
+class Saved:
+    """A browser without a network that opens the page from disk; ``asked``: what it asked for besides."""
+
+    def __init__(self, context: BrowserContext, file: Path) -> None:
+        self.asked: list[str] = []
+        self.problems: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(8_000)
+        self.page.on("console", lambda each: self.problems.append(each.text))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(file.as_uri())
+        assert self.asked == [file.as_uri()]
+
+    def check(self) -> None:
+        assert (len(self.asked), self.problems) == (1, [])
+
+
+@pytest.fixture
+def saved(browser: Browser, tmp_path: Path) -> Iterator[Any]:
+    opened: list[tuple[BrowserContext, Saved]] = []
+
+    def save(language: str = "en", **options: Any) -> Page:
+        file = tmp_path / "commun-verify.html"
+        file.write_text(verify_page.html(language, "auto"), encoding="utf-8")
+        context = browser.new_context(offline=True, **{"locale": "en-GB", **options})
+        opened.append((context, Saved(context, file)))
+        return opened[-1][1].page
+
+    yield save
+    for context, each in opened:
+        each.check()
+        context.close()
+
+
+def verdict(page: Page, name: str) -> Any:
+    page.set_input_files("#bundle", bundle(name))
+    return page.locator("#verdict h2")
+
+
+def pin(page: Page, digest: str = CHARTER) -> None:
+    page.locator("#trust > summary").click()
+    page.get_by_label("Digest of the charter’s first root").fill(digest)
+    page.keyboard.press("Tab")
+
+
+def test_a_whole_bundle_is_verified_from_disk_without_a_network(saved: Any) -> None:
+    page = saved()
+    pin(page)
+    expect(verdict(page, "golden/complete")).to_have_text("Verified")
+    expect(page.locator("#steps > li")).to_have_count(7)
+    expect(page.locator("#steps .outcome")).to_have_text(["holds"] * 7)
+    expect(page.locator("#messages .answer .words")).to_have_text("The number of members who must agree. 🗳")
+    expect(page.locator("#facts-rows")).to_contain_text("ledger.example.org/commun")
+    expect(page.locator("#not-proven li")).to_have_count(7)
+
+
+def test_what_is_missing_is_named_and_what_the_reader_brings_counts_at_once(saved: Any) -> None:
+    page = saved()
+    expect(verdict(page, "golden/nothing-pinned")).to_have_text("Verified in part")
+    expect(page.locator("#steps .outcome").nth(4)).to_have_text("incomplete")
+    expect(page.locator("#steps > li").nth(4)).to_contain_text("compare 45f5cfcc")
+    pin(page)
+    expect(page.locator("#verdict h2")).to_have_text("Verified")
+    page.get_by_label("Receipt keys, one a line").fill(RECEIPT_KEY.replace("d32b", "d32c"))
+    page.keyboard.press("Tab")
+    expect(page.locator("#verdict h2")).to_have_text("Refused")
+    page.get_by_label("Receipt keys, one a line").fill(RECEIPT_KEY)
+    page.keyboard.press("Tab")
+    expect(page.locator("#verdict h2")).to_have_text("Verified")
+    page.set_input_files("#policy", str(VECTORS / "policies" / "3.txt"))
+    expect(page.locator("#verdict")).to_contain_text("Fewer witnesses have confirmed")
+    page.get_by_role("button", name="Without it").click()
+    expect(page.locator("#verdict h2")).to_have_text("Verified")
+
+
+def test_a_refused_bundle_says_where_and_why_and_shows_no_answer(saved: Any) -> None:
+    page = saved()
+    pin(page)
+    expect(verdict(page, "broken/edited-answer")).to_have_text("Refused")
+    expect(page.locator("#verdict")).to_contain_text("Refused at step 4.")
+    expect(page.locator("#verdict")).to_contain_text("it was changed")
+    expect(page.locator("#verdict code")).to_contain_text("commitment-mismatch")
+    expect(page.locator("#steps .outcome")).to_have_text(["holds"] * 3 + ["refused"] + ["not reached"] * 3)
+    for part in ("#said", "#facts", "#limits"):
+        expect(page.locator(part)).to_be_hidden()
+    expect(verdict(page, "golden/complete")).to_have_text("Verified")
+    expect(page.locator("#said")).to_be_visible()
+
+
+def test_a_digest_that_is_none_is_told_at_its_field(saved: Any) -> None:
+    page = saved()
+    expect(verdict(page, "golden/complete")).to_have_text("Verified in part")
+    pin(page, "45f5")
+    expect(page.locator("#charter-wrong")).to_be_visible()
+    expect(page.locator("#charter")).to_be_focused()
+    page.locator("#charter").fill(f" {CHARTER[:32].upper()} {CHARTER[32:]}\n")
+    page.keyboard.press("Tab")
+    expect(page.locator("#charter-wrong")).to_be_hidden()
+    expect(page.locator("#verdict h2")).to_have_text("Verified")
+
+
+def test_french_is_in_the_same_file_and_one_button_away(saved: Any) -> None:
+    page = saved(locale="fr-FR")
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    expect(verdict(page, "golden/french-persona")).not_to_have_text("Verified in part")
+    french = page.locator("#verdict h2").inner_text()
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("#verdict h2")).to_have_text("Verified in part")
+    expect(page).to_have_title("Check an answer · Commun")
+    page.get_by_role("button", name="Français").click()
+    expect(page.locator("#verdict h2")).to_have_text(french)
+
+
+def test_a_file_can_be_dropped_and_what_it_says_is_never_html(saved: Any) -> None:
+    page = saved()
+    text = Path(bundle("broken/duplicate-key")).read_text().replace("{", '{"<img src=x onerror=alert(1)>": 1,', 1)
+    drop = """(text) => {
+        const given = new DataTransfer();
+        given.items.add(new File([text], "<b>dropped</b>.bundle.json"));
+        document.dispatchEvent(new DragEvent("drop", { dataTransfer: given, bubbles: true, cancelable: true }));
+    }"""
+    page.evaluate(drop, text)
+    expect(page.locator("#verdict h2")).to_have_text("Refused")
+    expect(page.locator("#verdict .file")).to_have_text("<b>dropped</b>.bundle.json")
+    expect(page.locator("#verdict b, img")).to_have_count(0)
+
+
+def test_the_keyboard_is_enough(saved: Any) -> None:
+    page = saved()
+    page.on("filechooser", lambda _: None)  # from here on it opens for the test, not on the screen
+    seen = []
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+    assert [
+        each for each in ("English", "Français", "bundle", "What you know by another way") if each not in seen
+    ] == []
+    page.locator("#bundle").focus()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Space")
+    chooser.value.set_files(bundle("golden/complete"))
+    expect(page.locator("#verdict h2")).to_have_text("Verified in part")
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_and_nothing_overflows(saved: Any, look: str, width: int) -> None:
+    page = saved(color_scheme=look, viewport={"width": width, "height": 844}, reduced_motion="reduce", bypass_csp=True)
+    page.locator("#trust > summary").click()
+    for name in ("broken/edited-answer", "golden/everything-withheld", "golden/french-persona"):
+        page.set_input_files("#bundle", bundle(name))
+        expect(page.locator("#verdict .file")).to_have_text(f"{name.partition('/')[2]}.bundle.json")
+        assert violations(page) == [], name
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+
+
+def test_its_policy_lets_nothing_else_run_or_ask(saved: Any, browser: Browser, tmp_path: Path) -> None:
+    """A saved copy into which somebody has written a script, a picture and an address."""
+    file = tmp_path / "spoiled.html"
+    more = '<script>document.title = "run"</script><img src="https://example.org/i.png"></body>'
+    file.write_text(verify_page.html("en", "auto").replace("</body>", more), encoding="utf-8")
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    stopped: dict[str, str] = {}
+    answered: list[str] = []
+    page.on("requestfailed", lambda request: stopped.update({request.url: request.failure}))
+    page.on("response", lambda response: answered.append(response.url))
+    page.goto(file.as_uri())
+    assert page.title() == "Check an answer · Commun"
+    assert page.evaluate("fetch('https://example.org/').then(() => 'asked', () => 'refused')") == "refused"
+    html = "(() => { try { document.body.innerHTML = '<b>x</b>'; return 'made'; } catch (error) { return error.name; } })()"
+    assert page.evaluate(html) == "TypeError"
+    assert (stopped, answered) == ({"https://example.org/i.png": "csp"}, [file.as_uri()])
+    context.close()
+
+
+def test_the_server_gives_it_to_anybody_and_it_can_be_saved(context: Any, site: Site, tmp_path: Path) -> None:
+    page = context(accept_downloads=True).new_page()
+    response = page.goto("/verify?lang=fr")
+    headers = response.all_headers()
+    assert headers["content-security-policy"] == f"{verify_page.policy()}; frame-ancestors 'none'"
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    page.get_by_role("button", name="English").click()
+    expect(verdict(page, "golden/complete")).to_have_text("Verified in part")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save this page").click()
+    assert download.value.suggested_filename == "commun-verify.html"
+    file = tmp_path / "downloaded.html"
+    download.value.save_as(file)
+    assert file.read_text(encoding="utf-8") == verify_page.html("fr", "auto")
