@@ -14,7 +14,7 @@ from commun.cli.main import app
 from commun.drafting.models import default_model_clause
 from commun.store.conversations import MessageState
 from fake_engine import FakeEngine
-from site_server import Site
+from site_server import Site, serving
 from test_accessibility import violations
 
 
@@ -173,6 +173,21 @@ def test_an_answer_without_a_receipt_says_why(page: Page, site: Site) -> None:
     expect(page.locator("[data-seal]")).to_have_count(0)
     page.locator(".unsealed summary").click()
     expect(page.locator(".unsealed")).to_contain_text("older than the receipts")
+
+
+def test_where_it_is_allowed_the_panel_publishes_the_answer(tmp_path: Path, browser, engine: FakeEngine, watch) -> None:
+    with serving(tmp_path / "public", engine, public_shares=True) as site:
+        opened_context = browser.new_context(base_url=site.url, locale="en-GB")
+        watch.over(opened_context, site.url.removeprefix("http://"))
+        page = opened_context.new_page()
+        page.goto(site.link())
+        seen = opened(page, ask_and_wait(page, "Why?"))
+        seen.get_by_text("Publish this answer").click()
+        seen.get_by_role("button", name="Make the link").click()
+        address = seen.locator(".share-made code").inner_text()
+        page.goto(address)
+        expect(page.locator("main")).to_contain_text(engine.answer)
+        opened_context.close()
 
 
 @pytest.mark.parametrize("look_and_language", ["light en-GB", "dark fr-FR"])

@@ -12,15 +12,20 @@ import httpx2
 import pytest
 
 from commun.drafting.models import default_model_clause
+from commun.ledger.cosignature import sign_checkpoint
+from commun.ledger.keys import ED25519_COSIGNATURE, SignerKey
 from commun.receipts.bundle import Bundle
-from commun.receipts.verification import Report, Trust, Verdict, verify
+from commun.receipts.verification import Report, Trust, Verdict, filled, verify
 from fake_engine import FakeEngine
+from founded import found_for_tests
 from site_server import Site, serving
 
 JSON = {"Accept": "application/json"}
 SEAL = re.compile(r'href="(/receipt/[0-9a-f]{64})" data-seal')
 END = re.compile(r"event: end\ndata: (.*)\n")
 LOGGED_S = 10
+WITNESS = SignerKey("one.example.org", ED25519_COSIGNATURE, bytes(range(32)))
+POLICY = f"witness one {WITNESS.verifier.text()}\nquorum one\n"
 
 
 def adopted_engine() -> FakeEngine:
@@ -84,6 +89,15 @@ def logged(client: httpx2.Client, address: str) -> None:
     while client.get(address, headers=JSON).json()["waiting"]:
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def until(client: httpx2.Client, address: str, said: str) -> str:
+    """The panel, once it says that."""
+    end = time.monotonic() + LOGGED_S
+    while said not in (html := client.get(address, headers=JSON).json()["html"]):
+        assert time.monotonic() < end, html
+        time.sleep(0.05)
+    return html
 
 
 def trusting(site: Site, data: bytes) -> Report:
@@ -218,3 +232,27 @@ def test_without_scripts_a_temporary_page_offers_the_newest_proof_and_keeps_the_
     whole = member.post(form[1], data={"disclosed": unescape(form[2])}).content
     assert trusting(site, whole).verdict is not Verdict.REFUSED
     assert Path(form[1]).parent.as_posix() == SEAL.findall(second)[-1]
+
+
+def test_who_witnessed_is_named_once_they_have(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    found_for_tests(home, {'policy = ""': f'policy = """\n{POLICY}"""'})
+    with httpx2.Client(timeout=20, follow_redirects=True) as client:
+        with serving(home, adopted_engine()) as site:
+            client.base_url = site.url
+            client.get(site.link())
+            address, _data = asked(client)
+            html = until(client, address, "Entry ")
+            assert "The witnesses have not confirmed it yet." in html
+            assert "Nothing about the ledger yet" in html
+            log = site.app.state.services.recorder.log
+            head = log.head.checkpoint
+            line = sign_checkpoint(head, WITNESS, time=int(time.time()))
+            assert log.add_signatures(head, [line])
+        with serving(home, adopted_engine()) as site:
+            client.base_url = site.url
+            html = until(client, address, "Confirmed")
+            assert "Confirmed by 1 of 1 witnesses: one." in html
+            report = trusting(site, client.get(f"{address}/bundle").content)
+            assert report.verdict is not Verdict.REFUSED, report.detail
+            assert any("witnesses: one" in filled(each) for each in report.steps[6].proves)

@@ -23,6 +23,7 @@ from commun.receipts.commitments import FIELDS, check_commitment
 from commun.receipts.dsse import Envelope
 from commun.receipts.errors import ReceiptError
 from commun.receipts.statement import Statement
+from commun.services import Services
 from commun.store.receipts import StoredReceipt
 from commun.web.pages import shown_name
 from commun.web.receipt_view import ReceiptView, Recorded, file_name, is_receipt_id, receipt_view
@@ -93,8 +94,19 @@ async def _stored(visit: Visit) -> StoredReceipt:
 
 def _view(visit: Visit, stored: StoredReceipt) -> ReceiptView:
     statement = statement_of(stored.envelope)
-    model = shown_name(visit.services.library, statement.model_id)
-    return receipt_view(stored, statement, _recorded(visit, stored), visit.language, model=model)
+    return receipt_view(
+        stored, statement, _recorded(visit, stored), visit.language, model=model_name(visit.services, statement)
+    )
+
+
+def model_name(services: Services, statement: Statement) -> str:
+    """As the charter in force calls this very model, else as it is called here."""
+    in_force = services.charter.find()
+    adopted = in_force.charter.models.adopted if in_force is not None else ()
+    for model in adopted:
+        if (model.id, model.digest) == (statement.model_id, statement.model_digest):
+            return model.name
+    return shown_name(services.library, statement.model_id)
 
 
 def _recorded(visit: Visit, stored: StoredReceipt) -> Recorded:

@@ -191,7 +191,7 @@ def _rows(stored: StoredReceipt, statement: Statement, language: str, *, model: 
         _("by the server’s own clock; %(n)s s from the question to the end") % {"n": took},
     )
     yield Row(_("Ledger"), statement.ledger or _("no ledger"), url="/ledger" if statement.ledger else "")
-    yield Row(_("Signed with the key"), "", _("compare it with the published one"), code=stored.key)
+    yield Row(_("Signed with the key"), "", _("recorded in the ledger before its first receipt"), code=stored.key)
     yield Row(_("Receipt"), "", code=stored.id)
 
 
