@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import secrets
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -335,7 +336,9 @@ class Assistant:
         except Exception as failure:  # noqa: BLE001  (no answer is lost for its receipt)
             # Our own words only: an encoder's message may quote what somebody wrote.
             reason = failure.text() if isinstance(failure, ReceiptError) else type(failure).__name__
-            log.error("receipt could not be issued", turn=turn_id, reason=reason)  # noqa: TRY400
+            last = traceback.extract_tb(failure.__traceback__)[-1]
+            where = f"{last.filename}:{last.lineno}"
+            log.error("receipt could not be issued", turn=turn_id, reason=reason, where=where)  # noqa: TRY400
             return None
 
     async def _keep(
