@@ -25,6 +25,7 @@ from commun.charter.keys import SoftwareKey
 from commun.charter.repository import Repository
 from commun.config import load_settings
 from commun.engine import openvino
+from commun.ledger.entries import RetentionStatement, Statement
 from fake_engine import FakeEngine
 from founded import amend_for_tests, found_for_tests
 from running import with_models
@@ -121,6 +122,7 @@ def test_where_a_charter_was_trusted_and_is_gone_none_is_founded(tmp_path: Path,
 @pytest.mark.parametrize(("days", "asked"), [(0, []), (30, [30 * 86_400])])
 def test_the_retention_that_is_enforced_is_the_charters(days: int, asked: list[int]) -> None:
     purged: list[int] = []
+    recorded: list[Statement] = []
 
     class Kept:
         async def purge_deleted(self, older_than_s: float) -> int:
@@ -130,18 +132,26 @@ def test_the_retention_that_is_enforced_is_the_charters(days: int, asked: list[i
             purged.append(older_than_s)
             return 1
 
+        async def purge_nobodys(self, older_than_s: float) -> int:
+            assert older_than_s == 30 * 86_400
+            return 0
+
         async def purge_expired(self) -> None: ...
 
-    kept = Kept()
+    kept, recorder = Kept(), SimpleNamespace(post=recorded.append)
     charter = Fixed(held(replace(CHARTER, retention=Retention(days))))
 
     async def once() -> None:
-        services: Any = SimpleNamespace(conversations=kept, accounts=kept, charter=charter)
+        services: Any = SimpleNamespace(
+            conversations=kept, accounts=kept, receipts=kept, shares=kept, recorder=recorder, charter=charter
+        )
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(purge_now_and_then(services), 0.05)
 
     asyncio.run(once())
     assert purged == asked
+    told = [(one.conversations, one.days) for one in recorded if isinstance(one, RetentionStatement)]
+    assert told == [(1, days) for _ in asked], "each run that erased something is in the ledger"
 
 
 # --- with the real engine ---
