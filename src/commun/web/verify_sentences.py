@@ -26,7 +26,7 @@ SENTENCES: Final = (
     N_("Choose a proof"),
     N_("or drop the file here"),
     N_("Its name ends in .bundle.json. “Download proof” beside an answer gives it."),
-    N_("What you know by another way"),
+    N_("Compare with what you already know"),
     N_(
         "Anybody can make a charter, a ledger and a key, and prove things with them. So compare with what you "
         "have from elsewhere: from the board, from paper, from a newspaper. Without it, the best that can be "
