@@ -19,13 +19,14 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from commun.errors import CommunError
 from commun.ledger.entries import EditionStatement, ReceiptStatement, read_statement
 from commun.ledger.errors import LedgerError
+from commun.ledger.keys import VerifierKey
 from commun.ledger.log import Head, Log
 from commun.ledger.merkle import prove_inclusion
 from commun.ledger.proof import LogProof
@@ -34,7 +35,6 @@ from commun.receipts.bundle import PENDING, Bundle, Logged, LoggedEdition
 from commun.receipts.dsse import Envelope
 from commun.receipts.issue import NOT_LOGGED, Receipt, make_bundle
 from commun.receipts.statement import CharterUsed, Statement
-from commun.recording.recorder import Recorder
 from commun.store.ledger_entries import LedgerEntries, StoredEntry
 from commun.store.receipts import Receipts, StoredReceipt
 
@@ -44,10 +44,25 @@ log = structlog.get_logger()
 Files = Mapping[str, bytes]
 
 
+class LedgerHead(Protocol):
+    """How far the ledger has come (``Recorder``). ``log`` None: this process does not have it open."""
+
+    @property
+    def verifier(self) -> VerifierKey | None: ...
+
+    @property
+    def log(self) -> Log | None: ...
+
+    @property
+    def witnessed(self) -> Head | None: ...
+
+
 class Bundles:
     """``charter_folder``: the published charter."""
 
-    def __init__(self, recorder: Recorder, entries: LedgerEntries, receipts: Receipts, *, charter_folder: Path) -> None:
+    def __init__(
+        self, recorder: LedgerHead, entries: LedgerEntries, receipts: Receipts, *, charter_folder: Path
+    ) -> None:
         self._recorder = recorder
         self._entries = entries
         self._receipts = receipts
@@ -74,11 +89,11 @@ class Bundles:
 
     async def ledger_part(self, position: int | None, entry_sha256: str, statement: Statement) -> Logged:
         """``position`` None: not in the ledger yet. ``entry_sha256``: of the envelope."""
-        ledger, head = self._recorder.log, self._recorder.witnessed
-        if ledger is None or statement.ledger != ledger.key.name:
+        ledger, head, verifier = self._recorder.log, self._recorder.witnessed, self._recorder.verifier
+        if verifier is None or statement.ledger != verifier.name:
             return NOT_LOGGED
-        key = ledger.key.verifier.text()
-        if head is None:
+        key = verifier.text()
+        if ledger is None or head is None:
             return Logged(key, PENDING)
         edition = await self._find_edition(key, statement.charter)
         entry = ReceiptStatement(entry_sha256).data() if position is not None else b""

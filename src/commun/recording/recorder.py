@@ -43,6 +43,7 @@ from commun.ledger.entries import (
     time_text,
 )
 from commun.ledger.errors import LedgerError
+from commun.ledger.keys import VerifierKey
 from commun.ledger.log import Head, LedgerStopped, LedgerUnwritable, Log
 from commun.ledger.opening import local_origin, open_log, public_origin
 from commun.ledger.policy import Standing
@@ -119,6 +120,10 @@ class Recorder:
         return self._queue.log.key.name if self._queue else ""
 
     @property
+    def verifier(self) -> VerifierKey | None:
+        return self._queue.log.key.verifier if self._queue else None
+
+    @property
     def head(self) -> Head | None:
         return self._queue.log.head if self._queue else None
 
@@ -182,13 +187,15 @@ class Recorder:
             signer = await asyncio.to_thread(open_receipt_key, keys / RECEIPT_KEY_FILE)
             known, rest = await catch_up(opened, self._entries, self._receipts)
             await self._read_entries()
+            told = await self._key_statements(signer.key.text())
             self._queue = LedgerQueue(opened, self._entries, on_head=self._headed)
         except BaseException:
             await asyncio.to_thread(opened.close)
             raise
         keep = partial(self._entries.keep_witnessed, self._queue.key)
         self._confirmation = Confirmation(opened, stored=known.witnessed, keep=keep, asks=self._announces)
-        await self._record_key(signer.key.text())
+        for statement in told:  # before the first receipt: what is queued keeps its order
+            self.post(statement)
         self._signer = signer
         if self._announces:
             self._soon(self._announce())
@@ -201,11 +208,9 @@ class Recorder:
         for stored in await self._entries.of_kind(EditionStatement.type):
             self._note(stored)
 
-    async def _record_key(self, key: str) -> None:
-        """Before the first receipt: what is queued keeps its order."""
+    async def _key_statements(self, key: str) -> list[ReceiptKeyStatement]:
         before = [read_statement(stored.entry) for stored in await self._entries.of_kind(ReceiptKeyStatement.type)]
-        for statement in key_statements(before, key, now=self._now()):
-            self.post(statement)
+        return key_statements(before, key, now=self._now())
 
     async def _announce(self) -> None:
         self.post(await asyncio.to_thread(software_statement, now=self._now()))

@@ -82,15 +82,21 @@ def retention_statement(*, conversations: int, days: int, now: datetime, files: 
 
 def key_statements(before: Iterable[Statement], key: str, *, now: datetime) -> list[ReceiptKeyStatement]:
     """What the ledger must be told where ``key`` signs receipts from now on. ``before``: what it was told of keys."""
+    active = active_keys(before)
+    time = time_text(now)
+    told = [ReceiptKeyStatement(old, "retired", time) for old in active if old != key]
+    return told if key in active else [*told, ReceiptKeyStatement(key, "added", time)]
+
+
+def active_keys(told: Iterable[Statement]) -> list[str]:
+    """Those that were added and not retired since, oldest first. ``told``: in the ledger's order."""
     active: dict[str, None] = {}
-    for statement in before:
+    for statement in told:
         if isinstance(statement, ReceiptKeyStatement) and statement.event == "added":
             active[statement.key] = None
         elif isinstance(statement, ReceiptKeyStatement):
             active.pop(statement.key, None)
-    time = time_text(now)
-    told = [ReceiptKeyStatement(old, "retired", time) for old in active if old != key]
-    return told if key in active else [*told, ReceiptKeyStatement(key, "added", time)]
+    return list(active)
 
 
 def as_name(text: str) -> str:

@@ -1,0 +1,112 @@
+"""A command that answers records what it answers without holding the ledger, beside a server or without one."""
+
+import asyncio
+import contextlib
+
+import pytest
+from recorded import Clock, entries_of, in_force, office
+
+from commun.ledger.entries import ReceiptStatement
+from commun.ledger.log import LedgerStopped
+from commun.places import CHARTER_FOLDER
+from commun.receipts.bundle import PENDING
+from commun.recording import brief as module
+from commun.recording.brief import BriefRecorder
+from commun.recording.bundles import Bundles
+from commun.recording.errors import LedgerRefuses
+from commun.store.database import DATABASE_FILE, Database
+from commun.store.ledger_entries import LedgerEntries
+from commun.store.receipts import Receipts
+from founded import amend_for_tests, found_for_tests
+from made_receipt import made_receipt
+
+
+@contextlib.asynccontextmanager
+async def command(home):
+    database = Database(home / DATABASE_FILE)
+    database.open()
+    entries, receipts = LedgerEntries(database), Receipts(database)
+    brief = BriefRecorder(home=home, public_url="", entries=entries, receipts=receipts, now=Clock())
+    try:
+        yield brief, receipts, entries
+    finally:
+        await brief.close()
+        database.close()
+
+
+async def answer(brief, receipts, name):
+    receipt = made_receipt(name, ledger=brief.origin, seed=brief.seed(name))
+    await receipts.keep(receipt)
+    brief.submit(receipt)
+    return receipt
+
+
+def logged(home):
+    return [one.sha256 for one in entries_of(home) if isinstance(one, ReceiptStatement)]
+
+
+def test_without_a_server_the_edition_is_recorded_first_and_the_receipts_at_the_end(home, run):
+    async def scenario():
+        async with command(home) as (brief, receipts, entries):
+            with pytest.raises(LedgerStopped):
+                brief.signer()
+            await brief.admit(in_force(home))
+            assert (await entries.find_edition(1)) is not None
+            assert brief.seed("x").epoch
+            receipt = await answer(brief, receipts, "x")
+            bundle = await Bundles(brief, entries, receipts, charter_folder=home / CHARTER_FOLDER).fresh(receipt)
+            assert (bundle.ledger.key, bundle.ledger.receipt) == (brief.verifier.text(), PENDING)
+            async with office(home, exclusive=False) as other:
+                await other.admit()  # nobody holds the ledger meanwhile
+
+    run(scenario())
+    assert len(logged(home)) == 1
+
+
+def test_beside_a_server_the_server_records(home, run):
+    async def scenario():
+        async with office(home) as server:
+            await server.admit()
+            async with command(home) as (brief, receipts, _):
+                await brief.admit(in_force(home))
+                assert brief.origin == server.recorder.origin
+                assert brief.signer().key == server.recorder.signer().key
+                assert brief.seed("x") == server.recorder.seed("x")
+                await answer(brief, receipts, "x")
+            assert logged(home) == []
+            await server.recorder.look()
+            await server.recorder.look()
+
+    run(scenario())
+    assert len(logged(home)) == 1
+
+
+def test_an_edition_that_the_server_has_not_recorded_is_not_in_force_here(tmp_path, run, monkeypatch):
+    home = tmp_path / "home"
+    key = found_for_tests(home)
+
+    async def scenario():
+        async with office(home) as server:
+            await server.admit()
+            amend_for_tests(home, key, {'name = "Commun"': 'name = "Second"'})
+            async with command(home) as (brief, _, _):
+                monkeypatch.setattr(module, "BESIDE_S", 0.4)
+                with pytest.raises(LedgerRefuses) as refused:
+                    await brief.admit(in_force(home))
+                assert refused.value.error.code == "ledger_busy"
+                monkeypatch.setattr(module, "BESIDE_S", 5.0)
+                waits = asyncio.create_task(brief.admit(in_force(home)))
+                await asyncio.sleep(0.1)
+                await server.admit()
+                await waits
+
+    run(scenario())
+
+
+def test_a_command_that_recorded_nothing_leaves_the_ledger_alone(home, run):
+    async def scenario():
+        async with command(home):
+            pass
+
+    run(scenario())
+    assert not (home / "ledger").exists()
