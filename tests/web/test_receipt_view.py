@@ -51,7 +51,8 @@ def test_every_field_that_a_person_can_use_has_its_row() -> None:
     names = [each.name for each in view().rows]
     assert names == [
         "Answer", "Charter", "Model", "Engine", "Software", "Settings", "Seed", "Conversation", "Tokens",
-        "Sources and tools", "Time", "Ledger", "Signed with the key", "Receipt",
+        "Sources and tools", "Time", "Ledger", "The charter’s name", "Signed with the key",
+        "Receipt",
     ]  # fmt: skip
     assert row(view(), "Charter").url == "/charter/editions/1"
     assert row(view(), "Settings").value == "temperature 0.7, top-p 0.95, at most 1,024 tokens"

@@ -191,6 +191,12 @@ def _rows(stored: StoredReceipt, statement: Statement, language: str, *, model: 
         _("by the server’s own clock; %(n)s s from the question to the end") % {"n": took},
     )
     yield Row(_("Ledger"), statement.ledger or _("no ledger"), url="/ledger" if statement.ledger else "")
+    yield Row(
+        _("The charter’s name"),
+        "",
+        _("the digest of its first root: compare it with what you know of it"),
+        code=statement.charter.first_root,
+    )
     yield Row(_("Signed with the key"), "", _("recorded in the ledger before its first receipt"), code=stored.key)
     yield Row(_("Receipt"), "", code=stored.id)
 
