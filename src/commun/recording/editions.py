@@ -16,15 +16,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from commun.charter.canonical import parse_strict, read_time
 from commun.charter.edition import InForce
-from commun.charter.freezes import MAX_FREEZE_BYTES, FreezeState
-from commun.charter.loader import verify
 from commun.charter.repository import Repository, freeze_name, unfreeze_name
 from commun.ledger.entries import EditionStatement, Event
 from commun.recording.errors import OlderThanLedger, OtherEditionInLedger
+
+if TYPE_CHECKING:
+    from commun.charter.freezes import FreezeState
 
 ADOPTED: Final = "adopted"
 FROZEN: Final = "frozen"
@@ -105,6 +105,8 @@ def frozen_names(repository: Repository, newest: int) -> list[Name]:
 
 def read_happened(folder: Path, *, now: datetime) -> list[Happened]:
     """Everything, oldest first. Verifies the whole charter: for a thread. Raises CharterError."""
+    from commun.charter.loader import verify  # and with it tuf, only where something is missing
+
     verified = verify(Repository(folder), None, now=now)
     found: list[Happened] = []
     before: datetime | None = None
@@ -118,7 +120,10 @@ def read_happened(folder: Path, *, now: datetime) -> list[Happened]:
     return sorted(found, key=lambda one: (one.at, one.number))  # stable: an adoption before its freeze
 
 
-def _stopped(number: int, digest: str, adopted: datetime, state: FreezeState) -> Iterable[Happened]:
+def _stopped(number: int, digest: str, adopted: datetime, state: "FreezeState") -> Iterable[Happened]:
+    from commun.charter.canonical import parse_strict, read_time
+    from commun.charter.freezes import MAX_FREEZE_BYTES
+
     at = max(state.at, adopted)
     yield Happened(number, digest, FROZEN, at)
     if state.release_data is not None:
