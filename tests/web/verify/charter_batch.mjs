@@ -6,18 +6,18 @@
 // {"job": "allowed", "files", "predicate", "stop", "schema", "messages"}: steps 5 and 6; files by name, text
 // {"job": "key", "text"}                   -> {"id"} or {"reason"}
 // {"job": "signed", "text", "message", "signature"}: hexadecimal; -> {"holds"}
-// {"job": "address", "text"}               -> {"holds"}
+// {"job": "hidden", "text"}                -> {"holds"}
 // What is thrown otherwise is {"crash"}: a mistake of the verifier's.
 
 import { createInterface } from "node:readline";
 import { fromBase64, fromHex, utf8 } from "../../../src/commun/web/verify/bytes.js";
-import { isCharterAddress } from "../../../src/commun/web/verify/charter/address.js";
 import { checkAdopted } from "../../../src/commun/web/verify/charter/adopted.js";
 import { checkAllowed, checkPrompt } from "../../../src/commun/web/verify/charter/allowed.js";
 import { charterKeyFromText, hasCharterSigned } from "../../../src/commun/web/verify/charter/keys.js";
 import { CHARTER_CLAUSES } from "../../../src/commun/web/verify/charter/schema.js";
-import { charterClauseDigest, charterSystemPrompt, readCharter } from "../../../src/commun/web/verify/charter/source.js";
+import { charterClauseDigest, charterSystemPrompt, readCharterClauses } from "../../../src/commun/web/verify/charter/source.js";
 import { TomlDecimal, TomlFault, TomlTime, readToml } from "../../../src/commun/web/verify/charter/toml.js";
+import { hasHidden } from "../../../src/commun/web/verify/charter/values.js";
 import { Refusal } from "../../../src/commun/web/verify/refusal.js";
 
 function plain(value) {
@@ -36,7 +36,7 @@ function filesOf(files, decode) {
 const JOBS = {
   toml: async ({ text }) => ({ value: plain(readToml(text)) }),
   charter: async ({ files }) => {
-    const charter = await readCharter(filesOf(files, fromBase64));
+    const charter = await readCharterClauses(filesOf(files, fromBase64));
     const digests = {};
     for (const name of CHARTER_CLAUSES) digests[name] = await charterClauseDigest(charter, name);
     const prompts = ["", ...charter.personas.map((each) => each.id)].map((id) => charterSystemPrompt(charter, "fr", id));
@@ -56,7 +56,7 @@ const JOBS = {
   signed: async ({ text, message, signature }) => ({
     holds: await hasCharterSigned(await charterKeyFromText(text), fromHex(message), fromHex(signature)),
   }),
-  address: async ({ text }) => ({ holds: isCharterAddress(text) }),
+  hidden: async ({ text }) => ({ holds: hasHidden(text) }),
 };
 
 for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {

@@ -12,7 +12,8 @@ import { hex, sha256 } from "../bytes.js";
 import { Refusal } from "../refusal.js";
 import { isObject } from "../strict-json.js";
 import { charterKeyFromText } from "./keys.js";
-import { CHARTER_BYTES_MOST, CHARTER_FILE_BYTES_MOST, charterClauseDigest, isCharterFileName, readCharter } from "./source.js";
+import { CHARTER_BYTES_MOST, CHARTER_FILE_BYTES_MOST } from "./source.js";
+import { charterClauseDigest, isCharterFileName, readCharterClauses } from "./source.js";
 import { checkTufQuorum, isTufDigest, isTufTime, isTufWhole, readTuf, readTufRoot, tufSigners } from "./tuf.js";
 import { charterRefusal, hasCharterFields } from "./values.js";
 
@@ -87,7 +88,9 @@ async function readAdoptedTargets(folder, number) {
     isTufTime(extension.proposed);
   if (!holds) throw charterRefusal(`${file}: its number, its root, its base, its reason or its time is none`);
   const isFirst = base.edition === 0 && base.digest === "";
-  if (number === 1 && (extension.root !== 1 || !isFirst)) throw charterRefusal(`${file}: the first edition stands on nothing`);
+  if (number === 1 && (extension.root !== 1 || !isFirst)) {
+    throw charterRefusal(`${file}: the first edition stands on nothing and brings the first root`);
+  }
   return targets;
 }
 
@@ -128,11 +131,13 @@ async function checkEdition(folder, number, targets, roots) {
   await checkTufQuorum(root.board, targets, file);
   const brought = root.signed["x-commun"].edition;
   const isBrought = brought.number === number && brought.digest === targets.digest;
-  if (!isBrought && (number === 1 || brought.number >= number)) throw charterRefusal(`${file}: its root was signed for another edition`);
+  if (!isBrought && (number === 1 || brought.number >= number)) {
+    throw charterRefusal(`${file}: its root was signed for another edition`);
+  }
   await checkBound(folder, "snapshot", "targets.json", targets, root);
   await checkBound(folder, "timestamp", "snapshot.json", targets, root);
   folder.find(`metadata/${number}.assents.json`); // when each signed: told, never relied on
-  const charter = await readCharter(await adoptedFiles(folder, targets.signed.targets, file));
+  const charter = await readCharterClauses(await adoptedFiles(folder, targets.signed.targets, file));
   await checkCharterOfRoot(charter, root, file);
   if (targets.signed.expires !== dayAfter(charter.mandate.until)) throw charterRefusal(`${file} does not expire with the mandate`);
   const signed = await tufSigners(root.board, targets);
@@ -164,8 +169,9 @@ async function adoptedFiles(folder, targets, file) {
   let total = 0;
   for (const name of names) {
     const { length, hashes } = hasCharterFields(targets[name], ["hashes", "length"]) ? targets[name] : {};
-    const isFile = isCharterFileName(name) && hasCharterFields(hashes, ["sha256"]) && isTufDigest(hashes.sha256) && isTufWhole(length);
-    if (!isFile || length > CHARTER_FILE_BYTES_MOST) throw charterRefusal(`${file} names a file that no charter has`);
+    const isHashed = hasCharterFields(hashes, ["sha256"]) && isTufDigest(hashes.sha256);
+    const isFile = isHashed && isCharterFileName(name) && isTufWhole(length) && length <= CHARTER_FILE_BYTES_MOST;
+    if (!isFile) throw charterRefusal(`${file} names a file that no charter has`);
     total += length;
   }
   if (total > CHARTER_BYTES_MOST) throw charterRefusal(`${file} names files that are larger than a charter may be`);
@@ -189,8 +195,12 @@ async function checkCharterOfRoot(charter, root, file) {
   const ids = new Map();
   for (const member of charter.board.members) ids.set(member.name, (await charterKeyFromText(member.key)).id);
   const isBoard = ids.size === root.board.keys.size && [...ids.values()].every((id) => root.board.keys.has(id));
-  if (!isBoard || charter.board.quorum !== root.board.threshold) throw charterRefusal(`${file}: the board is not that of its root`);
-  if (!hasCharterFields(entrenched, charter.entrenched.clauses)) throw charterRefusal(`${file}: other clauses are entrenched in its root`);
+  if (!isBoard || charter.board.quorum !== root.board.threshold) {
+    throw charterRefusal(`${file}: the board is not that of its root`);
+  }
+  if (!hasCharterFields(entrenched, charter.entrenched.clauses)) {
+    throw charterRefusal(`${file}: other clauses are entrenched in its root`);
+  }
   for (const name of charter.entrenched.clauses) {
     if ((await charterClauseDigest(charter, name)) !== entrenched[name]) {
       throw charterRefusal(`${file}: an entrenched clause is not as its root has it`);

@@ -1,6 +1,6 @@
 // From the charter's files to its clauses (docs/spec/charter.md, "Source form"): every rule that makes a charter refused.
 //
-// `readCharter(files)`, a Map from names to bytes, gives the clauses in the form whose digests entrenchment compares:
+// `readCharterClauses(files)`, a Map from names to bytes, gives the clauses in the form whose digests entrenchment compares:
 // plain objects with the specification's field names, decimals as texts, dates as texts, models in the order of their
 // files' names. Refuses with charter-invalid.
 
@@ -26,7 +26,7 @@ export function isCharterFileName(name) {
   return name === "charter.toml" || CHARTER_PROMPT.test(name) || CHARTER_MODEL.test(name);
 }
 
-export async function readCharter(files) {
+export async function readCharterClauses(files) {
   checkCharterSizes(files);
   const texts = new Map([...files.keys()].sort().map((name) => [name, charterFileText(name, files.get(name))]));
   if (!texts.has("charter.toml")) throw charterRefusal("charter.toml is missing");
