@@ -45,6 +45,7 @@ from commun.ledger.witness_keys import KEY_FILE as WITNESS_KEY_FILE
 from commun.ledger.witness_state import Witness
 from commun.logs import configure_logs
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, WITNESS_FOLDER
+from commun.recording.brief import BriefRecorder
 from commun.recording.bundles import Bundles
 from commun.recording.recorder import Recorder
 from commun.recording.statements import model_statement, retention_statement
@@ -113,7 +114,11 @@ def build_engines(
 
 
 def build_assistant(
-    settings: Settings, charter: CharterInForce, engines: Engines, recorder: Recorder, receipts: Receipts
+    settings: Settings,
+    charter: CharterInForce,
+    engines: Engines,
+    recorder: Recorder | BriefRecorder,
+    receipts: Receipts,
 ) -> Assistant:
     return Assistant(
         charter=charter,
@@ -294,7 +299,6 @@ def run_chat(
     """``commun chat``, under the charter and with receipts like every answer. ``bars`` shows what a first start has to
     do. ``proofs``: a folder for the answers' bundles.
     """
-    from commun.recording.brief import BriefRecorder
     from commun.terminal import Proofs, converse, note
 
     configure_logs(settings.model_copy(update={"log_level": "warning"}))
