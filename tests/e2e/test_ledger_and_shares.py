@@ -165,6 +165,19 @@ def test_an_answer_is_published_read_by_a_stranger_and_withdrawn(context, page: 
     expect(stranger.get_by_role("heading", level=1)).to_have_text("This link opens nothing")
 
 
+def test_the_seals_panel_publishes_without_leaving_the_chat(page: Page, site: Site) -> None:
+    ask_and_wait(page, "Why?")
+    chat = page.url
+    page.locator("[data-seal]").last.click()
+    page.locator(".share-box summary").click()
+    page.locator(".share-form").get_by_label("30 days").check()
+    page.locator(".share-form button").click()
+    expect(page.locator(".share-made code")).to_contain_text("/share/")
+    expect(page.locator(".share-made button")).to_be_focused()
+    assert violations(page) == []
+    assert page.url == chat
+
+
 def test_a_question_is_published_only_with_its_owners_leave(context, page: Page, site: Site) -> None:
     ask_and_wait(page, "Why is that so?")
     link = publish(page, receipt_of(page), conversation=True)

@@ -15,7 +15,8 @@ import httpx2
 import pytest
 
 from commun.fetching import LogSite
-from commun.ledger.keys import VerifierKey
+from commun.ledger.cosignature import sign_checkpoint
+from commun.ledger.keys import ED25519_COSIGNATURE, SignerKey, VerifierKey
 from commun.ledger.merkle import leaf_hash
 from commun.ledger.policy import Policy
 from commun.ledger.proof import LogProof
@@ -23,6 +24,7 @@ from commun.ledger.tiles import unpack_entries
 from commun.ledger.verification import verify_log
 from commun.receipts.statement import receipt_id
 from fake_engine import FakeEngine
+from founded import found_for_tests
 from site_server import Site, serving
 
 FRENCH = {"Accept-Language": "fr"}
@@ -312,3 +314,35 @@ def test_a_ledger_that_stopped_says_so_and_is_read_all_the_same(tmp_path: Path) 
         assert page.status_code == 200
         assert "The ledger does not go on at the moment" in page.text
         assert "Edition 1 was adopted" in page.text
+
+
+def test_the_witnesses_that_the_charter_names_are_shown_and_what_was_heard_of_them(tmp_path: Path) -> None:
+    keys = [
+        SignerKey(f"witness.example/{name}", ED25519_COSIGNATURE, bytes([at]) * 32) for at, name in enumerate("abc")
+    ]
+    lines = [f"witness {key.name[-1]} {key.verifier.text()}" for key in keys]
+    lines[0] += " http://127.0.0.1:1/"  # nobody listens there
+    policy = "\n".join([*lines, "group two 2 a b c", "quorum two"])
+    home = tmp_path / "home"
+    found_for_tests(home, {'policy = ""': f'policy = """\n{policy}"""'})
+    with (
+        serving(home, FakeEngine("Because.")) as site,
+        httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True) as client,
+    ):
+        page = client.get("/ledger").text
+        assert "2 of 3 witnesses" in page
+        assert "does not have the countersignatures yet" in page
+        assert client.get("/ledger/witnessed").status_code == 404
+        for _ in range(100):
+            page = client.get("/ledger").text
+            if 'class="trouble"' in page:
+                break
+            time.sleep(0.05)
+        assert re.search(r'class="trouble">.*127\.0\.0\.1[^<]*: it does not answer', page)
+        log = services(site).recorder.log
+        head = log.head.checkpoint
+        now = int(time.time())
+        log.add_signatures(head, [sign_checkpoint(head, key, time=now) for key in keys[1:]])
+        page = client.get("/ledger").text
+        assert "has the countersignatures that the charter asks for" in page
+        assert page.count("countersigned, <time") == 2
