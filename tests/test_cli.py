@@ -24,6 +24,7 @@ COMMANDS = [
     *(["charter", "board", name] for name in ("invite", "join", "add", "remove")),
     *(["ledger", name] for name in ("verify", "tail", "show", "export", "key", "compare")),
     ["receipt", "verify"],
+    ["receipt", "complete"],
     *(["witness", name] for name in ("serve", "key", "add", "remove", "list")),
     ["model", "list"],
     ["model", "add"],

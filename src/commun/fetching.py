@@ -26,6 +26,7 @@ from commun.errors import N_, CommunError
 from commun.ledger.files import CHECKPOINT, most_bytes
 from commun.ledger.note import MAX_NOTE_BYTES
 from commun.ledger.tiles import Tile
+from commun.receipts.bundle import MAX_BUNDLE_BYTES
 
 TIMEOUT_S: Final = 30
 WITNESS_S: Final = 10.0
@@ -79,6 +80,24 @@ class _Site:
 
     def close(self) -> None:
         self._client.close()
+
+    def _get(self, name: str, limit: int) -> bytes | None:
+        reason = "it does not answer"
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(PAUSE_S)
+            try:
+                answer = self._follow(name, limit)
+            except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL):
+                continue
+            if answer.status == _OK:
+                return answer.data
+            if answer.status in _ABSENT:
+                return None
+            reason = f"it answers with status {answer.status}"
+            if answer.status not in _AGAIN:
+                break
+        raise NotReachable(host=self.host, reason=reason)
 
     def _follow(self, name: str, limit: int, *, body: bytes | None = None, deadline: float | None = None) -> Answer:
         """``body``: for a POST. ``deadline``: of the monotonic clock, for the whole answer."""
@@ -135,24 +154,6 @@ class LogSite(_Site):
     def find(self, tile: Tile) -> bytes | None:
         return self._get(tile.path(), most_bytes(tile))
 
-    def _get(self, name: str, limit: int) -> bytes | None:
-        reason = "it does not answer"
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(PAUSE_S)
-            try:
-                answer = self._follow(name, limit)
-            except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL):
-                continue
-            if answer.status == _OK:
-                return answer.data
-            if answer.status in _ABSENT:
-                return None
-            reason = f"it answers with status {answer.status}"
-            if answer.status not in _AGAIN:
-                break
-        raise NotReachable(host=self.host, reason=reason)
-
 
 class WitnessSite(_Site):
     """The witness whose submission prefix (C2SP tlog-witness) is ``url``."""
@@ -168,3 +169,14 @@ class WitnessSite(_Site):
             )
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
             raise NotReachable(host=self.host, reason="it does not answer") from error
+
+
+class ReceiptSite(_Site):
+    """The receipts of the Commun at ``url``."""
+
+    def __init__(self, url: str, *, transport: httpx2.BaseTransport | None = None) -> None:
+        super().__init__(url, transport, TIMEOUT_S)
+
+    def find_bundle(self, receipt: str) -> bytes | None:
+        """``receipt``: an id. What everybody may have of it; at most MAX_BUNDLE_BYTES."""
+        return self._get(f"receipt/{receipt}/bundle", MAX_BUNDLE_BYTES)
