@@ -11,7 +11,8 @@ from api.server import KEY, KEY_WITHOUT_VAULT, RunningApi, api_app, running_api
 from commun.api.answers import ErrorBody
 from commun.api.errors import error_object, openai_response
 from commun.engine.base import EngineState
-from commun.errors import Busy, CommunError, TooManyRequests
+from commun.errors import Busy, CommunError, InternalError, TooManyRequests
+from commun.recording.errors import LedgerRefuses
 from fake_engine import FakeEngine
 
 ROUTES = [("POST", "/chat/completions"), ("POST", "/completions"), ("GET", "/models"), ("GET", "/models/default")]
@@ -243,6 +244,8 @@ def test_every_error_of_the_tree_has_the_shape(kind: type[CommunError]) -> None:
             return "x"
 
     error = kind.__new__(kind)
+    if isinstance(error, LedgerRefuses):
+        error.error = InternalError()  # it tells another's words
     error.details = Anything(parameter="p")
     if isinstance(error, Busy):
         error.retry_after = 3
