@@ -1,12 +1,17 @@
 """The page that verifies, in a real browser: from the server, and saved to disk with no network at all."""
 
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "receipts"))
+
+import world
 from commun.web import verify_page
 from site_server import Site
 from test_accessibility import violations
@@ -146,6 +151,23 @@ def test_a_file_can_be_dropped_and_what_it_says_is_never_html(saved: Any) -> Non
     expect(page.locator("#verdict h2")).to_have_text("Refused")
     expect(page.locator("#verdict .file")).to_have_text("<b>dropped</b>.bundle.json")
     expect(page.locator("#verdict b, img")).to_have_count(0)
+
+
+def test_names_out_of_a_file_are_shown_as_they_are(saved: Any, tmp_path: Path) -> None:
+    """What nobody would see is written out, and a role is no sentence of ours."""
+    messages = (("%(count)s", "first"), ("Refused\u202e", "second"), ("__proto__", "x" * 200_001))
+    values = replace(world.VALUES, prompt_messages=messages)
+    context = replace(world.statement().context, kept=len(messages))
+    receipt = world.signed(values, context=context, ledger="ledger\u00e9.example")
+    file = tmp_path / "made.bundle.json"
+    file.write_bytes(receipt.bundle(charter=None, ledger=world.Logged()).data())
+    page = saved()
+    page.set_input_files("#bundle", file)
+    expect(page.locator("#verdict h2")).to_have_text("Verified in part")
+    roles = page.locator("#messages .message:not(.answer) h3")
+    expect(roles).to_have_text(["%(count)s", "Refused‹U+202E›", "__proto__"])
+    expect(page.locator("#messages")).to_contain_text("Shown are the first 200000 characters")
+    expect(page.locator("#facts-rows")).to_contain_text("ledgeré.example")
 
 
 def test_the_keyboard_is_enough(saved: Any) -> None:

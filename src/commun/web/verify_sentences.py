@@ -63,6 +63,7 @@ SENTENCES: Final = (
     N_("Older messages that did not fit and were left out: %(count)s."),
     N_("Answer"),
     N_("(empty)"),
+    N_("Shown are the first %(count)s characters; all of them were checked."),
     N_("none: it runs on another server"),
     N_("Verified"),
     N_("Every step holds, and nothing was missing."),

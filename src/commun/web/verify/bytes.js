@@ -30,7 +30,9 @@ export function base64(bytes) {
   for (let at = 0; at < bytes.length; at += 3) {
     const left = bytes.length - at;
     const group = (bytes[at] << 16) | ((left > 1 ? bytes[at + 1] : 0) << 8) | (left > 2 ? bytes[at + 2] : 0);
-    parts.push(DIGITS[group >> 18] + DIGITS[(group >> 12) & 63] + (left > 1 ? DIGITS[(group >> 6) & 63] : "=") + (left > 2 ? DIGITS[group & 63] : "="));
+    const third = left > 1 ? DIGITS[(group >> 6) & 63] : "=";
+    const fourth = left > 2 ? DIGITS[group & 63] : "=";
+    parts.push(DIGITS[group >> 18] + DIGITS[(group >> 12) & 63] + third + fourth);
   }
   return parts.join("");
 }

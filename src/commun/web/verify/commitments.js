@@ -11,24 +11,30 @@ export const SALT_BYTES = 32;
 const MOST_TOKEN_ID = 2 ** 32 - 1;
 
 const tokens = { holds: isTokens, encoded: (value) => joined(value.map(long)) };
-const text = { holds: (value) => typeof value === "string", encoded: utf8 };
+const text = { holds: isText, encoded: utf8 };
+const texts = { holds: (value) => Array.isArray(value) && value.every(isText), encoded: (value) => joined(value.map(sized)) };
+const messages = { holds: isMessages, encoded: (value) => joined(value.flatMap(({ role, content }) => [sized(role), sized(content)])) };
 
 export const FIELDS = {
   prompt_token_ids: tokens,
-  prompt_messages: { holds: isMessages, encoded: (value) => joined(value.flatMap(({ role, content }) => [sized(role), sized(content)])) },
+  prompt_messages: messages,
   answer_token_ids: tokens,
   answer_text: text,
   logprobs: { holds: isFigures, encoded: figures },
-  stop: { holds: (value) => Array.isArray(value) && value.every((each) => typeof each === "string"), encoded: (value) => joined(value.map(sized)) },
+  stop: texts,
   schema: text,
 };
+
+function isText(value) {
+  return typeof value === "string";
+}
 
 function isTokens(value) {
   return Array.isArray(value) && value.every((each) => Number.isSafeInteger(each) && each >= 0 && each <= MOST_TOKEN_ID);
 }
 
 function isMessages(value) {
-  const isMessage = (each) => hasFields(each, ["role", "content"]) && typeof each.role === "string" && typeof each.content === "string";
+  const isMessage = (each) => hasFields(each, ["role", "content"]) && isText(each.role) && isText(each.content);
   return Array.isArray(value) && value.every(isMessage);
 }
 

@@ -53,7 +53,9 @@ export function decoded(text, what) {
 
 // "ed25519:" and 64 digits; gives the 32 bytes.
 export function readReceiptKey(text) {
-  if (!/^ed25519:[0-9a-f]{64}$/.test(text)) throw new Refusal("bad-key", "a receipt's key is ed25519: and 64 small hexadecimal digits");
+  if (!/^ed25519:[0-9a-f]{64}$/.test(text)) {
+    throw new Refusal("bad-key", "a receipt's key is ed25519: and 64 small hexadecimal digits");
+  }
   const key = fromHex(text.slice("ed25519:".length));
   try {
     checkPublicKey(key);

@@ -35,11 +35,12 @@ export async function checkLogged(envelope, predicate, { key, receipt, edition }
     if (own !== null) checkOrder(own, adoption);
     signed ??= also;
   }
+  const hasSigned = (witness) => signed.some(({ key: one }) => isSameKey(one, witness));
   return {
     index: own && own.index,
     editionIndex: adoption && adoption.index,
     size: (own ?? adoption).checkpoint.size,
-    witnesses: [...policy.witnesses.values()].filter((each) => signed.some(({ key: one }) => isSameKey(one, each))).map(({ name }) => name),
+    witnesses: [...policy.witnesses.values()].filter(hasSigned).map(({ name }) => name),
     isNamed,
   };
 }
@@ -52,7 +53,9 @@ function read(text, predicate) {
     if (error instanceof BadForm) throw new Refusal("proof-form", `the proof of logging: ${error.message}`);
     throw error;
   }
-  if (proof.checkpoint.origin !== predicate.ledger) throw new Refusal("other-ledger", "the proof is of another ledger than the receipt names");
+  if (proof.checkpoint.origin !== predicate.ledger) {
+    throw new Refusal("other-ledger", "the proof is of another ledger than the receipt names");
+  }
   return proof;
 }
 

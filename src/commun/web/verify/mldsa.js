@@ -24,14 +24,14 @@ export function verify(key, message, signature) {
   if (key.length !== PUBLIC_BYTES || signature.length !== SIGNATURE_BYTES) return false;
   const challenge = signature.subarray(0, CHALLENGE_BYTES);
   const hints = readHints(signature.subarray(SIGNATURE_BYTES - OMEGA - ROWS.length));
-  const z = COLUMNS.map((at) => unpacked(signature.subarray(CHALLENGE_BYTES + 576 * at, CHALLENGE_BYTES + 576 * (at + 1)), 18).map((each) => GAMMA1 - each));
+  const z = COLUMNS.map((at) => unpacked(part(signature, CHALLENGE_BYTES, 576, at), 18).map((each) => GAMMA1 - each));
   if (hints === null || z.some((each) => each.some((one) => Math.abs(one) >= GAMMA1 - BETA))) return false;
   const rho = key.subarray(0, 32);
   const mu = shake256(64, shake256(64, key), Uint8Array.of(0, 0), message);
   const c = transformed(inBall(challenge));
   const zs = z.map((each) => transformed(each.map(modulo)));
   const rows = ROWS.map((row) => {
-    const t = transformed(unpacked(key.subarray(32 + 320 * row, 32 + 320 * (row + 1)), 10).map((each) => each * 2 ** DROPPED_BITS));
+    const t = transformed(unpacked(part(key, 32, 320, row), 10).map((each) => each * 2 ** DROPPED_BITS));
     const sum = new Array(N).fill(0);
     COLUMNS.forEach((column) => {
       const a = uniform(rho, row, column);
@@ -41,6 +41,11 @@ export function verify(key, message, signature) {
     return packed(w.map((each, at) => highBits(each, hints[row][at])));
   });
   return equal(challenge, shake256(CHALLENGE_BYTES, mu, ...rows));
+}
+
+// The part of this number of those of `length` bytes that begin at `first`.
+function part(bytes, first, length, number) {
+  return bytes.subarray(first + length * number, first + length * (number + 1));
 }
 
 // Algorithm 21. null: another writing than the one that signing makes.

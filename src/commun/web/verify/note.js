@@ -53,7 +53,8 @@ export function isSameCheckpoint(one, other) {
 }
 
 export function readNumber(text, what) {
-  if (!/^(?:0|[1-9][0-9]{0,18})$/.test(text) || BigInt(text) > MOST) throw new BadForm(`${what} is not a whole number from 0 to 2^63 - 1`);
+  const holds = /^(?:0|[1-9][0-9]{0,18})$/.test(text) && BigInt(text) <= MOST;
+  if (!holds) throw new BadForm(`${what} is not a whole number from 0 to 2^63 - 1`);
   return BigInt(text);
 }
 

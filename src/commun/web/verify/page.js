@@ -6,8 +6,10 @@ import { DETAILS, LABELS, OUTCOMES, REASONS, ROLES, SCHEMES, STATES, VERDICTS, W
 import { verify } from "./verify.js";
 
 const $ = (id) => document.getElementById(id);
+const $$ = (selector) => document.querySelectorAll(selector);
 const CATALOGUES = JSON.parse($("sentences").textContent);
 const MOST_POLICY_BYTES = 1000000;
+const MOST_SHOWN = 200000; // characters of one text: a browser stands still over some millions
 const NOTHING = "—";
 
 let language = document.documentElement.lang;
@@ -16,13 +18,13 @@ let shown = null; // its report
 let run = 0; // counts verifications: only the last one's report is shown
 
 function translated({ text, details = {} }) {
-  const sentence = CATALOGUES[language]?.[text] ?? text;
+  const own = CATALOGUES[language];
+  const sentence = Object.hasOwn(own, text) ? own[text] : text;
   return sentence.replace(/%\((\w+)\)s/g, (_, name) => detailed(name, details[name]));
 }
 
 function detailed(name, value) {
-  const words = DETAILS[name]?.[value];
-  if (words) return translated(words);
+  if (Object.hasOwn(DETAILS, name) && Object.hasOwn(DETAILS[name], value)) return translated(DETAILS[name][value]);
   if (name === "began" || name === "ended") return value.replace("T", " ").replace("Z", " UTC");
   return visible(String(value));
 }
@@ -34,7 +36,8 @@ function moment(text) {
 
 // What nobody sees, or what turns the direction of a line, is written out where a name is shown.
 function visible(text) {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (letter) => `‹U+${letter.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
+  const written = (letter) => `‹U+${letter.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`;
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, written);
 }
 
 function element(tag, { text, className, ...attributes } = {}, children = []) {
@@ -52,9 +55,9 @@ const icon = (name) => $(`icon-${name}`).content.cloneNode(true);
 function speak(wanted) {
   language = wanted;
   document.documentElement.lang = wanted;
-  for (const each of document.querySelectorAll("[data-say]")) each.textContent = translated({ text: each.dataset.say });
-  for (const each of document.querySelectorAll("[data-say-label]")) each.setAttribute("aria-label", translated({ text: each.dataset.sayLabel }));
-  for (const each of document.querySelectorAll("[data-speak]")) each.setAttribute("aria-pressed", String(each.dataset.speak === wanted));
+  for (const each of $$("[data-say]")) each.textContent = translated({ text: each.dataset.say });
+  for (const each of $$("[data-say-label]")) each.setAttribute("aria-label", translated({ text: each.dataset.sayLabel }));
+  for (const each of $$("[data-speak]")) each.setAttribute("aria-pressed", String(each.dataset.speak === wanted));
   document.title = `${translated(WORDS.title)} · Commun`;
   if (shown) show(shown);
 }
@@ -114,7 +117,7 @@ function show(report) {
   $("steps-part").hidden = report.steps.length === 0;
   if (!isKept) return;
   $("messages").replaceChildren(...conversation(report));
-  $("facts-rows").replaceChildren(...facts(report.predicate).map(([label, value]) => element("div", {}, [says("dt", label), element("dd", { text: value, dir: "auto" })])));
+  $("facts-rows").replaceChildren(...facts(report.predicate));
   $("not-proven").replaceChildren(...report.notProven.map((each) => says("li", each)));
 }
 
@@ -123,7 +126,8 @@ function showVerdict({ verdict, reason, step, detail }) {
   $("verdict").className = `verdict ${verdict}`;
   const words = [says("h2", name), element("p", { text: opened.name, className: "file", dir: "auto" })];
   if (verdict === "refused") {
-    words.push(says("p", { ...WORDS.refusedAt, details: { step } }), says("p", REASONS[reason], { className: "reason" }));
+    words.push(says("p", { ...WORDS.refusedAt, details: { step } }));
+    words.push(says("p", REASONS[reason], { className: "reason" }));
   } else words.push(says("p", about));
   if (detail) {
     const told = reason ? `${reason}: ${detail}` : detail;
@@ -145,17 +149,30 @@ function step({ name, outcome, proves, missing }) {
 function conversation({ predicate, disclosed }) {
   const messages = disclosed.get("prompt_messages")?.value;
   const answer = disclosed.get("answer_text")?.value;
-  const parts = messages ? messages.map(({ role, content }) => message(ROLES[role] ?? { text: visible(role) }, content, role)) : [says("p", WORDS.questionWithheld, { className: "hint" })];
-  if (answer === undefined) parts.push(says("p", WORDS.answerWithheld, { className: "hint" }));
-  else parts.push(message(WORDS.answer, answer, "answer"));
-  if (predicate.context.dropped > 0) parts.unshift(says("p", { ...WORDS.dropped, details: { count: predicate.context.dropped } }, { className: "hint" }));
+  const { dropped } = predicate.context;
+  const parts = dropped > 0 ? [hint(WORDS.dropped, { count: dropped })] : [];
+  if (messages === undefined) parts.push(hint(WORDS.questionWithheld));
+  else parts.push(...messages.map(({ role, content }) => message(named(role), content, role)));
+  parts.push(answer === undefined ? hint(WORDS.answerWithheld) : message(says("h3", WORDS.answer), answer, "answer"));
   return parts;
 }
 
+function hint(words, details) {
+  return says("p", { ...words, details }, { className: "hint" });
+}
+
+// A role is whatever the file says: only those that are known have words.
+function named(role) {
+  return Object.hasOwn(ROLES, role) ? says("h3", ROLES[role]) : element("h3", { text: visible(role), dir: "auto" });
+}
+
 function message(who, content, role) {
-  const text = content === "" ? says("p", WORDS.empty, { className: "hint" }) : element("p", { text: content, className: "words", dir: "auto" });
   const kind = role === "answer" ? "answer" : role === "system" ? "system" : "asked";
-  return element("div", { className: `message ${kind}` }, [says("h3", who), text]);
+  const parts = [who];
+  if (content === "") parts.push(hint(WORDS.empty));
+  else parts.push(element("p", { text: content.slice(0, MOST_SHOWN), className: "words", dir: "auto" }));
+  if (content.length > MOST_SHOWN) parts.push(hint(WORDS.shortened, { count: MOST_SHOWN }));
+  return element("div", { className: `message ${kind}` }, parts);
 }
 
 function facts(predicate) {
@@ -183,7 +200,7 @@ function facts(predicate) {
     [LABELS.ledger, predicate.ledger || NOTHING],
     [LABELS.receipt, predicate.receipt],
   ];
-  return rows.map(([label, value]) => [label, visible(value)]);
+  return rows.map(([label, value]) => element("div", {}, [says("dt", label), element("dd", { text: visible(value), dir: "auto" })]));
 }
 
 function listen() {
@@ -195,7 +212,7 @@ function listen() {
     $("policy-out").hidden = true;
     check();
   });
-  for (const each of document.querySelectorAll("[data-speak]")) each.addEventListener("click", () => speak(each.dataset.speak));
+  for (const each of $$("[data-speak]")) each.addEventListener("click", () => speak(each.dataset.speak));
   const over = (isOver) => (event) => {
     event.preventDefault();
     $("drop").classList.toggle("over", isOver);

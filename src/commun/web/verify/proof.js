@@ -18,7 +18,8 @@ export function readProof(text) {
   if (!index?.startsWith("index ")) throw new BadForm("no index");
   if (lines.length > MOST_HASHES) throw new BadForm("more hashes than any tree asks for");
   const note = readNote(text.slice(cut + 2));
-  return { index: readNumber(index.slice("index ".length), "the index"), hashes: lines.map(readHash), note, checkpoint: readCheckpoint(note.text) };
+  const number = readNumber(index.slice("index ".length), "the index");
+  return { index: number, hashes: lines.map(readHash), note, checkpoint: readCheckpoint(note.text) };
 }
 
 function checkExtra(text) {

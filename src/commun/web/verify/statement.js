@@ -21,6 +21,8 @@ const matches = (pattern) => (value) => typeof value === "string" && pattern.tes
 const oneOf = (...values) => (value) => values.includes(value);
 const number = (least, most) => (value) => Number.isSafeInteger(value) && least <= value && value <= most;
 const digest = matches(/^[0-9a-f]{64}$/);
+const digestOrNone = (value) => value === null || digest(value);
+const nonce = matches(/^(?:[0-9a-f]{2}){0,64}$/);
 const decimal = matches(/^(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{0,399}[1-9])?$/);
 const name = matches(/^[a-z0-9][a-z0-9._/-]{0,63}$/);
 const flag = oneOf(true, false);
@@ -47,7 +49,7 @@ const PREDICATE = {
   sources: isNames,
   tools: isNames,
   tokens: { prompt: number(0, MOST_COUNT), answer: number(0, MOST_COUNT) },
-  commitments: Object.fromEntries(Object.keys(FIELDS).map((field) => [field, field === "answer_text" ? digest : (value) => value === null || digest(value)])),
+  commitments: Object.fromEntries(Object.keys(FIELDS).map((field) => [field, field === "answer_text" ? digest : digestOrNone])),
   ledger: text,
 };
 
@@ -115,8 +117,9 @@ function isNames(value) {
 
 function isSeed(value) {
   const plain = { scheme: oneOf("caller", "drawn", "remote"), value: number(0, MOST_SEED) };
-  const derived = { scheme: oneOf("derived/1"), value: number(0, MOST_SEED), epoch: digest, salt: digest, nonce: matches(/^(?:[0-9a-f]{2}){0,64}$/) };
-  return [plain, derived].some((table) => hasFields(value, Object.keys(table)) && Object.entries(table).every(([field, holds]) => holds(value[field])));
+  const derived = { scheme: oneOf("derived/1"), value: number(0, MOST_SEED), epoch: digest, salt: digest, nonce };
+  const holds = (table) => Object.entries(table).every(([field, check]) => check(value[field]));
+  return [plain, derived].some((table) => hasFields(value, Object.keys(table)) && holds(table));
 }
 
 function checkTogether({ began, ended, state, error, finish, engine, model, sampler, seed, commitments, tokens }) {

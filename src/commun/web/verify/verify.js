@@ -52,7 +52,8 @@ export async function verify(data, { charter = "", keys = [], policy = null } = 
       if (!(error instanceof Refusal)) throw error;
       return refused(run, steps, error);
     }
-    steps.push({ step: steps.length + 1, name, outcome: run.missing.length > 0 ? "missing" : "holds", proves: run.proves, missing: run.missing });
+    const { proves, missing } = run;
+    steps.push({ step: steps.length + 1, name, outcome: missing.length > 0 ? "missing" : "holds", proves, missing });
   }
   const verdict = steps.some(({ missing }) => missing.length > 0) ? "partial" : "verified";
   return report(run, { verdict, reason: null, step: null, detail: "", steps });
@@ -60,7 +61,9 @@ export async function verify(data, { charter = "", keys = [], policy = null } = 
 
 function refused(run, done, { reason, detail }) {
   const step = done.length + 1;
-  const rest = STEPS.slice(done.length).map(({ name }, at) => ({ step: step + at, name, outcome: at === 0 ? "refused" : "not reached", proves: [], missing: [] }));
+  const rest = STEPS.slice(done.length).map(({ name }, at) => {
+    return { step: step + at, name, outcome: at === 0 ? "refused" : "not reached", proves: [], missing: [] };
+  });
   return report(run, { verdict: "refused", reason, step, detail, steps: [...done, ...rest] });
 }
 
@@ -81,7 +84,8 @@ async function theSignature({ bundle, envelope, trust, proves }) {
 
 function theStatement(run) {
   const { state, began, ended } = (run.predicate = readStatement(run.envelope.payload));
-  run.proves.push(say("It is the receipt of one answer (%(state)s), from %(began)s to %(ended)s by the server's clock.", { state, began, ended }));
+  const details = { state, began, ended };
+  run.proves.push(say("It is the receipt of one answer (%(state)s), from %(began)s to %(ended)s by the server's clock.", details));
 }
 
 async function whatWasDisclosed(run) {
@@ -99,8 +103,11 @@ async function whatWasDisclosed(run) {
 
 async function theCharter(run) {
   const { edition, first_root: digest, stale } = run.predicate.charter;
-  if (run.trust.charter === "") run.missing.push(say("Whose charter that is: compare %(digest)s with the one that is published.", { digest }));
-  else if (run.trust.charter !== digest) throw new Refusal("charter-unknown", "the receipt names another charter than the reader's");
+  if (run.trust.charter === "") {
+    run.missing.push(say("Whose charter that is: compare %(digest)s with the one that is published.", { digest }));
+  } else if (run.trust.charter !== digest) {
+    throw new Refusal("charter-unknown", "the receipt names another charter than the reader's");
+  }
   if (run.bundle.charter === null) {
     run.missing.push(say("The charter's files are not in the bundle."));
     return;

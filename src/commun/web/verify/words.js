@@ -12,6 +12,7 @@ export const WORDS = {
   dropped: say("Older messages that did not fit and were left out: %(count)s."),
   answer: say("Answer"),
   empty: say("(empty)"),
+  shortened: say("Shown are the first %(count)s characters; all of them were checked."),
   remote: say("none: it runs on another server"),
 };
 
