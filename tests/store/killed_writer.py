@@ -1,7 +1,7 @@
 """Kills a writing process again and again, and counts what is wrong afterwards. Prints one JSON object.
 
 Usage: ``killed_writer.py HOME KILLS SEED``. Each round forks a writer, which keeps answers as fast as it can and says the
-id of each one *after* ``keep`` returned; it is killed (SIGKILL) at a random moment; then the folder is opened as a
+id of each one, receipt included, *after* ``keep`` returned; it is killed (SIGKILL) at a random moment; then the folder is opened as a
 server opens it. A fork of a warm process instead of a new one each time makes 50 kills take seconds.
 """
 
@@ -15,7 +15,10 @@ import time
 from pathlib import Path
 
 from commun.errors import CommunError
+from commun.receipts.statement import receipt_id
 from commun.store.conversations import MessageState
+from commun.store.receipts import Receipts
+from made_receipt import made_receipt
 from opened_store import open_store
 
 WRITERS = 8
@@ -32,7 +35,8 @@ def write_until_killed(home: Path, token: str, said: int) -> None:
                 viewer, conversation_id=conversation_id, parent_id=parent_id, question="Q" * 500, title="T"
             )
             await turn.checkpoint({"text": PARTIAL + turn.answer_id})
-            await turn.keep({"text": WHOLE + turn.answer_id + "." * 2000}, MessageState.COMPLETE)
+            content = {"text": WHOLE + turn.answer_id + "." * 2000}
+            await turn.keep(content, MessageState.COMPLETE, made_receipt(turn.answer_id))
             os.write(said, f"{turn.conversation_id} {turn.answer_id}\n".encode())
             conversation_id, parent_id = turn.conversation_id, turn.answer_id
             recorded = await store.conversations.record_turn(
@@ -81,6 +85,11 @@ async def check(store, token: str, kept: list[list[str]], wrong: list[str]) -> i
         answer = stored.messages[stored.leaf_id if answer_id == "-" else answer_id]
         if answer.state is not MessageState.COMPLETE or not answer.content["text"].startswith(WHOLE):
             wrong.append(f"{answer_id} is {answer.state}")
+        if answer_id != "-":
+            try:
+                await Receipts(store.database).get(viewer, receipt_id(answer_id))
+            except CommunError as error:
+                wrong.append(f"the receipt of {answer_id} is lost: {error.code}")
     for summary in await store.conversations.list(viewer):
         if summary.running:
             wrong.append(f"{summary.id} is running")

@@ -14,7 +14,7 @@ def test_fifty_kills_lose_nothing_that_was_kept(tmp_path):
     seed = os.urandom(4).hex()
     done = subprocess.run(
         [sys.executable, str(here / "killed_writer.py"), str(tmp_path), str(KILLS), seed],
-        env=os.environ | {"PYTHONPATH": str(here)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(here), str(here.parent)))},
         capture_output=True,
         text=True,
         check=False,
