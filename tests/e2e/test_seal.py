@@ -72,6 +72,9 @@ def test_the_seal_opens_what_the_receipt_says_and_gives_a_file_that_verifies(
     report = verified(site, file)
     assert report["statement"]["state"] == "complete"
     assert json.loads(file.read_text())["disclosed"]["answer_text"]["value"] == site.engine.answer
+    panel(page).get_by_role("link", name="Verify a proof").click()
+    page.locator("#bundle").set_input_files(file)  # and the browser's verifier says the same
+    expect(page.locator("#verdict h2")).to_have_text("Verified in part")
 
 
 def test_keys_alone_open_read_and_close_it(page: Page) -> None:
@@ -129,6 +132,7 @@ def test_a_temporary_chats_page_alone_makes_its_proof_whole(page: Page, site: Si
     address = answer.locator("[data-seal]").get_attribute("href")
     seen = opened(page, answer)
     expect(seen).to_contain_text("on this page only")
+    assert {each.get_attribute("target") for each in seen.locator("a:not([data-proof])").all()} == {"_blank"}
     in_the_ledger(page)
     file = downloaded(page, tmp_path)
     verified(site, file)

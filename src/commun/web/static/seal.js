@@ -1,7 +1,7 @@
 // The seal of an answer: its receipt in a dialog. Loaded when a seal is opened, and not before.
 // What only this page has of a temporary chat (`disclosed`: salts and values) is put into the file here, and goes nowhere.
 
-import { $, Refusal, ask, toast } from "./page.js";
+import { $, $$, Refusal, ask, toast } from "./page.js";
 
 const LOOK_AGAIN_MS = 1500; // the ledger takes a receipt within a second
 const LOOKS = 8;
@@ -32,6 +32,7 @@ function fill(dialog, html, disclosed) {
   if (!disclosed) return;
   $("[data-held]", dialog).hidden = false;
   $("[data-unheld]", dialog).hidden = true;
+  for (const link of $$("a:not([data-proof])", dialog)) link.target = "_blank"; // leaving this page would lose its salts
   $("[data-proof]", dialog).addEventListener("click", (event) => {
     event.preventDefault();
     saveWith(event.currentTarget, disclosed);
