@@ -1,164 +1,179 @@
-"""An answer as the assistant leaves it becomes a receipt that verifies: the calls that the server will make."""
+"""A whole Commun answers, and whoever has the bundle verifies all of it: charter, model, texts, ledger."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.applications import Starlette
 
-import world
-from commun import __version__
-from commun.assistant.answer import Answer
-from commun.charter.chain import walk_roots
-from commun.charter.edition import InForce
-from commun.charter.joining import charter_digest
+from api.server import served
+from commun.app import DATABASE_FILE, create_app
 from commun.charter.loader import load
 from commun.charter.repository import Repository
-from commun.engine.base import EngineInfo, Message, Prompt, Sampling
+from commun.config import load_settings
+from commun.ledger.entries import EpochStatement, ReceiptStatement
 from commun.places import CHARTER_FOLDER, TRUST_FOLDER
-from commun.receipts.adopted import charter_files
-from commun.receipts.bundle import PENDING, Logged
-from commun.receipts.commitments import TEXT_ROLE, Values, whole_logprobs
-from commun.receipts.issue import Receipt, engine_used, issue
-from commun.receipts.statement import (
-    OPENVINO_SAMPLER,
-    REMOTE_SAMPLER,
-    CharterUsed,
-    ContextUsed,
-    EngineUsed,
-    Sampler,
-    Scheme,
-    Seed,
-    State,
-    Statement,
-    decimal_text,
-    receipt_id,
-)
-from commun.receipts.verification import Trust, Verdict, verify
+from commun.receipts.bundle import PENDING
+from commun.receipts.commitments import LOGPROB_UNITS, whole_logprobs
+from commun.receipts.verification import Report, Trust, Verdict, verify
+from commun.store.accounts import Accounts
+from commun.store.database import Database
+from fake_engine import FakeEngine
 from founded import found_for_tests
 
-NOW = datetime.now(UTC).replace(microsecond=0)
+ANSWER = "The members who must be there: « le quorum »."
+CHAT: dict[str, Any] = {"model": "default", "messages": [{"role": "user", "content": "Qu’est-ce qu’un quorum ?"}]}
+IN_THE_LEDGER_S = 10
 
 
-def receipt_of(
-    answer: Answer,
-    prompt: Prompt | None,
-    in_force: InForce,
-    *,
-    state: State,
-    error: str,
-    caller_seed: bool,
-    first_root: str,
-) -> Receipt:
-    charter, info, sampling = in_force.charter, answer.engine, answer.sampling
-    model = charter.models.get(info.model if info else charter.models.default)
-    profile = "remote" if model.format == "remote" else str(charter.sampling.profile)
-    remote = profile == "remote"
-    told = prompt.messages if prompt else ()
-    kept = sum(message.role != "system" for message in told)
-    messages: tuple[tuple[str, str], ...] | None = tuple((one.role, one.content) for one in told) or None
-    if prompt and prompt.text is not None:
-        messages = ((TEXT_ROLE, prompt.text),)
-    scheme = Scheme.REMOTE if remote else Scheme.CALLER if caller_seed else Scheme.DRAWN
-    statement = Statement(
-        receipt=receipt_id("the turn's id"),
-        state=state,
-        error=error,
-        finish=answer.finish_reason,
-        began=NOW - timedelta(seconds=answer.queued_s + answer.total_s),
-        ended=NOW,
-        charter=CharterUsed(answer.edition, answer.charter, first_root, stale=answer.stale),
-        model_id=model.id,
-        model_digest=model.digest,
-        engine=engine_used(info.name, info.version, info.profile, info.notes) if info else EngineUsed("", "", profile),
-        software=__version__,
-        sampler=Sampler(
-            REMOTE_SAMPLER if remote else OPENVINO_SAMPLER,
-            decimal_text(sampling.temperature),
-            decimal_text(sampling.top_p),
-            sampling.max_tokens,
-            ignore_eos=sampling.ignore_eos,
-        ),
-        seed=Seed(scheme, sampling.seed),
-        context=ContextUsed(
-            "text" if prompt and prompt.text is not None else "chat",
-            charter.context.policy,
-            kept,
-            answer.dropped_messages,
-        ),
-        persona=answer.persona,
-        language=answer.language,
-        sources=(),
-        tools=(),
-        prompt_tokens=answer.prompt_tokens,
-        answer_tokens=answer.completion_tokens,
-        commitments={},
-        ledger="",
-    )
-    values = Values(
-        prompt_token_ids=prompt.token_ids if prompt else None,
-        prompt_messages=messages,
-        answer_token_ids=answer.token_ids or None,
-        answer_text=answer.text,
-        logprobs=whole_logprobs(answer.logprobs) if answer.logprobs else None,
-        stop=sampling.stop or None,
-        schema=sampling.json_schema,
-    )
-    return issue(statement, values, world.SIGNER)
+@dataclass
+class Whole:
+    url: str
+    app: Starlette
+    charter: str
+    key: str
+    other_key: str
+    stranger: str
+
+    def ask(self, **more: Any) -> httpx2.Response:
+        return httpx2.post(f"{self.url}/v1/chat/completions", json=CHAT | more, headers=bearer(self.key), timeout=10)
+
+    def get(self, receipt_id: str, *, key: str = "") -> httpx2.Response:
+        return httpx2.get(f"{self.url}/v1/receipts/{receipt_id}", headers=bearer(key or self.key))
+
+    def logged(self, receipt_id: str) -> Any:
+        """Its bundle, once the ledger has it."""
+        deadline = time.monotonic() + IN_THE_LEDGER_S
+        while time.monotonic() < deadline:
+            bundle = self.get(receipt_id).json()
+            if bundle["ledger"]["receipt"] != PENDING:
+                return bundle
+            time.sleep(0.05)
+        raise AssertionError("never in the ledger")
+
+    def report(self, bundle: Any, *, policy: bool = True) -> Report:
+        """By a reader who knows the charter, the receipt key and the ledger's key from elsewhere."""
+        own = f"log {bundle['ledger']['key']}\nquorum none\n".encode() if policy else None
+        return verify(json.dumps(bundle).encode(), Trust(charter=self.charter, keys=(bundle["key"],), policy=own))
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    found_for_tests(tmp_path)
-    return tmp_path
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
 
 
-def answer_in(in_force: InForce) -> Answer:
-    model = in_force.charter.models.get(in_force.charter.models.default)
-    info = EngineInfo("openvino-genai", "2026.4.1.0", "exact", model.id, model.digest, 8192, notes={"threads": "2"})
-    return Answer(
-        text="Enough members.",
-        token_ids=(1, 2, 3),
-        logprobs=(-0.5, -1.25, -1e-9),
-        finish_reason="stop",
-        prompt_tokens=4,
-        completion_tokens=3,
-        dropped_messages=2,
-        queued_s=0.1,
-        first_token_s=0.2,
-        total_s=1.3,
-        energy_wh=0.0,
-        energy_method="none",
-        sampling=Sampling(seed=7, max_tokens=64, temperature=0.3, top_p=0.95),
-        engine=info,
-        edition=in_force.edition.number,
-        charter=in_force.edition.digest,
-        persona="",
-        language="en",
-        stale=False,
-    )
+async def prepared(home: Path) -> tuple[str, str]:
+    database = Database(home / DATABASE_FILE)
+    database.open()
+    try:
+        accounts = Accounts(database, session_days=1)
+        account = (await accounts.redeem_link(await accounts.make_link())).viewer.account_id
+        return await accounts.make_api_key(account, "one"), await accounts.make_api_key(account, "another")
+    finally:
+        database.close()
 
 
-def test_an_answer_becomes_a_receipt_and_whoever_pins_the_charter_verifies_it(home: Path) -> None:
-    repository = Repository(home / CHARTER_FOLDER)
-    in_force = load(repository, home / TRUST_FOLDER, now=NOW)
-    first_root = charter_digest(walk_roots(repository, newest=1, now=NOW)[0][0])
-    answer = answer_in(in_force)
-    system = in_force.charter.system_prompt("en", "")
-    prompt = Prompt((5, 6, 7, 8), (Message("system", system), Message("user", "What is a quorum?")))
-    files = charter_files(repository, in_force.edition.number)
-    for made, told, state, error in (
-        (answer, prompt, State.COMPLETE, ""),
-        (replace(answer, finish_reason="cancelled", text="", token_ids=(), logprobs=()), prompt, State.STOPPED, ""),
-        (
-            replace(answer, finish_reason="cancelled", text="", token_ids=(), logprobs=(), engine=None),
-            None,
-            State.FAILED,
-            "engine_failed",
-        ),
-    ):
-        receipt = receipt_of(made, told, in_force, state=state, error=error, caller_seed=True, first_root=first_root)
-        data = receipt.bundle(charter=files, ledger=Logged(receipt=PENDING)).data()
-        report = verify(data, Trust(charter=first_root, keys=(receipt.key,)))
-        assert report.verdict is Verdict.PARTIAL, report.detail
-        assert [step.number for step in report.steps if step.missing] == [7]
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    home = tmp_path_factory.mktemp("whole") / "home"
+    found_for_tests(home)
+    in_force = load(Repository(home / CHARTER_FOLDER), home / TRUST_FOLDER, now=datetime.now(UTC))
+    adopted = in_force.charter.models.get(in_force.charter.models.default)
+    engine = FakeEngine(ANSWER)
+    engine.info = replace(engine.info, model=adopted.id, model_digest=adopted.digest)
+    keys = asyncio.run(prepared(home))
+    app = create_app(load_settings(home=home), engine=engine)
+    with served(app) as url:
+        yield Whole(url, app, in_force.first_root, *keys, stranger="cm_nobody")
+
+
+def is_ready(whole: Whole) -> bool:
+    return httpx2.get(f"{whole.url}/readyz").status_code == 200
+
+
+@pytest.fixture(autouse=True)
+def _ready(whole: Whole) -> None:
+    deadline = time.monotonic() + IN_THE_LEDGER_S
+    while not is_ready(whole):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_proof_that_is_kept_now_is_whole_with_the_ledger_s_part_of_later(whole: Whole) -> None:
+    told = whole.ask(receipt="bundle").json()["commun"]["receipt"]
+    mine = told["bundle"]
+    assert mine["ledger"]["receipt"] == PENDING
+    assert whole.report(mine).verdict is Verdict.PARTIAL
+    later = whole.logged(told["id"])
+    assert set(later["disclosed"].values()) == {None}, "nobody else has the salts"
+    completed = mine | {"ledger": later["ledger"], "charter": later["charter"]}
+    report = whole.report(completed)
+    assert report.verdict is Verdict.VERIFIED, report.detail
+    assert completed["disclosed"]["answer_text"]["value"] == ANSWER
+
+
+def test_a_stored_answer_s_bundle_is_whole_by_its_id_for_the_same_key_only(whole: Whole) -> None:
+    told = whole.ask(store=True).json()["commun"]["receipt"]
+    bundle = whole.logged(told["id"])
+    assert whole.report(bundle).verdict is Verdict.VERIFIED
+    assert bundle["disclosed"]["prompt_messages"]["value"][-1] == CHAT["messages"][0]
+    assert whole.get(told["id"], key=whole.other_key).status_code == 404, "another key of the same account"
+    assert whole.get(told["id"], key=whole.stranger).status_code == 401
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_a_streamed_answer_is_in_the_ledger_too(whole: Whole, store: bool) -> None:
+    response = whole.ask(stream=True, store=store)
+    assert "[DONE]" in response.text
+    bundle = whole.logged(response.headers["commun-receipt"])
+    assert whole.report(bundle).reason is None
+
+
+def test_an_edited_answer_is_refused(whole: Whole) -> None:
+    bundle = whole.ask(receipt="bundle").json()["commun"]["receipt"]["bundle"]
+    bundle["disclosed"]["answer_text"]["value"] += " Not."
+    report = whole.report(bundle)
+    assert (report.verdict, str(report.reason)) == (Verdict.REFUSED, "commitment-mismatch")
+
+
+def test_the_seed_s_epoch_was_in_the_ledger_before(whole: Whole) -> None:
+    bundle = whole.logged(whole.ask().headers["commun-receipt"])
+    statement = whole.report(bundle).statement
+    assert statement is not None
+    assert statement.seed.scheme.value == "derived/1"
+    log = whole.app.state.services.recorder.log
+    entries = [log.entry(position) for position in range(log.head.size)]
+    opened = entries.index(EpochStatement(statement.seed.epoch).data())
+    assert opened < entries.index(ReceiptStatement(hashlib.sha256(bundle["envelope"].encode()).hexdigest()).data())
+
+
+@pytest.mark.parametrize("body", [{"prompt": "Once upon"}, {"prompt": ["one", "two"]}, {"prompt": [1, 2, 3]}])
+def test_texts_that_are_continued_are_in_the_ledger(whole: Whole, body: dict[str, Any]) -> None:
+    whole.ask()  # so that the scripted engine has words for the ids
+    asked = {"model": "default", "receipt": "bundle"} | body
+    response = httpx2.post(f"{whole.url}/v1/completions", json=asked, headers=bearer(whole.key), timeout=10)
+    for told in response.json()["commun"]["receipts"]:
+        later = whole.logged(told["id"])
+        report = whole.report(told["bundle"] | {"ledger": later["ledger"]})
+        assert report.verdict is Verdict.VERIFIED, report.detail
+
+
+def in_units(decimal: Callable[[float], float], value: float) -> int:
+    return round(decimal(value) * LOGPROB_UNITS)
+
+
+@given(st.floats(-1e8, 1e8), st.integers(-(10**12), 10**12))
+def test_a_log_probability_is_rounded_as_its_decimal_writing_is(value: float, half: int) -> None:
+    for one in (value, (half + 0.5) / LOGPROB_UNITS, half / LOGPROB_UNITS):
+        (whole_number,) = whole_logprobs([one])
+        assert whole_number == in_units(lambda given: round(given, 7), one)
+        assert whole_number / LOGPROB_UNITS == round(one, 7)
