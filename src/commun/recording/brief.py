@@ -21,6 +21,7 @@ from typing import Final
 import structlog
 
 from commun.charter.edition import InForce
+from commun.errors import CommunError
 from commun.ledger.entries import EditionStatement, ReceiptKeyStatement, Statement, read_statement
 from commun.ledger.files import LedgerBusy
 from commun.ledger.keys import VerifierKey
@@ -111,7 +112,11 @@ class BriefRecorder:
             return
         recorder = self._make()
         try:
-            await recorder.open()  # what has no position is submitted; where the ledger is busy, nothing is
+            await recorder.open_known()  # what has no position is submitted
+        except LedgerBusy:
+            pass  # the server beside looks for such rows
+        except (CommunError, OSError) as error:
+            log.warning("receipts wait for the ledger", error=str(error))
         finally:
             await recorder.close()
 

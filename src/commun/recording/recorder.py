@@ -167,15 +167,18 @@ class Recorder:
 
     async def open(self) -> None:
         """At the start, where there is a ledger already. What stands in the way is told by ``admit``."""
-        if not (self._home / KEYS_FOLDER / LEDGER_KEY_FILE).exists():
-            return
         try:
-            async with self._one_at_a_time:
-                await self._open("")
+            await self.open_known()
         except CommunError as error:
             log.warning("the ledger cannot be opened", code=error.code, problem=error.text())
         except OSError:
             log.exception("the ledger cannot be opened")
+
+    async def open_known(self) -> None:
+        """As ``open``. Raises LedgerError, BadReceiptKeyFile, OSError."""
+        if (self._home / KEYS_FOLDER / LEDGER_KEY_FILE).exists():
+            async with self._one_at_a_time:
+                await self._open("")
 
     async def _open(self, origin: str) -> None:
         """``origin``: of a new ledger. Raises LedgerError, BadReceiptKeyFile, OSError."""

@@ -10,7 +10,6 @@ Rules:
   ahead of what it stands for.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
