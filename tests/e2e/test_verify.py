@@ -1,5 +1,7 @@
 """The page that verifies, in a real browser: from the server, and saved to disk with no network at all."""
 
+import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 sys.path.insert(0, str(Path(__file__).parents[1] / "receipts"))
 
 import world
+from acts import ask_and_wait
 from commun.web import verify_page
 from site_server import Site
 from test_accessibility import violations
@@ -233,3 +236,37 @@ def test_the_server_gives_it_to_anybody_and_it_can_be_saved(context: Any, site: 
     file = tmp_path / "downloaded.html"
     download.value.save_as(file)
     assert file.read_text(encoding="utf-8") == verify_page.html("fr", "auto")
+
+
+def test_an_answer_of_this_server_is_verified_by_its_own_page(context: Any, site: Site, tmp_path: Path) -> None:
+    adopted = site.app.state.services.charter.get().charter.models.adopted[0]
+    slots = {name: getattr(site.engine.info, name) for name in site.engine.info.__slots__}
+    site.engine.info = site.engine.info.__class__(**{**slots, "model": adopted.id, "model_digest": adopted.digest})
+    page = context().new_page()
+    page.goto(site.link())
+    ask_and_wait(page, "What is a quorum?")
+    receipt = re.search(r"/receipt/([0-9a-f]{64})", page.content())
+    assert receipt
+    file = tmp_path / "answer.bundle.json"
+    for _ in range(40):  # until the ledger has it
+        file.write_bytes(page.request.get(f"/receipt/{receipt[1]}/bundle").body())
+        if json.loads(file.read_bytes())["ledger"]["receipt"] != "pending":
+            break
+        page.wait_for_timeout(250)
+    page.goto("/verify")
+    pin(page, site.app.state.services.charter.get().first_root)
+    page.set_input_files("#bundle", file)
+    expect(page.locator("#verdict h2")).to_have_text("Verified in part")  # its charter names no ledger's key yet
+    expect(page.locator("#steps .outcome")).to_have_text(["holds"] * 6 + ["incomplete"])
+    expect(page.locator("#steps > li").nth(6).locator(".missing")).to_have_text(
+        [
+            "Whose ledger that is: neither you nor a charter that you know names its key.",
+            "Whose key that is: compare it with the one that is published.",
+        ]
+    )
+    key = site.app.state.services.recorder.verifier.text()
+    policy = tmp_path / "policy.txt"
+    policy.write_text(f"log {key}\nquorum none\n")
+    page.set_input_files("#policy", policy)
+    expect(page.locator("#verdict h2")).to_have_text("Verified")
+    expect(page.locator("#messages .message:not(.answer) .words").last).to_have_text("What is a quorum?")

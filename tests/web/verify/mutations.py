@@ -279,6 +279,23 @@ def _policy(rnd: random.Random, data: bytes, trust: Trust) -> tuple[bytes, Trust
     return data, replace(trust, policy=policy)
 
 
+def _trust(rnd: random.Random, data: bytes, trust: Trust) -> tuple[bytes, Trust]:
+    own, other = world.SIGNER.key.text(), world.OTHER_SIGNER.key.text()
+    known = (
+        own,
+        own,
+        other,
+        own.upper(),
+        own + " ",
+        own[:-1],
+        "ed25519:" + "01" + "00" * 31,
+        "ed25519:" + "ff" * 32,
+        "",
+    )
+    keys = tuple(rnd.choice(known) for _ in range(rnd.randrange(4)))
+    return data, replace(trust, keys=keys, charter=rnd.choice((trust.charter, "", "ab" * 32)))
+
+
 PQ_LOG = SignerKey(world.ORIGIN, ML_DSA_44, world.seed_of("receipts log pq"))
 PQ_WITNESS = SignerKey("pq.example.org", ML_DSA_44, world.seed_of("receipts witness pq"))
 
@@ -318,5 +335,5 @@ def _quantum(rnd: random.Random, _data: bytes, trust: Trust) -> tuple[bytes, Tru
 
 
 HOWS: tuple[Callable[[random.Random, bytes, Trust], tuple[bytes, Trust]], ...] = (
-    _bytes, _field, _field, _statement, _statement, _statement, _proof, _proof, _charter, _policy, _quantum,
+    _bytes, _field, _field, _statement, _statement, _statement, _proof, _proof, _charter, _policy, _trust, _quantum,
 )  # fmt: skip
