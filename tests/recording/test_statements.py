@@ -34,7 +34,7 @@ class Loaded:
     version: str = "2026.4.1.0"
     profile: str = "exact"
     model_digest: str = "ab" * 32
-    notes: dict[str, str] = field(default_factory=lambda: {"build": "2026.4.1-22000 release"})
+    notes: dict[str, str] = field(default_factory=lambda: {"openvino": "2026.4.1-22000 release"})
 
 
 def test_a_server_says_which_versions_started() -> None:
@@ -56,7 +56,7 @@ def test_what_was_erased_is_told_as_numbers() -> None:
 
 @given(st.text())
 def test_any_name_from_outside_fits_a_statement(text) -> None:
-    told = model_statement(Loaded(name=text, version=text, notes={"build": text}), now=NOW)
+    told = model_statement(Loaded(name=text, version=text, notes={"openvino": text}), now=NOW)
     assert read_statement(told.data()) == told
     assert " " not in as_name(text)
 

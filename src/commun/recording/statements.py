@@ -24,7 +24,7 @@ from commun.ledger.entries import (
 
 PACKAGES: Final = ("openvino", "openvino-genai")  # what computes answers, where it is installed
 UNKNOWN: Final = "unknown"
-BUILD: Final = "build"  # among an engine's notes
+BUILD: Final = "openvino"  # among an engine's notes: the build that computes
 _OUTSIDE: Final = re.compile(r"[^A-Za-z0-9._+:/@()-]")
 _FIRST: Final = re.compile(r"[A-Za-z0-9]")
 
