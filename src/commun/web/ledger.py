@@ -24,7 +24,7 @@ from commun.web.ledger_search import find_envelope
 from commun.web.ledger_view import Head, Proven, find_head, prove, read_page, watched
 from commun.web.ledger_words import entry_text, entry_words, in_runs
 from commun.web.templating import page
-from commun.web.visit import Visit, check_signing_in, visit_of
+from commun.web.visit import Visit, check_address, visit_of
 
 MAX_DIGITS: Final = 19  # of a number of an entry
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -159,7 +159,7 @@ async def find(request: Request) -> Response:
     asked = "".join(request.query_params.get("receipt", "").split()).lower()
     number = _number(asked)
     if number is None and DIGEST.fullmatch(asked):
-        check_signing_in(request)
+        check_address(request, "find_limits")
         number = await visit.services.receipts.find_position(asked)
         if number is None:
             number = await find_envelope(request, asked)

@@ -9,6 +9,7 @@ import math
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 from commun.errors import ConfigError, TooManyRequests
 
@@ -56,3 +57,14 @@ class RateLimits:
     def _sweep(self, number: int) -> None:
         self._windows = {key: state for key, state in self._windows.items() if state[0] >= number - 1}
         self._sweep_at = max(SWEEP_AT, 2 * len(self._windows))
+
+
+def counted_apart(state: Any, name: str, spec: str, *, setting: str) -> RateLimits:
+    """A counter of its own for one kind of request, made at its first use and kept in the application's ``state``: who
+    uses that one up is not kept from anything else.
+    """
+    made: RateLimits | None = getattr(state, name, None)
+    if made is None:
+        made = RateLimits(spec, setting=setting)
+        setattr(state, name, made)
+    return made

@@ -13,7 +13,7 @@ import asyncio
 import math
 import time
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -25,14 +25,13 @@ from commun.receipts.statement import State, Statement
 from commun.store.receipts import StoredReceipt
 from commun.store.shares import MadeShare, OpenedShare
 from commun.web.i18n import LANGUAGES, choose_language, long_date
-from commun.web.limits import RateLimits
 from commun.web.pages import engine_view, shown_name
 from commun.web.receipt_view import Recorded, file_name, is_receipt_id, receipt_view
 from commun.web.rules import state_of
 from commun.web.share_view import DAYS, bundle_to_share, can_be_shared, shared_answer, statement_of
 from commun.web.sidebar import sidebar_of
 from commun.web.templating import page, part
-from commun.web.visit import Visit, member_of, services_of, zone_named
+from commun.web.visit import Visit, check_address, member_of, services_of, zone_named
 
 PUBLIC_HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -170,22 +169,12 @@ def _stranger(request: Request) -> Visit:
 
 async def _opened(visit: Visit) -> tuple[OpenedShare, Bundle]:
     """Raises NotFound, TooManyRequests, ReceiptError."""
-    _check_opening(visit.request)
+    check_address(visit.request, "share_limits")
     token = visit.request.path_params["token"]
     if not visit.services.settings.public_shares or len(token) > MAX_TOKEN:
         raise NotFound
     opened = await visit.services.shares.open(token)
     return opened, await asyncio.to_thread(Bundle.from_bytes, opened.content)
-
-
-def _check_opening(request: Request) -> None:
-    state = request.app.state
-    limits = getattr(state, "share_limits", None)
-    if limits is None:
-        spec = services_of(request).settings.sign_in_rate_limit
-        limits = state.share_limits = RateLimits(spec, setting="sign_in_rate_limit")
-    address = request.client.host if request.client else ""
-    cast("RateLimits", limits).check(address)
 
 
 async def _receipt(visit: Visit, found: Bundle, statement: Statement) -> Any:

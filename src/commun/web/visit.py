@@ -13,7 +13,7 @@ from commun.errors import NotSignedIn, VaultLocked
 from commun.services import Services
 from commun.store.accounts import Viewer
 from commun.web.i18n import choose_language, translator
-from commun.web.limits import RateLimits
+from commun.web.limits import RateLimits, counted_apart
 
 COOKIE: Final = "commun_session"
 SECURE_COOKIE: Final = "__Host-commun_session"  # the browser then refuses it without Secure and Path=/
@@ -109,6 +109,15 @@ def check_signing_in(request: Request) -> None:
     """Counts one try from this address. Raises TooManyRequests."""
     address = request.client.host if request.client else ""
     cast("RateLimits", request.app.state.sign_in_limits).check(address)
+
+
+def check_address(request: Request, counter: str) -> None:
+    """Counts one request from this address, as often as one may sign in, on a counter of its own: it locks nobody out
+    of signing in. Raises TooManyRequests.
+    """
+    spec = services_of(request).settings.sign_in_rate_limit
+    address = request.client.host if request.client else ""
+    counted_apart(request.app.state, counter, spec, setting="sign_in_rate_limit").check(address)
 
 
 def is_secure(request: Request) -> bool:
