@@ -39,8 +39,8 @@ from commun.store.vault import ConversationKey, VaultError, bind, open_under, se
 COMPRESSION: Final = 1  # of 9: numbers and texts halve at once
 MAX_OPENED_BYTES: Final = 64 << 20  # what is unpacked was sealed here; the bound is for a mistake, not for an enemy
 
-_IDS: Final = frozenset({"prompt_token_ids", "answer_token_ids"})
-_ID_BYTES: Final = 4
+_IDS: Final = ("prompt_token_ids", "answer_token_ids")
+_LENGTH: Final = struct.Struct(">I")
 _PLACE: Final = update(receipts).where(receipts.c.id == bindparam("one")).values(position=bindparam("at"))
 
 
@@ -208,7 +208,7 @@ def _of_nobody(row: Row[Any]) -> StoredReceipt:
 
 def _opened(connection: Connection, key: ConversationKey, row: Row[Any]) -> StoredReceipt:
     sealed = key.open(row.sealed, _sealed_context(row.id, row.message_id, row.conversation_id))
-    inner = json.loads(zlib.decompressobj().decompress(sealed, MAX_OPENED_BYTES))
+    inner = _unpacked(zlib.decompressobj().decompress(sealed, MAX_OPENED_BYTES))
     message = rows.open_message(key, rows.get_message(connection, row.conversation_id, row.message_id))
     salts = {name: from_base64(salt) or b"" for name, salt in inner["salts"].items()}
     return StoredReceipt(
@@ -226,46 +226,44 @@ def _opened(connection: Connection, key: ConversationKey, row: Row[Any]) -> Stor
 
 
 def _packed(receipt: Receipt, content: Mapping[str, Any]) -> bytes:
-    """JSON: ``envelope``, ``salts`` (base64), ``values`` by field (``_written``), ``in_message``: the fields that the
-    message has.
+    """Four bytes of length, so many of JSON, then ids. The JSON: ``envelope``, ``salts`` (base64), ``values`` by field,
+    ``in_message`` (the fields that the message has), ``ids`` (fields whose ids follow, four bytes each, and how many).
+    As numbers in JSON, the ids of a long prompt would be the dearest part of an answer.
     """
-    there = _in_message(content)
-    given = receipt.values.by_field()
+    there, given = _in_message(content), receipt.values.by_field()
     in_message = sorted(name for name, value in there.items() if value is not None and given[name] == value)
-    values = {
-        name: _written(name, value) for name, value in given.items() if value is not None and name not in in_message
+    rest: dict[str, Any] = {
+        name: value for name, value in given.items() if value is not None and name not in in_message
     }
+    ids = {name: rest.pop(name) for name in _IDS if name in rest}
     inner = {
         "envelope": receipt.envelope.decode(),
         "salts": {name: to_base64(salt) for name, salt in receipt.salts.items()},
-        "values": values,
+        "values": {name: value_to_json(value) for name, value in rest.items()},
         "in_message": in_message,
+        "ids": {name: len(value) for name, value in ids.items()},
     }
-    return json.dumps(inner, ensure_ascii=False, separators=(",", ":")).encode()
+    written = json.dumps(inner, ensure_ascii=False, separators=(",", ":")).encode()
+    packed = (struct.pack(f">{len(value)}I", *value) for value in ids.values())
+    return b"".join((_LENGTH.pack(len(written)), written, *packed))
+
+
+def _unpacked(data: bytes) -> dict[str, Any]:
+    """What ``_packed`` wrote, ``ids`` read."""
+    at = _LENGTH.size + _LENGTH.unpack_from(data)[0]
+    inner: dict[str, Any] = json.loads(data[_LENGTH.size : at])
+    for name, count in inner["ids"].items():
+        inner["ids"][name] = struct.unpack_from(f">{count}I", data, at)
+        at += count * _LENGTH.size
+    return inner
 
 
 def _values(inner: dict[str, Any], content: Mapping[str, Any]) -> Values:
     there = _in_message(content)
     found: dict[str, Any] = dict.fromkeys(FIELDS)
     found |= {name: there[name] for name in inner["in_message"]}
-    found |= {name: _read(name, value) for name, value in inner["values"].items()}
-    return Values(**found)
-
-
-def _written(name: str, value: Any) -> Any:
-    """Thousands of tokens' ids are four bytes each, in base64: written as numbers they would be the dearest part of an
-    answer. Everything else as a bundle has it.
-    """
-    if name in _IDS:
-        return to_base64(struct.pack(f">{len(value)}I", *value))
-    return value_to_json(value)
-
-
-def _read(name: str, value: Any) -> Any:
-    if name not in _IDS:
-        return value_from_json(name, value)
-    packed = from_base64(value) or b""
-    return struct.unpack(f">{len(packed) // _ID_BYTES}I", packed)
+    found |= {name: value_from_json(name, value) for name, value in inner["values"].items()}
+    return Values(**(found | inner["ids"]))
 
 
 def _in_message(content: Mapping[str, Any]) -> dict[str, Any]:
