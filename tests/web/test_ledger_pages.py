@@ -147,6 +147,16 @@ def test_a_head_that_has_not_changed_is_not_sent_again(stranger: httpx2.Client, 
     assert again.headers["access-control-allow-origin"] == "*"
 
 
+def test_they_are_served_under_whatever_name_a_verifier_knows_and_pages_are_not(
+    stranger: httpx2.Client, logged
+) -> None:
+    name = {"Host": "mirror.example"}
+    for path in ("/ledger/checkpoint", "/ledger/witnessed", "/ledger/key", f"/ledger/tile/0/{partial(stranger)}"):
+        assert stranger.get(path, headers=name).status_code == 200
+    for path in ("/ledger", "/ledger/entry/0", "/ledger/find?receipt=x", "/share/x", "/ledger/entry/0/proof"):
+        assert stranger.get(path, headers=name).status_code == 421
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -5,7 +5,8 @@ In this order, and refused with the first thing that is wrong (``on_error`` rend
 1. the request gets an id (``scope["state"]["request_id"]``, ``X-Request-ID`` in the response);
 2. its head is no larger than ``max_header_bytes``;
 3. ``Host`` names this Commun (pages only): against DNS rebinding, where a hostile name is pointed at this machine. An
-   address instead of a name cannot be rebound and is always right;
+   address instead of a name cannot be rebound and is always right. The ledger's files (``PUBLISHED``) are everybody's,
+   under whatever name a mirror or a verifier knows them;
 4. it does not come from another site (pages only, methods that change something): see ``is_cross_origin``;
 5. its body is no larger than ``max_body_bytes``, by its Content-Length and again while it is read.
 
@@ -67,6 +68,7 @@ NO_STORE = (b"cache-control", b"no-store")  # unless the response says otherwise
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 API_PREFIXES = ("/v1/", "/witness/")
+PUBLISHED = ("/ledger/checkpoint", "/ledger/witnessed", "/ledger/key", "/ledger/tile/")
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -144,7 +146,8 @@ class Guard:
         if size > self._rules.max_header_bytes:
             raise HeadersTooLarge
         if not api:
-            if not is_known_host(headers.get(b"host", b"").decode("latin-1"), self._names):
+            named = is_known_host(headers.get(b"host", b"").decode("latin-1"), self._names)
+            if not named and not scope["path"].startswith(PUBLISHED):
                 raise UnknownHost
             if is_cross_origin(scope["method"], headers, self._origin):
                 raise CrossOrigin
