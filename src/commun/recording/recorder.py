@@ -103,6 +103,7 @@ class Recorder:
         self._recording: dict[Name, Future[int]] = {}  # editions' events that wait for the disk
         self._admitted: tuple[object, ...] | None = None
         self._epoch: StoredEpoch | None = None
+        self._coming: tuple[StoredEpoch, Future[int]] | None = None  # waits for the disk
         self._seen: set[str] = set()  # without a position when last looked
         self._watchers: list[HeadWatcher] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -267,11 +268,7 @@ class Recorder:
                     statement = EditionStatement(one.number, one.digest, one.event, time)
                     self._recording[one.name] = self._submit_now(statement)
             for one in missing:
-                try:
-                    position = await self._position(self._recording[one.name])
-                except LedgerStopped:
-                    del self._recording[one.name]
-                    raise
+                position = await self._position(self._recording[one.name])
                 self._editions.add(position, EditionStatement(one.number, one.digest, one.event, time))
                 del self._recording[one.name]
         self._admitted = state
@@ -296,11 +293,14 @@ class Recorder:
             self._epoch = await epochs.find_open()
         if self._epoch is not None and not is_over(self._epoch, now=now):
             return
-        epoch = new_epoch(now=now)
-        await epochs.add(epoch)  # first: a secret whose digest is published is never lost
-        position = await self._position(self._submit_now(EpochStatement(epoch.sha256)))
+        if self._coming is None:
+            epoch = new_epoch(now=now)
+            await epochs.add(epoch)  # first: a secret whose digest is published is never lost
+            self._coming = epoch, self._submit_now(EpochStatement(epoch.sha256))
+        epoch, index = self._coming
+        position = await self._position(index)
         await epochs.place(epoch.sha256, position, now=now)
-        self._epoch = replace(epoch, position=position)
+        self._epoch, self._coming = replace(epoch, position=position), None
 
     # Writing
 
