@@ -132,6 +132,21 @@ def test_the_list_is_read_again_when_it_has_changed_and_a_mistake_in_it_stops_th
     assert file.read_text() == f"log {KEY.verifier.text()}\n"
 
 
+def test_keys_without_what_they_have_cosigned_sign_nothing(witness, tmp_path) -> None:
+    cosigned(witness, 0, 5)
+    (tmp_path / "witness").rename(tmp_path / "lost")
+    for lost in (witness, opened(tmp_path)):
+        if not lost.logs():
+            lost.add_log(KEY.verifier)
+        with pytest.raises(WitnessUnready):
+            lost.add_checkpoint(submission(0, 5, FORKED).data())
+    (tmp_path / "lost" / "heads").rename(tmp_path / "witness" / "heads")
+    assert cosigned(witness, 5, 7) == 7
+    new = Witness(tmp_path / "new", tmp_path / "new.key")
+    assert new.find_keys() is None
+    assert new.keys.lines() == Witness(tmp_path / "new", tmp_path / "new.key").keys.lines()
+
+
 def test_a_head_that_is_damaged_on_the_disk_does_not_count_as_none(witness, tmp_path) -> None:
     cosigned(witness, 0, 5)
     file = tmp_path / "witness" / "heads" / HASH

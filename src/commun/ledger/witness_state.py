@@ -19,6 +19,9 @@ Rules of ``add_checkpoint``, which is one step for all threads and processes on 
 The same head again within REPEAT_S gets the lines that it got: anybody may send a published head, and makes no work for
 the disk with it.
 
+Keys whose ``heads`` are gone sign nothing: a witness that has lost what it knew could be led to cosign a fork. (An
+older copy of the folder cannot be told from the right one: such a witness begins again under a new key.)
+
 ``logs`` is read again when it has changed. A log that is removed from it is answered no more; its head and its evidence
 stay, so that adding it again is no way to make the witness forget. A file with a mistake in it stops the witness
 (WitnessUnready) until it is mended: nobody is dropped or trusted by accident.
@@ -109,7 +112,12 @@ class Witness:
 
     @property
     def keys(self) -> WitnessKeys:
-        """Made at first use."""
+        """Made at first use. Raises WitnessUnready where they are here and what they cosigned is not."""
+        place = self.folder / HEADS
+        if self._keys is None and self.find_keys() is None:
+            _make(place)  # before the key: a key on the disk has its heads
+        if not place.is_dir():
+            raise WitnessUnready(reason="its keys are here, but what they have cosigned is gone")
         if self._keys is None:
             self._keys = open_keys(self._key_file, name=self._name)
         return self._keys
@@ -246,7 +254,7 @@ class Witness:
         """Whole, lasting and at once in the old one's place. Raises WitnessUnready where the disk refuses."""
         place = self.folder / folder
         try:
-            place.mkdir(parents=True, exist_ok=True)
+            _make(place)
             beside = place / BESIDE
             beside.write_bytes(data)
             reached("written")
@@ -254,8 +262,7 @@ class Witness:
             reached("flushed")
             beside.replace(place / name)
             reached("in place")
-            for made in (place, self.folder, self.folder.parent):  # those above may be new
-                sync_folder(made)
+            sync_folder(place)
             reached("lasting")
         except OSError as error:
             raise WitnessUnready(reason="its disk refuses") from error
@@ -277,6 +284,14 @@ class Witness:
                 yield
             finally:
                 os.close(handle)
+
+
+def _make(folder: Path) -> None:
+    """Lasting, with those above that are new. Raises OSError."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync_folder(path.parent)
 
 
 def _text_of(lines: Iterable[Signature]) -> bytes:

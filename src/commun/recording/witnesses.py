@@ -8,7 +8,8 @@ Witnesses are those of the policy (C2SP tlog-policy) that have a URL: the submis
   meet where heads come faster than answers. A round ends when the quorum is fulfilled, when everybody who could be
   asked has answered, and after ROUND_S; the next one is for the newest head then. Who is late goes on to the next;
 - a witness is told the size that it has cosigned last, as far as is known here; 409 tells the right one, and it is
-  asked once more with the proof from there;
+  asked again with the proof from there. One that tells less than it has cosigned has lost what it knew, and may be led
+  to sign a fork: that is logged as an error;
 - a line is verified before it is used (``cosignatures.py``). It goes below the published head (``Log.add_signatures``)
   where that is still the same, and in every case to ``on_witnessed``, with the whole note, once the policy's quorum is
   fulfilled: proofs are made against that head. ``on_witnessed`` is called in a witness's thread or in that of
@@ -55,7 +56,7 @@ ROUND_S: Final = 10.0
 PAUSE_S: Final = 1.0
 MAX_PAUSE_S: Final = 300.0
 CLOSE_S: Final = 2.0  # how long ``close`` waits for threads that are asking; they end with the process
-MAX_ASKED: Final = 2  # times for one head: the second with the size that 409 told
+MAX_ASKED: Final = 3  # times for one head: again with the size that 409 told, and once more where that has changed
 SIZE_TYPE: Final = "text/x.tlog.size"
 _COSIGNED, _OTHER_SIZE, _NO_GROWTH = 200, 409, 422
 _MEANING: Final = {
@@ -289,6 +290,8 @@ class _Asking:
             raise self._silent(N_("it tells no size"))
         if size > self._all.ledger.head.size:
             raise self._another(N_("it has cosigned more entries than there are"))
+        if size < (self.state.size or 0):
+            log.error("a witness has forgotten what it cosigned", witness=self.state.name, told=size)
         return size
 
     def _request(self, head: Head) -> bytes:
