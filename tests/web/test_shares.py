@@ -172,6 +172,7 @@ def test_its_proof_verifies_with_the_charter_and_the_ledger_put_in(site: Site, m
     assert report.verdict is not Verdict.REFUSED, report.detail
     assert bundle.charter is not None
     assert bundle.ledger.edition is not None
+    assert re.search(r'href="/ledger/entry/\d+">Entry \d+ of the ledger', stranger.get(path).text)
     assert f"answer-{answer[1][:8]}.bundle.json" in stranger.get(f"{path}/bundle").headers["content-disposition"]
 
 
