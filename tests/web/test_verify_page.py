@@ -18,6 +18,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "verify"))
 
+import bounds
 import mutations
 from under_node import HERE, RUN_S, answers, node
 
@@ -62,6 +63,27 @@ def test_it_agrees_with_the_python_verifier_about_spoiled_bundles(verifier: Path
     ] == []
     reasons = Counter(report["reason"] or report["verdict"] for report in reports)
     assert len(reasons) > 20, reasons
+
+
+def test_at_each_bound_both_say_the_same(verifier: Path) -> None:
+    cases = list(bounds.bounds())
+    mutants = [mutations.Mutant(each.name, each.within, each.trust[0]) for each in cases]
+    mutants += [mutations.Mutant(each.name, each.beyond, each.trust[1]) for each in cases]
+    found = answers("bundles.mjs", verifier, [job(each) for each in mutants])
+    assert [
+        (mutant.how, summary(report), summary(other))
+        for mutant, report, other in zip(
+            mutants, (verify(each.data, each.trust).to_json() for each in mutants), found, strict=True
+        )
+        if summary(report) != summary(other)
+    ] == []
+    beyond = found[len(cases) :]
+    assert [
+        (case.name, other["reason"])
+        for case, other in zip(cases, beyond, strict=True)
+        if other["reason"] != case.reason
+    ] == []
+    assert [case.name for case, other in zip(cases, found, strict=False) if other["reason"] == case.reason] == []
 
 
 def job(mutant: mutations.Mutant) -> dict[str, Any]:
