@@ -34,6 +34,7 @@ from commun.charter.loader import Verified, load, verify
 from commun.charter.release import NotFrozen, Release, propose_release, read_document
 from commun.charter.repository import AMENDMENTS, Repository, is_repository_name
 from commun.charter.status import SigningStatus, signing_status
+from commun.drafting.witnesses import check_witnesses
 from commun.errors import N_, NotFound
 from commun.places import CHARTER_FOLDER, TRUST_FOLDER
 
@@ -125,7 +126,11 @@ class Desk:
         return _lying(document, self.verified())
 
     def keep(self, document: Document) -> Lying:
-        """Lays it on the desk, with the signatures of the copy that lies there. Raises OtherBase, DeskFull."""
+        """Lays it on the desk, with the signatures of the copy that lies there. Raises OtherBase, DeskFull, and
+        UnusableWitnesses.
+        """
+        if isinstance(document, Amendment):
+            check_witnesses(document.charter)
         with self.repository.locked():
             kept, verified = self._united(document), self.verified()
             lying = _lying(kept, verified)
@@ -181,8 +186,10 @@ class Desk:
     def settle(self, document: Document) -> InForce:
         """Adopts an amendment, or releases what is frozen; then it no longer lies on the desk.
 
-        Raises NotEnoughYet, OtherBase, InvalidCharter.
+        Raises NotEnoughYet, OtherBase, InvalidCharter, UnusableWitnesses.
         """
+        if isinstance(document, Amendment):
+            check_witnesses(document.charter)
         with self.repository.locked():
             united = self._united(document)
             now = self._now()
