@@ -9,6 +9,7 @@ from commun.charter.clauses import Witnesses
 from commun.drafting.witnesses import UnusableWitnesses, check_witnesses
 from commun.ledger.keys import ED25519_COSIGNATURE, SignerKey
 
+OTHER = SignerKey("other.example", ED25519_COSIGNATURE, bytes(range(1, 33))).verifier.text()
 KEY = SignerKey("witness.example", ED25519_COSIGNATURE, bytes(range(32))).verifier.text()
 
 
@@ -22,6 +23,7 @@ def test_no_witness_may_be_asked_for() -> None:
 
 def test_a_policy_of_witnesses_with_addresses_is_usable() -> None:
     check(f"witness town {KEY} https://town.example/witness\nquorum town")
+    check(f"witness town {KEY} https://town.example/witness\nwitness other {OTHER}\ngroup g any town other\nquorum g")
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,7 @@ def test_a_policy_of_witnesses_with_addresses_is_usable() -> None:
         (f"witness town {KEY} https://town.example/witness\nquorum hall", "2"),
         (f"witness town {KEY} https://town.example/witness", "0"),
         (f"witness town {KEY}\nquorum town", "0"),
+        (f"witness town {KEY} https://town.example/w\nwitness o {OTHER}\ngroup g all town o\nquorum g", "0"),
         (f"witness town {KEY} ftp://town.example/witness\nquorum town", "0"),
         (f"witness town {KEY} https:///witness\nquorum town", "0"),
     ],

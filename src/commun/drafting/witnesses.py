@@ -2,7 +2,8 @@
 the ledger be confirmed, and the server would refuse the edition.
 
 - empty: no witness is asked for;
-- else a C2SP tlog-policy. Its quorum needs witnesses that the ledger can ask: each has an address, http or https.
+- else a C2SP tlog-policy whose quorum can be reached by the witnesses that the ledger asks: those with an address, http
+  or https. Others may stand beside them.
 """
 
 from typing import Final
@@ -15,7 +16,7 @@ from commun.ledger.errors import BadPolicy
 from commun.ledger.policy import Policy
 
 SCHEMES: Final = frozenset({"http", "https"})
-NO_ADDRESS: Final = N_("each witness needs an http or https address at the end of its line")
+NO_ADDRESS: Final = N_("its quorum cannot be reached by the witnesses that have an http or https address")
 
 
 class UnusableWitnesses(CharterError):
@@ -36,7 +37,8 @@ def check_witnesses(charter: Charter) -> None:
         policy = Policy.from_bytes(f"{text}\n".encode())  # a charter's texts have no newline at their end
     except BadPolicy as error:
         raise UnusableWitnesses(**error.details) from error
-    if not all(_is_address(witness.url) for witness in policy.witnesses):
+    asked = {witness.key for witness in policy.witnesses if _is_address(witness.url)}
+    if not policy.standing(asked).fulfilled:
         raise UnusableWitnesses(line=0, reason=NO_ADDRESS)
 
 
