@@ -42,22 +42,144 @@ class Changed:
         return {"charter": charter, "began": self.began.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
-def editions(seed: int, count: int) -> Iterator[Changed]:
-    chance = random.Random(seed)
+# Of which document (targets, snapshot, timestamp, the newest root, the first one), where, and what instead.
+Step = tuple[str, str, Any]
+D = "ab" * 32
+FILE = "targets/charter.toml"
+ROLES = ("root", "targets", "snapshot", "timestamp")
+EACH = ("T", "S", "M")
+
+
+def steps() -> Iterator[list[Step]]:
+    """Each rule of the metadata broken, or just not broken, alone."""
+    for alias, way, values in (
+        ("T", "x-commun/format", ("commun-edition/2", LEFT_OUT, 1)),
+        ("T", "x-commun/root", (1, 2, 3, 4, 0, True, "1")),
+        ("T", "x-commun/edition", (1, 2, 3, True, "1")),
+        ("T", "version", (1, 2, 3, True)),
+        ("T", "x-commun/base", ({"edition": 0, "digest": "", "x": 1}, {"edition": 1}, [], "x")),
+        ("T", "x-commun/base/edition", (0, 1, 7, -1, 9999999999999999, True, "0")),
+        ("T", "x-commun/base/digest", ("", D, D[1:], 1, None)),
+        ("T", "x-commun/reason", ("", "x" * 2000, "\U0001f600" * 2001, 1, None, LEFT_OUT)),
+        ("T", "x-commun/proposed", (*TIMES, 1)),
+        ("T", "x-commun/x", (1,)),
+        ("T", "targets", ([], {}, None, 1)),
+        ("T", f"{FILE}/length", (0, 1, 262145, -1, True, "1", LEFT_OUT)),
+        ("T", f"{FILE}/hashes", ({"sha256": D}, {"sha512": D}, {}, D)),
+        ("T", f"{FILE}/custom", ({},)),
+        ("T", "targets/README", ({"length": 0, "hashes": {"sha256": D}},)),
+        ("T", "delegations", ({},)),
+        ("R", "version", (1, 2, 3, 9, 0, True)),
+        ("R", "consistent_snapshot", (False, 1, LEFT_OUT)),
+        ("R", "x-commun/format", ("commun-root/2", LEFT_OUT)),
+        ("R", "x-commun/edition/number", (0, 1, 2, 3, 4, True)),
+        ("R", "x-commun/edition/digest", (D, "", 1)),
+        ("R", "x-commun/quorum", (1, 3, True, "2")),
+        ("R", "x-commun/entrenched", ({}, {"retention": D}, {"name": D}, {"x": D}, {"retention": "x"}, [])),
+        ("R", "x-commun/guards", ([], [D], "x", [1])),
+        ("R", "x-commun/x", (1,)),
+        ("R", "roles/root/threshold", (1, 3, 0, 4, True, "2")),
+        ("R", "roles/root/x", (1,)),
+        ("R", "roles/mirrors", ({"keyids": [D], "threshold": 1},)),
+        ("R", f"keys/{D}", ({"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": D}}, 1)),
+        ("S", "meta/targets.json/version", (1, 2, 3, True, "1")),
+        ("S", "meta/targets.json/length", (1,)),
+        ("S", "meta/x.json", ({"version": 1},)),
+        ("M", "meta/snapshot.json/version", (1, 2, 3, True, "1")),
+        ("M", "meta/snapshot.json/hashes", ({"sha256": D},)),
+        ("M", "meta/x.json", ({"version": 1},)),
+    ):
+        yield from ([(alias, way, value)] for value in values)
+    for alias in ("T", "S", "M", "R", "F"):
+        yield from ([(alias, "expires", time)] for time in (*TIMES, 1, None))
+        yield from (
+            [(alias, "spec_version", text)] for text in ("1.0", "1", "2.0.0", "1.0.0.0", "1.0.x", "1.²", "01.0", 1)
+        )
+        yield from ([(alias, "_type", text)] for text in ("targets", "root", "x"))
+        yield [(alias, "x-commun/targets", D)]
+    for time in TIMES:
+        yield [(alias, "expires", time) for alias in EACH]
+    for threshold in (0, 1, 2, 3, 4, "2", True):
+        roles: list[Step] = [("R", f"roles/{role}/threshold", threshold) for role in ROLES]
+        yield [*roles, ("R", "x-commun/quorum", threshold)]
+    for entrenched in ({}, {"retention": D}, {"name": D}):
+        yield [("R", "x-commun/entrenched", entrenched), ("R", "x-commun/guards", [])]
+    for role in ROLES:
+        yield [("R", f"roles/{role}/keyids", [])]
+
+
+def changed_by(steps: list[Step], base: world.Edition) -> Changed:
+    documents, files = _parts(base)
+    names = {"T": "targets", "S": "snapshot", "M": "timestamp"}
+    for alias, way, value in steps:
+        name = f"{base.number}.{names[alias]}" if alias in names else f"{len(base.roots) if alias == 'R' else 1}.root"
+        *parts, last = way.split("/") if FILE not in way else ("targets", "charter.toml", way.rpartition("/")[2])
+        holder = documents[f"metadata/{name}.json"]["signed"]
+        for part in parts:
+            holder = holder[part]
+        holder[last] = copy.deepcopy(value)
+        if value is LEFT_OUT:
+            del holder[last]
+    _bind(documents, base.number)
+    _sign(documents, left_out=None)
+    targets, first = (
+        _digest(documents[f"metadata/{base.number}.targets.json"]),
+        _digest(documents["metadata/1.root.json"]),
+    )
+    written = {name: json.dumps(document).encode() for name, document in documents.items()}
+    return Changed(base.number, targets, first, world.BEGAN, False, {**files, **written})
+
+
+def bases() -> tuple[world.Edition, ...]:
+    """The first edition; one with its own root; one under an older root; one whose root has other guards."""
     third = world.charter_files(world.NEW_BOARD, purpose="Other.")
-    bases = (
+    return (
         world.first(),
         world.second(),
         world.adopt(third, world.second(), ("Ada", "Benoît"), new_root=False),
         world.adopt(world.charter_files(world.BOARD, guards=("Chloé",)), world.second(), NAMES),
     )
+
+
+def _parts(base: world.Edition) -> tuple[dict[str, Any], dict[str, bytes]]:
+    documents = {name: json.loads(data) for name, data in base.documents.items() if name.startswith("metadata/")}
+    return documents, {name: data for name, data in base.documents.items() if name.startswith("targets/")}
+
+
+def mismatches() -> Iterator[Changed]:
+    """Charters whose root is another charter's: signed by everybody, and bound to the edition."""
+    own = world.charter_files(world.BOARD)
+    others = (
+        world.charter_files(world.BOARD, quorum=3),
+        world.charter_files(world.NEW_BOARD),
+        world.charter_files(world.BOARD[:2]),
+        world.charter_files(world.BOARD, guards=("Benoît",)),
+        world.charter_files(world.BOARD, until="2027-12-30"),
+        world.charter_files(world.BOARD, purpose="Else."),
+        {**own, "charter.toml": own["charter.toml"].replace(b"days = 0", b"days = 1")},
+        {**own, "charter.toml": own["charter.toml"].replace(b'["retention"]', b'["retention", "name"]')},
+        {**own, "charter.toml": own["charter.toml"].replace(b'["retention"]', b'["name"]')},
+    )
+    for files in others:
+        base = world.adopt(files, None, NAMES)
+        documents, bytes_of = _parts(base)
+        root = json.loads(world.first().documents["metadata/1.root.json"])
+        root["signed"]["x-commun"]["edition"]["digest"] = base.digest
+        documents["metadata/1.root.json"] = root
+        _sign(documents, left_out=None)
+        written = {name: json.dumps(document).encode() for name, document in documents.items()}
+        yield Changed(1, base.digest, _digest(root), world.BEGAN, False, {**bytes_of, **written})
+
+
+def editions(seed: int, count: int) -> Iterator[Changed]:
+    chance = random.Random(seed)
+    some = bases()
     for number in range(count):
-        yield _changed(chance, bases[number % len(bases)], changes=number // 4 % 3)
+        yield _changed(chance, some[number % len(some)], changes=number // 4 % 3)
 
 
 def _changed(chance: random.Random, base: world.Edition, *, changes: int) -> Changed:
-    documents = {name: json.loads(data) for name, data in base.documents.items() if name.startswith("metadata/")}
-    files = {name: data for name, data in base.documents.items() if name.startswith("targets/")}
+    documents, files = _parts(base)
     if changes:
         _change_what_is_free(chance, documents, base.number)
     if changes > 1:
