@@ -1,5 +1,6 @@
 """Two views of one ledger: they agree, they show two histories, or nobody can say; and the evidence is for anybody."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,19 +8,24 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import naive_tree
 from commun.cli import app
 from commun.errors import ConfigError, NotFound
+from commun.ledger.checkpoint import Checkpoint
 from commun.ledger.comparison import BadEvidence, CannotCompare, Evidence, Fault, Seen, beginning_of, compare
-from commun.ledger.errors import MissingTile, NotSigned, UnknownLog
+from commun.ledger.errors import LedgerError, MissingTile, NotSigned, UnknownLog
 from commun.ledger.files import LogFolder
 from commun.ledger.keys import SignerKey
-from commun.ledger.merkle import leaf_hash
+from commun.ledger.log import signed_head
+from commun.ledger.merkle import EMPTY_ROOT, leaf_hash
 from commun.ledger.opening import create_log, make_key
 
 KEY = make_key("log.example/ours")
+HEAD = signed_head(Checkpoint(KEY.name, 0, EMPTY_ROOT), KEY)
 SIZES = (1, 2, 3, 5, 8, 255, 256, 257, 400, 600)
 
 
@@ -149,6 +155,19 @@ def test_evidence_cannot_be_made_of_heads_that_agree(honest) -> None:
     ):
         with pytest.raises(BadEvidence):
             evidence.check([KEY.verifier])
+
+
+PARTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20), lambda inner: st.lists(inner, max_size=3)
+)
+
+
+@given(st.binary(max_size=200), st.sampled_from(["format", "fault", "first", "second", "beginning", "proof"]), PARTS)
+def test_nothing_but_a_refusal_escapes_a_file_of_evidence(data: bytes, field: str, value: object) -> None:
+    fields = json.loads(Evidence(Fault.UNPROVEN, HEAD, HEAD, b"", (bytes(32),)).data())
+    for text in (data, json.dumps(fields | {field: value}).encode(), json.dumps(value).encode()):
+        with contextlib.suppress(LedgerError):
+            Evidence.from_bytes(text).check([KEY.verifier])
 
 
 # --- commun ledger compare ---

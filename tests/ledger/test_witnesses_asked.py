@@ -7,19 +7,22 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from commun.fetching import Answer, NotReachable
-from commun.ledger.checkpoint import read_checkpoint
+from commun.ledger.checkpoint import Checkpoint, read_checkpoint
 from commun.ledger.cosignature import open_checkpoint, sign_checkpoint
 from commun.ledger.errors import LedgerError, TooFewWitnesses
 from commun.ledger.keys import ED25519_COSIGNATURE, SignerKey
+from commun.ledger.merkle import EMPTY_ROOT
 from commun.ledger.note import Signature
 from commun.ledger.opening import create_log, make_key
 from commun.ledger.policy import Policy
 from commun.ledger.witness import OtherSize, Submission
 from commun.ledger.witness_state import Witness
 from commun.recording import witnesses as module
-from commun.recording.cosignatures import AnotherHistory, WitnessSilent
+from commun.recording.cosignatures import AnotherHistory, WitnessSilent, line_of
 from commun.recording.witnesses import Witnesses
 
 ORIGIN = "log.example/ours"
@@ -260,6 +263,29 @@ def test_no_lie_of_a_witness_is_used_and_each_is_told(world) -> None:
         assert not world.state("a").is_conflict, name
         assert world.signers(world.handed[-1]) == {"b.example", "c.example"}, name
         assert world.signers(world.log.head.data) <= {"b.example", "c.example"}, name
+
+
+@given(st.binary(max_size=200) | st.text(alphabet="— ab+/=\n1", max_size=200).map(str.encode))
+def test_nothing_but_a_good_line_comes_out_of_an_answer(data: bytes) -> None:
+    head = Checkpoint(ORIGIN, 0, EMPTY_ROOT)
+    good = sign_checkpoint(head, LIAR, time=1).line().encode()
+    assert line_of(data, LIAR.verifier, head) is None
+    assert line_of(good, LIAR.verifier, head) is not None
+    for mixed in (data + good, good + data, good[:-1] + data):
+        line = line_of(mixed, LIAR.verifier, head)
+        assert line is None or line.line().encode() == good
+
+
+def test_a_mistake_where_heads_are_handed_on_does_not_end_the_asking(world) -> None:
+    def fail(_note: bytes) -> None:
+        raise RuntimeError
+
+    world.witnesses._on_witnessed = fail
+    world.grow()
+    soon(lambda: len(world.signers(world.log.head.data)) == 3)
+    world.witnesses._on_witnessed = world.handed.append
+    world.grow()
+    soon(lambda: world.handed_size() == 2)
 
 
 def test_lines_that_nobody_asked_for_are_left_out_and_the_good_one_is_used(world) -> None:

@@ -211,9 +211,13 @@ class Witnesses:
             with self.changed:
                 is_worth = now.standing.fulfilled and now.head.size >= self._witnessed
                 note = Note.from_bytes(now.head.data).with_signatures(now.lines.values())
-            if is_worth:
-                self._witnessed = now.head.size
+            if not is_worth:
+                return
+            self._witnessed = now.head.size
+            try:
                 self._on_witnessed(note.data())
+            except Exception:  # a mistake of ours: the witnesses are asked on
+                log.exception("a witnessed head could not be handed on")
 
 
 class _Asking:
