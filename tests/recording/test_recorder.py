@@ -17,7 +17,7 @@ from commun.ledger.entries import (
     SoftwareStatement,
 )
 from commun.ledger.errors import LedgerError
-from commun.places import KEYS_FOLDER, LEDGER_FOLDER
+from commun.places import CHARTER_FOLDER, KEYS_FOLDER, LEDGER_FOLDER, TRUST_FOLDER
 from commun.recording import recorder as module
 from commun.recording.errors import (
     LedgerCutShort,
@@ -25,6 +25,7 @@ from commun.recording.errors import (
     LedgerRewritten,
     OlderThanLedger,
     OtherEditionInLedger,
+    StoppedInLedger,
 )
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, open_receipt_key
 from founded import amend_for_tests, found_for_tests
@@ -117,7 +118,6 @@ def test_what_was_adopted_before_there_was_a_ledger_is_recorded_in_order(tmp_pat
 
 def stop(home, key, now):
     from commun.charter.repository import Repository
-    from commun.places import CHARTER_FOLDER, TRUST_FOLDER
 
     freeze(Repository(home / CHARTER_FOLDER), home / TRUST_FOLDER, key.signer, reason="Wait.", now=now)
 
@@ -139,6 +139,26 @@ def test_what_is_adopted_and_frozen_while_it_runs_is_recorded_each_once(tmp_path
     run(scenario())
     told = [(s.number, s.event) for s in entries_of(home) if isinstance(s, EditionStatement)]
     assert told == [(1, "adopted"), (2, "adopted"), (2, "frozen")]
+
+
+def test_what_a_member_has_stopped_does_not_come_back_because_its_file_and_the_trust_are_gone(tmp_path, run):
+    home = tmp_path / "home"
+    key = found_for_tests(home)
+    amend_for_tests(home, key, {'name = "Commun"': 'name = "Second"'})
+    stop(home, key, datetime.now(UTC))
+
+    async def scenario():
+        async with office(home) as one:
+            await one.admit()
+        shutil.rmtree(home / TRUST_FOLDER)
+        (home / CHARTER_FOLDER / "freezes/2.freeze.json").unlink()
+        async with office(home) as one:
+            await one.recorder.open()
+            assert one.in_force().edition.number == 2, "the charter alone does not tell"
+            with pytest.raises(StoppedInLedger):
+                await one.admit()
+
+    run(scenario())
 
 
 def test_an_edition_that_the_ledger_knows_as_another_one_is_refused(home, tmp_path, run):
@@ -185,6 +205,52 @@ def test_a_charter_older_than_the_ledger_is_refused(tmp_path, run):
                 await one.admit()
 
     run(again())
+
+
+def test_a_freeze_that_the_ledger_has_and_the_folder_has_not_is_refused(tmp_path, run):
+    home = tmp_path / "home"
+    key = found_for_tests(home)
+    amend_for_tests(home, key, {'name = "Commun"': 'name = "Second"'})
+    stop(home, key, datetime.now(UTC))
+
+    async def scenario():
+        async with office(home) as one:
+            await one.admit()
+
+    run(scenario())
+    (home / "charter" / "freezes" / "2.freeze.json").unlink()
+    for path in home.glob("charter-trust*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    async def again():
+        async with office(home) as one:
+            assert one.in_force().edition.number == 2, "the folder alone does not tell"
+            with pytest.raises(StoppedInLedger):
+                await one.admit()
+
+    run(again())
+
+
+def test_a_look_that_has_read_what_is_older_submits_nothing_twice(home, run, monkeypatch):
+    async def scenario():
+        async with office(home) as one:
+            await one.admit()
+            receipt = await one.answer("first")
+            await one.recorder.look()  # seen once, and in flight
+            unlogged = one.receipts.unlogged
+
+            async def slow(limit):
+                found = await unlogged(limit)
+                await until_placed(one, receipt)
+                await one.recorder.record(EpochStatement("ab" * 32))
+                await asyncio.sleep(0.05)
+                return found
+
+            monkeypatch.setattr(one.receipts, "unlogged", slow)
+            await one.recorder.look()
+
+    run(scenario())
+    assert len(logged_receipts(home)) == 1
 
 
 def test_receipts_get_their_positions_a_head_at_a_time(home, run, monkeypatch):

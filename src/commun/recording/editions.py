@@ -6,13 +6,14 @@ Rules:
   to the newest, and every freeze and release that is published, each with that edition's digest;
 - what is missing is recorded in the order in which it happened: as the signed documents date it, an adoption after the
   one before it, a freeze after its adoption, a release after its freeze;
-- the ledger having another digest for an edition, or a newer edition than the published charter, is refused: one of the
-  two was exchanged. Nothing is recorded then;
+- the ledger having another digest for an edition, a newer edition than the published charter, or a freeze or release
+  that is not published, is refused: one of the two was exchanged. What a member has stopped does not come back because a
+  file is gone. Nothing is recorded then;
 - whether something is missing is decided without reading a metadata file. Where it is, the whole charter is verified
   again, from the first root on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from commun.charter.edition import InForce
 from commun.charter.repository import Repository, freeze_name, unfreeze_name
 from commun.ledger.entries import EditionStatement, Event
-from commun.recording.errors import OlderThanLedger, OtherEditionInLedger
+from commun.recording.errors import OlderThanLedger, OtherEditionInLedger, StoppedInLedger
 
 if TYPE_CHECKING:
     from commun.charter.freezes import FreezeState
@@ -75,10 +76,17 @@ class RecordedEditions:
         if newest > number:
             raise OlderThanLedger(edition=newest, newest=number)
 
-    def is_complete(self, in_force: InForce, frozen: Iterable[Name]) -> bool:
+    def check_stopped(self, frozen: Collection[Name]) -> None:
+        """Raises StoppedInLedger."""
+        for name in self._digests:
+            if name[1] != ADOPTED and name not in frozen:
+                raise StoppedInLedger(edition=name[0])
+
+    def is_complete(self, in_force: InForce, frozen: Collection[Name]) -> bool:
         """Whether nothing is missing. ``frozen``: freezes and releases that lie there. Raises as the checks do."""
         newest = in_force.newest
         self.check_newest(newest.number)
+        self.check_stopped(frozen)
         for edition in (newest, in_force.edition):
             self.check(edition.number, ADOPTED, edition.digest)
         adopted = ((number, ADOPTED) for number in range(1, newest.number + 1))
@@ -92,15 +100,15 @@ class RecordedEditions:
         return [one for one in events if not self.has(one.name)]
 
 
-def frozen_names(repository: Repository, newest: int) -> list[Name]:
+def frozen_names(repository: Repository, newest: int) -> frozenset[Name]:
     """The freezes and releases that lie in the folder, of editions up to ``newest``; nothing of them is read."""
     there = set(repository.names("freezes"))
-    return [
+    return frozenset(
         (number, event)
         for number in range(2, newest + 1)
         for event, name in ((FROZEN, freeze_name(number)), (RELEASED, unfreeze_name(number)))
         if name in there
-    ]
+    )
 
 
 def read_happened(folder: Path, *, now: datetime) -> list[Happened]:

@@ -3,7 +3,8 @@
 CharterError
 ├── LedgerRefuses                 ledger_refuses              503   (carries the ledger's own error, or the key's)
 ├── OtherEditionInLedger          charter_other_in_ledger     503
-└── OlderThanLedger               charter_older_than_ledger   503
+├── OlderThanLedger               charter_older_than_ledger   503
+└── StoppedInLedger               charter_stopped_in_ledger   503
 LedgerError
 ├── LedgerCutShort                ledger_cut_short            500
 └── LedgerRewritten               ledger_rewritten            500
@@ -49,6 +50,14 @@ class OlderThanLedger(CharterError):
     code = "charter_older_than_ledger"
     problem = N_("The ledger has edition %(edition)s of the charter, and the published charter ends at %(newest)s.")
     cure = N_("Put the newest published charter back; somebody has put an older one in its place.")
+
+
+class StoppedInLedger(CharterError):
+    """``details``: ``edition``."""
+
+    code = "charter_stopped_in_ledger"
+    problem = N_("The ledger says that edition %(edition)s was frozen or released, and the published charter does not.")
+    cure = N_("Put the file back into the charter’s folder “freezes”; somebody has removed it.")
 
 
 class LedgerCutShort(LedgerError):
