@@ -7,8 +7,8 @@ Rules:
 - what is missing is recorded in the order in which it happened: as the signed documents date it, an adoption after the
   one before it, a freeze after its adoption, a release after its freeze;
 - the ledger having another digest for an edition, a newer edition than the published charter, or a freeze or release
-  that is not published, is refused: one of the two was exchanged. What a member has stopped does not come back because a
-  file is gone. Nothing is recorded then;
+  that is not published, is refused: one of the two was exchanged. What a member has stopped does not come back because
+  a file is gone. Nothing is recorded then;
 - whether something is missing is decided without reading a metadata file. Where it is, the whole charter is verified
   again, from the first root on.
 """
