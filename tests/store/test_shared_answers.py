@@ -201,3 +201,18 @@ def test_an_account_has_a_bounded_number_of_links(store, shares, run):
         assert (await shares.open(others.token)).content == CONTENT
 
     run(scenario())
+
+
+def test_who_has_lost_the_key_still_withdraws_what_was_shared(store, shares, run):
+    async def scenario():
+        signed_in = await store.sign_in()
+        _turn, made = await shared(store, shares, signed_in.viewer)
+        viewer = await store.accounts.start_over(signed_in.token, signed_in.viewer)
+        (listed,) = await shares.list(viewer)
+        assert (listed.id, listed.title) == (made.id, "")
+        assert (await shares.open(made.token)).content == CONTENT
+        await shares.revoke(viewer, made.id)
+        with pytest.raises(NotFound):
+            await shares.open(made.token)
+
+    run(scenario())
