@@ -11,7 +11,6 @@ for (const button of document.querySelectorAll("[data-copy-from]")) {
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copyFrom).textContent.trim());
     said.textContent = "";
     setTimeout(() => { said.textContent = said.dataset.copied; }, 50);
-    button.classList.add("done");
   });
 }
 
