@@ -5,6 +5,8 @@ Rules:
 - everything that goes into the ledger while this process has it open goes through here, so that with each new head all
   of it is known: entries by their positions, receipts by theirs. They are written to the database once for each head;
 - a receipt is in flight from ``submit`` until the database has its position. It is not submitted again meanwhile;
+- who looks for rows without a position (``busy``) skips what was in flight, or became so, while it looked: what it has
+  read may be older than what became known;
 - where the database refuses, it is tried again with the next head and with each ``settle``.
 
 Owned by the event loop.
@@ -51,6 +53,7 @@ class LedgerQueue:
         self.loop = asyncio.get_running_loop()
         self._submitted: deque[_Submitted] = deque()
         self._in_flight: set[str] = set()
+        self._busy: set[str] = set()
         self._unwritten: list[Learnt] = []
         self._writing: asyncio.Task[None] | None = None
         self._ledger = Ledger(
@@ -77,7 +80,13 @@ class LedgerQueue:
             return
         index = self._ledger.submit(entry)
         self._in_flight.add(receipt)
+        self._busy.add(receipt)
         self._submitted.append(_Submitted(index, entry, WRITTEN, receipt))
+
+    def busy(self) -> set[str]:
+        """Receipts that are in flight; those that come to be are added to it, until this is called again."""
+        self._busy = set(self._in_flight)
+        return self._busy
 
     async def settle(self) -> None:
         """What is known is in the database when this returns, or it refuses."""

@@ -371,9 +371,10 @@ class Recorder:
         if self._queue is None or self._queue.has_stopped:
             return
         await self._queue.settle()
+        busy = self._queue.busy()
         unlogged = await self._receipts.unlogged(MAX_AT_ONCE)
         for name, digest in unlogged:
-            if name in self._seen:
+            if name in self._seen and name not in busy:
                 self._submit(name, ReceiptStatement(digest).data())
         self._seen = {name for name, _ in unlogged}
         async with self._one_at_a_time:
