@@ -28,7 +28,7 @@ class StubEngine:
 
     state = EngineState.READY
     refusal = None
-    info = EngineInfo("stub", "1", "exact", "stub", "", 8192)
+    info = EngineInfo("stub", "1", "exact", "stub", "0" * 64, 8192)
 
     async def start(self) -> None: ...
 
