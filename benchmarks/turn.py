@@ -11,13 +11,18 @@ from commun.assistant.bounds import check_wishes
 from commun.assistant.energy import EnergyMeter
 from commun.assistant.engines import Engines
 from commun.assistant.in_force import CharterInForce
+from commun.assistant.issuing import Issuer
 from commun.assistant.prompt import language_of, persona_of, sampling_for
 from commun.assistant.question import Question
 from commun.assistant.turn import Assistant
 from commun.charter.edition import InForce
 from commun.engine.base import Message
+from commun.receipts.dsse import ReceiptSigner
+from commun.receipts.issue import Receipt
+from commun.receipts.statement import Scheme, Seed
 from stub_engine import StubEngine
 
+SIGNER = ReceiptSigner(bytes(32))
 TURNS = 500  # per figure; the clock is read once for all of them
 QUESTION = Question(
     messages=(Message("user", "Hello"),), temperature=0.7, top_p=0.9, max_tokens=200, seed=1, persona="humour"
@@ -37,6 +42,19 @@ class Held:
         return ()
 
 
+class Nowhere:
+    """A ledger and a table that take nothing: receipts are issued, and what keeping them costs is receipts.py's."""
+
+    origin = ""
+
+    def seed(self, _turn_id: str, _nonce: bytes = b"") -> Seed:
+        return Seed(Scheme.DRAWN, 1)
+
+    def submit(self, _receipt: Receipt) -> None: ...
+
+    async def keep(self, _receipt: Receipt) -> None: ...
+
+
 def measure_turns(in_force: InForce, runs: int) -> dict[str, list[float]]:
     """Milliseconds of one turn, ``runs`` times."""
     return asyncio.run(_measure(in_force, runs))
@@ -48,8 +66,13 @@ async def _measure(in_force: InForce, runs: int) -> dict[str, list[float]]:
     engine = StubEngine()
     engines = Engines(lambda _wish: engine)
     await engines.load(in_force.charter)
+    nowhere = Nowhere()
     assistant = Assistant(
-        charter=held, engines=engines, admission=Admission(running=1, waiting=1), meter=EnergyMeter(watt=1)
+        charter=held,
+        engines=engines,
+        admission=Admission(running=1, waiting=1),
+        meter=EnergyMeter(watt=1),
+        issuer=Issuer(lambda: SIGNER, nowhere, nowhere),
     )
     of_the_charter, whole = [], []
     for _ in range(runs):
