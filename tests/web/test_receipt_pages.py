@@ -145,7 +145,7 @@ def test_a_receipt_is_its_owners_alone(member: httpx2.Client, stranger: httpx2.C
     address, _data = asked(member)
     for path in (address, f"{address}/bundle"):
         assert stranger.get(path).status_code == 404
-    assert stranger.post(f"{address}/bundle", data={"disclosed": "{}"}).status_code == 404
+    assert stranger.post(f"{address}/bundle", data={"disclosed": "{}"}).status_code == 401  # megabytes are for members
 
 
 @pytest.mark.parametrize("receipt_id", ["0" * 64, "x", "0" * 63, "A" * 64, "..%2f" + "0" * 59])

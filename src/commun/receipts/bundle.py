@@ -104,8 +104,7 @@ class Bundle:
             check_fields(value, _FIELDS)
             _check_format(value)
             logged = check_fields(value["ledger"], _LEDGER)
-            disclosed = value["disclosed"]
-            found = {name: _disclosed(name, item) for name, item in disclosed.items() if item is not None}
+            found = _all_disclosed(value["disclosed"])
             charter = None if value["charter"] is None else _charter(value["charter"])
             edition = None if logged["edition"] is None else _edition(logged["edition"])
         except NotStrict as error:
@@ -138,11 +137,23 @@ class Bundle:
         return replace(self, disclosed={name: item for name, item in self.disclosed.items() if name not in fields})
 
 
+def read_disclosed(data: bytes) -> dict[str, Disclosed]:
+    """A bundle's field ``disclosed`` alone. Nothing of it is verified. Raises ReceiptError."""
+    try:
+        return _all_disclosed(read_object(data, limit=MAX_BUNDLE_BYTES))
+    except NotStrict as error:
+        raise ReceiptError(Reason.BUNDLE_FIELDS, f"what is disclosed: {error}") from None
+
+
+def _all_disclosed(value: dict[str, Any]) -> dict[str, Disclosed]:
+    if set(value) != set(FIELDS):
+        raise NotStrict("what is disclosed has a field missing or unknown")
+    return {name: _disclosed(name, item) for name, item in value.items() if item is not None}
+
+
 def _check_format(value: dict[str, Any]) -> None:
     if value["format"] != FORMAT:
         raise NotStrict("it is a bundle of another format")
-    if set(value["disclosed"]) != set(FIELDS):
-        raise NotStrict("what is disclosed has a field missing or unknown")
 
 
 def _disclosed(name: str, value: Any) -> Disclosed:

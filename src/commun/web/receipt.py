@@ -5,20 +5,20 @@
 - what is shown is read out of the signed statement; the file is made when it is asked for, with the ledger's newest
   proof. ``?texts=no`` leaves out everything that was written;
 - a page that alone holds an answer's salts (a temporary chat) sends them along with its request for the file, where it
-  has no scripts to put them in itself: they must be the receipt's own, and are kept nowhere.
+  has no scripts to put them in itself: they must be the receipt's own, and are kept nowhere. To check megabytes is
+  work: only for who is signed in, counted like a question, one at a time and in a thread.
 """
 
-import json
+import asyncio
 import time
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from commun.charter.strict_json import NotStrict, read_object
 from commun.errors import BadRequest, NotFound
-from commun.receipts.bundle import MAX_BUNDLE_BYTES, Bundle
+from commun.receipts.bundle import Bundle, read_disclosed
 from commun.receipts.commitments import FIELDS, check_commitment
 from commun.receipts.dsse import Envelope
 from commun.receipts.errors import ReceiptError
@@ -29,7 +29,7 @@ from commun.web.pages import shown_name
 from commun.web.receipt_view import ReceiptView, Recorded, file_name, is_receipt_id, receipt_view
 from commun.web.share_view import can_be_shared
 from commun.web.templating import page, part
-from commun.web.visit import Visit, visit_of
+from commun.web.visit import Visit, check_asking, member_of, visit_of
 
 MAX_DISCLOSED_BYTES: Final = 4_194_304  # of a form; the longest context's tokens and texts have a quarter of it
 NO_STORE: Final = {"Cache-Control": "no-store", "Vary": "Cookie, Accept, Accept-Language"}
@@ -55,29 +55,40 @@ async def bundle(request: Request) -> Response:
     made = await visit.services.bundles.bundle(stored)
     if request.query_params.get("texts") == "no":
         made = made.without(*FIELDS)
-    return _file(stored, made)
+    return _file(stored, await asyncio.to_thread(made.data))
 
 
 async def bundle_with(request: Request) -> Response:
     """The same, with what the page alone holds put in."""
-    visit = await visit_of(request)
+    visit = await member_of(request)
     stored = await _stored(visit)
+    check_asking(visit)
     form = await request.form(max_files=0, max_fields=2, max_part_size=MAX_DISCLOSED_BYTES)
     made = await visit.services.bundles.bundle(stored)
-    return _file(stored, opened_with(made, str(form.get("disclosed", ""))))
+    async with _one_at_a_time(request):
+        opened = await asyncio.to_thread(opened_with, made, str(form.get("disclosed", "")))
+        data = await asyncio.to_thread(opened.data)
+    return _file(stored, data)
+
+
+def _one_at_a_time(request: Request) -> asyncio.Lock:
+    """The server's one, made at its first use."""
+    lock = getattr(request.app.state, "opened_bundles", None)
+    if lock is None:
+        lock = request.app.state.opened_bundles = asyncio.Lock()
+    return cast("asyncio.Lock", lock)
 
 
 def opened_with(made: Bundle, disclosed: str) -> Bundle:
     """``disclosed``: a bundle's field of this name, as JSON. Raises BadRequest unless each value is the receipt's."""
     try:
-        value = json.loads(made.data()) | {"disclosed": read_object(disclosed.encode(), limit=MAX_BUNDLE_BYTES)}
-        opened = Bundle.from_bytes(json.dumps(value).encode())
-        committed = statement_of(opened.envelope).commitments
-        for name, item in opened.disclosed.items():
+        found = read_disclosed(disclosed.encode())
+        committed = statement_of(made.envelope).commitments
+        for name, item in found.items():
             check_commitment(name, item.value, item.salt, committed[name])
-    except (NotStrict, ReceiptError, UnicodeEncodeError) as error:
+    except (ReceiptError, UnicodeEncodeError) as error:
         raise BadRequest from error
-    return replace(made, disclosed=opened.disclosed)
+    return replace(made, disclosed=found)
 
 
 def statement_of(envelope: bytes) -> Statement:
@@ -120,6 +131,6 @@ def _recorded(visit: Visit, stored: StoredReceipt) -> Recorded:
     )
 
 
-def _file(stored: StoredReceipt, made: Bundle) -> Response:
+def _file(stored: StoredReceipt, data: bytes) -> Response:
     headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="{file_name(stored.id)}"'}
-    return Response(made.data(), media_type="application/json", headers=headers)
+    return Response(data, media_type="application/json", headers=headers)
