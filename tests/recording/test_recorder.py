@@ -483,23 +483,40 @@ def test_when_the_ledger_has_stopped_nothing_more_is_admitted_and_no_receipt_is_
     run(scenario())
 
 
-def test_a_new_ledger_begins_anew_and_gets_every_receipt_that_is_still_here(home, run):
-    async def scenario():
+def test_a_new_ledger_has_a_new_name_and_gets_every_receipt_that_is_still_here(home, tmp_path, run):
+    async def answered(name):
         async with office(home) as one:
             await one.admit()
-            await until_placed(one, await one.answer("first"))
+            await until_placed(one, await one.answer(name))
+            return one.recorder.origin
 
-    run(scenario())
-    shutil.rmtree(home / LEDGER_FOLDER)
-    (home / KEYS_FOLDER / "ledger.key").unlink()
+    def put_away(where):
+        (home / LEDGER_FOLDER).rename(where)
+        (home / KEYS_FOLDER / "ledger.key").rename(where.with_suffix(".key"))
 
-    async def again():
-        async with office(home) as one:
-            await one.admit()
-            await until_placed(one, await one.answer("second"))
+    def put_back(where):
+        where.rename(home / LEDGER_FOLDER)
+        where.with_suffix(".key").rename(home / KEYS_FOLDER / "ledger.key")
 
-    run(again())
-    assert len(logged_receipts(home)) == 2
+    first = run(answered("first"))
+    shutil.copytree(home / LEDGER_FOLDER, tmp_path / "first")
+    run(answered("second"))
+    put_away(tmp_path / "second")
+    other = run(answered("third"))
+    assert other.startswith(f"{first}/")
+    assert len(logged_receipts(home)) == 3
+    assert kinds_of(home)["commun/edition/1"] == 1
+    put_away(tmp_path / "third")
+
+    shutil.copy(tmp_path / "second.key", tmp_path / "first.key")
+    put_back(tmp_path / "first")
+    assert isinstance(run(refusal(home)).error, LedgerCutShort), "it comes back shorter than it was"
+    put_away(tmp_path / "first")
+
+    put_back(tmp_path / "second")
+    assert run(answered("fourth")) == first
+    assert sorted(logged_receipts(home)) == sorted(set(logged_receipts(home)))
+    assert len(logged_receipts(home)) == 4
     assert kinds_of(home)["commun/edition/1"] == 1
 
 

@@ -34,7 +34,7 @@ def test_what_was_learnt_is_found_again(entries, store, run):
         await Receipts(store.database).keep(receipt)
         assert await entries.find_known("key") is None
         assert await entries.last_position() is None
-        await entries.begin("key", root=b"e" * 32)
+        await entries.begin("key", root=b"e" * 32, now=1.0)
         await entries.learn("key", Learnt(4, ROOT, (FIRST, FROZEN, EPOCH), ((receipt.statement.receipt, 3),)))
         known = await entries.find_known("key")
         assert (known.size, known.root, known.witnessed) == (4, ROOT, None)
@@ -52,7 +52,7 @@ def test_what_was_learnt_is_found_again(entries, store, run):
 
 def test_a_size_never_shrinks_and_an_entry_learnt_twice_is_one(entries, run):
     async def scenario():
-        await entries.begin("key", root=ROOT)
+        await entries.begin("key", root=ROOT, now=1.0)
         await entries.learn("key", Learnt(4, ROOT, (FIRST,)))
         await entries.learn("key", Learnt(2, b"o" * 32, (FIRST,)))
         known = await entries.find_known("key")
@@ -67,12 +67,16 @@ def test_another_ledger_forgets_the_one_before_it(entries, store, run):
     async def scenario():
         receipts, receipt = Receipts(store.database), made_receipt("one")
         await receipts.keep(receipt)
-        await entries.begin("key", root=ROOT)
+        await entries.begin("key", root=ROOT, now=1.0)
         await entries.learn("key", Learnt(4, ROOT, (FIRST,), ((receipt.statement.receipt, 3),)))
         await entries.epochs.add(StoredEpoch("ab" * 32, b"secret", 1.0, 2))
-        await entries.begin("other", root=ROOT)
+        await entries.begin("other", root=ROOT, now=1.0)
         assert await entries.find_known("key") is None
         assert (await entries.find_known("other")).size == 0
+        assert {(one.key, one.size, one.replaced) for one in await entries.all_known()} == {
+            ("key", 4, True),
+            ("other", 0, False),
+        }
         assert await entries.last_position() is None
         assert len(await receipts.unlogged(10)) == 1
         assert await entries.epochs.find_open() is None
@@ -82,7 +86,7 @@ def test_another_ledger_forgets_the_one_before_it(entries, store, run):
 
 def test_a_witnessed_head_is_kept(entries, run):
     async def scenario():
-        await entries.begin("key", root=ROOT)
+        await entries.begin("key", root=ROOT, now=1.0)
         await entries.keep_witnessed("key", b"a signed head")
         assert (await entries.find_known("key")).witnessed == b"a signed head"
 

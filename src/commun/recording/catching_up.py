@@ -5,29 +5,40 @@ Rules:
 - the ledger that was seen last must be the beginning of the one that is there: not shorter, and with the same root at
   that size, by a proof of consistency out of its tiles. Anything else was put in its place, and be it a copy of an hour
   ago: heads that others have seen since would be signed a second time, over other entries;
+- a ledger under another key than before is another ledger, begun because the one before was taken away with its key.
+  That is told in the server's log, and the one before is remembered: where it comes back, it must be what it was;
 - what is read is every entry from there on: receipts that this database has and did not know the position of, and
   every entry that is no receipt. An entry that cannot be read as any is left out: the log itself is not judged here.
 """
 
 import asyncio
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
+
+import structlog
 
 from commun.ledger.entries import BadStatement, ReceiptStatement, read_statement
 from commun.ledger.errors import BadProof
+from commun.ledger.keys import VerifierKey
 from commun.ledger.log import Log
 from commun.ledger.merkle import EMPTY_ROOT, check_consistency
+from commun.ledger.opening import local_origin, public_origin
 from commun.ledger.tiles import TILE_WIDTH, read_entries
 from commun.recording.errors import LedgerCutShort, LedgerRewritten
 from commun.store.ledger_entries import KnownLedger, Learnt, LedgerEntries, StoredEntry
 from commun.store.receipts import Receipts
 
+PUBLISHED_AT: Final = "/ledger"
 BUNDLES_AT_ONCE: Final = 16  # of 256 entries
 _BLANK: Final = b"0" * 64
 _BEFORE, _, _AFTER = ReceiptStatement(_BLANK.decode()).data().partition(_BLANK)
 _LENGTH: Final = len(_BEFORE) + len(_BLANK) + len(_AFTER)
 MAX_UNLOGGED: Final = 1 << 20  # rows without a position that are looked for in the ledger
+
+logs = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,16 @@ class Read:
     receipts: tuple[tuple[str, int], ...]
 
 
-async def catch_up(log: Log, entries: LedgerEntries, receipts: Receipts) -> tuple[KnownLedger, dict[str, str]]:
+async def new_origin(entries: LedgerEntries, public_url: str, first_root: str) -> str:
+    """The name of a ledger that begins: not that of one that others have seen, which would be a fork."""
+    origin = public_origin(public_url.rstrip("/") + PUBLISHED_AT) if public_url else local_origin(first_root)
+    names = {VerifierKey.from_text(known.key).name for known in await entries.all_known()}
+    return f"{origin}/{secrets.token_hex(4)}" if origin in names else origin
+
+
+async def catch_up(
+    log: Log, entries: LedgerEntries, receipts: Receipts, *, now: datetime
+) -> tuple[KnownLedger, dict[str, str]]:
     """What the database knew of this ledger before, and the receipts that it lacks: digests by id, oldest first.
 
     Raises LedgerCutShort, LedgerRewritten, and what damaged tiles raise.
@@ -46,7 +66,12 @@ async def catch_up(log: Log, entries: LedgerEntries, receipts: Receipts) -> tupl
     key, head = log.key.verifier.text(), log.head.checkpoint
     known = await entries.find_known(key)
     if known is None:
-        await entries.begin(key, root=EMPTY_ROOT)
+        for before in await entries.all_known():
+            if before.key == key:  # one that was replaced has come back
+                await asyncio.to_thread(check_growth, log, before)
+            else:
+                logs.warning("this is another ledger than before", before=before.key, entries=before.size, now=key)
+        await entries.begin(key, root=EMPTY_ROOT, now=now.timestamp())
         known = KnownLedger(key, 0, EMPTY_ROOT, None)
     await asyncio.to_thread(check_growth, log, known)
     unlogged = dict(await receipts.unlogged(MAX_UNLOGGED))

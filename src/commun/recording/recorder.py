@@ -12,8 +12,8 @@ Rules:
   database has its position. A row that somebody else has written (``commun chat``) is submitted when two looks,
   POLL_S apart, have found it without one: its own process may be about to;
 - positions are written once for each head, never one by one, and with them up to where the database knows the ledger;
-- a ledger that is shorter than it was, or another, is refused (``catching_up.py``). One under a new key is a new one:
-  what the database knew of the old is forgotten, and every receipt that is still here is recorded in the new one.
+- a ledger that is shorter than it was, or another, is refused (``catching_up.py``). One under a new key is a new one,
+  under a new name, too: every receipt that is still here is recorded in it again.
 
 Owned by the event loop; the ledger's own thread (``ledger/writer.py``) reports to it.
 """
@@ -45,13 +45,13 @@ from commun.ledger.entries import (
 from commun.ledger.errors import LedgerError
 from commun.ledger.keys import VerifierKey
 from commun.ledger.log import Head, LedgerStopped, LedgerUnwritable, Log
-from commun.ledger.opening import local_origin, open_log, public_origin
+from commun.ledger.opening import open_log
 from commun.ledger.policy import Standing
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, LEDGER_FOLDER
 from commun.receipts.dsse import ReceiptSigner
 from commun.receipts.issue import Receipt
 from commun.receipts.statement import Seed
-from commun.recording.catching_up import catch_up
+from commun.recording.catching_up import catch_up, new_origin
 from commun.recording.confirmation import Confirmation
 from commun.recording.cosignatures import WitnessState
 from commun.recording.editions import Name, RecordedEditions, frozen_names, read_happened
@@ -65,7 +65,6 @@ from commun.store.ledger_entries import LedgerEntries, StoredEntry
 from commun.store.receipts import Receipts
 
 LEDGER_KEY_FILE: Final = "ledger.key"
-PUBLISHED_AT: Final = "/ledger"
 POLL_S: Final = 5.0
 ADMIT_S: Final = 10.0  # a disk that takes longer for one entry refuses
 MAX_AT_ONCE: Final = 4096  # of them submitted at a time
@@ -181,15 +180,17 @@ class Recorder:
             async with self._one_at_a_time:
                 await self._open("")
 
-    async def _open(self, origin: str) -> None:
-        """``origin``: of a new ledger. Raises LedgerError, BadReceiptKeyFile, OSError."""
+    async def _open(self, first_root: str) -> None:
+        """``first_root``: the charter's, for a new ledger's name. Raises LedgerError, BadReceiptKeyFile, OSError."""
         if self._queue is not None:
             return
         folder, keys = self._home / LEDGER_FOLDER, self._home / KEYS_FOLDER
+        is_new = not (keys / LEDGER_KEY_FILE).exists()
+        origin = await new_origin(self._entries, self._public_url, first_root) if is_new else ""
         opened = await asyncio.to_thread(open_log, folder, keys / LEDGER_KEY_FILE, origin=origin)
         try:
             signer = await asyncio.to_thread(open_receipt_key, keys / RECEIPT_KEY_FILE)
-            known, rest = await catch_up(opened, self._entries, self._receipts)
+            known, rest = await catch_up(opened, self._entries, self._receipts, now=self._now())
             await self._read_entries()
             told = await self._key_statements(signer.key.text())
             self._queue = LedgerQueue(opened, self._entries, on_head=self._headed)
@@ -227,7 +228,7 @@ class Recorder:
         """
         try:
             async with self._one_at_a_time:
-                await self._open(self._new_origin(in_force.first_root))
+                await self._open(in_force.first_root)
                 self._use_policy(in_force)
                 self._check_going()
                 await self._record_events(in_force)
@@ -246,11 +247,6 @@ class Recorder:
         """Raises why the ledger takes nothing more until a restart."""
         if self._queue is not None and self._queue.has_stopped:
             raise self._queue.trouble or LedgerStopped
-
-    def _new_origin(self, first_root: str) -> str:
-        if self._public_url:
-            return public_origin(self._public_url.rstrip("/") + PUBLISHED_AT)
-        return local_origin(first_root)
 
     async def _record_events(self, in_force: InForce) -> None:
         folder = self._home / CHARTER_FOLDER

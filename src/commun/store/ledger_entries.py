@@ -4,8 +4,8 @@ The ledger is the truth; these tables are an index of it, made again from it by 
 
 Rules:
 
-- one ledger at a time: ``begin`` with another key forgets what was known of the one before, the positions of receipts
-  too, so that they are recorded in the new one;
+- one ledger at a time: ``begin`` with another key forgets the entries of the one before and the positions of receipts,
+  so that they are recorded in the new one. Which ledgers there were, and how far they had come, is not forgotten;
 - ``learn`` writes positions, entries and the size up to which all is known in one transaction: the size never runs
   ahead of what it stands for.
 """
@@ -35,12 +35,15 @@ class StoredEntry:
 
 @dataclass(frozen=True, slots=True)
 class KnownLedger:
-    """``key``: the verifier key's text. ``root``: of the tree of ``size``. ``witnessed``: a signed head, or None."""
+    """``key``: the verifier key's text. ``root``: of the tree of ``size``. ``witnessed``: a signed head, or None.
+    ``replaced``: another ledger took its place.
+    """
 
     key: str
     size: int
     root: bytes
     witnessed: bytes | None
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +62,21 @@ class LedgerEntries:
         self.epochs = Epochs(database)
 
     async def find_known(self, key: str) -> KnownLedger | None:
-        """None: this ledger was never seen from here."""
-        query = select(ledgers).where(ledgers.c.key == key)
-        row = await self._database.read(lambda connection: connection.execute(query).first())
-        return None if row is None else KnownLedger(row.key, row.size, row.root, row.witnessed)
+        """None: this ledger is not the one that these tables are of."""
+        return next((known for known in await self.all_known() if known.key == key and not known.replaced), None)
 
-    async def begin(self, key: str, *, root: bytes) -> None:
-        """``root``: of the empty tree."""
+    async def all_known(self) -> list[KnownLedger]:
+        """Those before it, too: one that comes back must be what it was."""
+        found = await self._database.read(lambda connection: connection.execute(select(ledgers)).all())
+        return [KnownLedger(row.key, row.size, row.root, row.witnessed, bool(row.replaced)) for row in found]
+
+    async def begin(self, key: str, *, root: bytes, now: float) -> None:
+        """``root``: of the empty tree. ``now``: seconds since 1970."""
 
         def work(connection: Connection) -> None:
+            connection.execute(delete(ledgers).where(ledgers.c.key == key))
+            connection.execute(update(ledgers).where(ledgers.c.replaced.is_(None)).values(replaced=now))
             if connection.execute(select(ledgers.c.key)).first() is not None:
-                connection.execute(delete(ledgers))
                 connection.execute(update(receipts).values(position=None))
             connection.execute(delete(ledger_entries))
             connection.execute(update(epochs).values(position=None))

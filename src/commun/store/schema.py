@@ -244,6 +244,7 @@ ledgers = Table(
     Column("size", Integer, nullable=False, comment="In clear: up to where these tables know its entries."),
     Column("root", LargeBinary, nullable=False, comment="In clear: the hash of the tree of that size; public."),
     Column("witnessed", LargeBinary, comment="In clear: the newest head that enough witnesses have signed; public."),
+    Column("replaced", Float, comment="In clear: when another ledger took its place; empty for the one in use."),
     comment="The ledger as it was last seen, so that one that is shorter or another one later is noticed.",
 )
 

@@ -56,6 +56,7 @@ def _ledger() -> None:
         Column("size", Integer, nullable=False),
         Column("root", LargeBinary, nullable=False),
         Column("witnessed", LargeBinary),
+        Column("replaced", Float),
     )
     op.create_table(
         "epochs",
