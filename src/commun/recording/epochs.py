@@ -3,9 +3,12 @@
     S     = HMAC-SHA-256(secret, "commun-seed/1" ‖ newline ‖ turn id)
     value = the last four bytes, big-endian, of SHA-256(S ‖ nonce ‖ turn id)
 
-A receipt tells the epoch (SHA-256 of the secret), SHA-256 of S, the nonce and the value. So the server cannot choose a
-seed after it has seen the question: secret and turn id fix it. Whoever learns the secret later can check every seed of
-that day. (Telling it is another matter, and not done here.)
+A receipt tells the epoch (SHA-256 of the secret), SHA-256 of S, the nonce and the value. Secret and turn id fix the
+seed, and whoever learns the secret later can check every seed of that day. (Telling it is another matter, and not done
+here.)
+
+What it does not give: the server draws the turn's id when it has the question, so it could try ids until a seed suits it.
+Only a nonce of the caller's, in the place of such an id, will bind the server too.
 """
 
 import hashlib

@@ -94,7 +94,7 @@ SENTENCES: Final = (
     N_("chosen by the caller"),
     N_("drawn by the server"),
     N_("asked of another server"),
-    N_("derived, so that neither side could choose it"),
+    N_("derived from a secret that the ledger knew of before, and from the answer’s id, which the server draws"),
     N_("Model"),
     N_("Digest of the model’s files"),
     N_("Edition of the charter"),

@@ -69,7 +69,7 @@ export const SCHEMES = {
   caller: say("chosen by the caller"),
   drawn: say("drawn by the server"),
   remote: say("asked of another server"),
-  "derived/1": say("derived, so that neither side could choose it"),
+  "derived/1": say("derived from a secret that the ledger knew of before, and from the answer’s id, which the server draws"),
 };
 
 export const LABELS = {
