@@ -7,8 +7,8 @@ A receipt tells the epoch (SHA-256 of the secret), SHA-256 of S, the nonce and t
 seed, and whoever learns the secret later can check every seed of that day. (Telling it is another matter, and not done
 here.)
 
-What it does not give: the server draws the turn's id when it has the question, so it could try ids until a seed suits it.
-Only a nonce of the caller's, in the place of such an id, will bind the server too.
+What it does not give: the server draws the turn's id when it has the question, so it could try ids until a seed suits
+it. Only a nonce of the caller's, in the place of such an id, will bind the server too.
 """
 
 import hashlib
