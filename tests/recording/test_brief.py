@@ -2,18 +2,22 @@
 
 import asyncio
 import contextlib
+import shutil
+from datetime import UTC, datetime
 
 import pytest
 from recorded import Clock, entries_of, in_force, office
 
-from commun.ledger.entries import ReceiptStatement
+from commun.charter.freezing import freeze
+from commun.charter.repository import Repository
+from commun.ledger.entries import EpochStatement, ReceiptStatement
 from commun.ledger.log import LedgerStopped
-from commun.places import CHARTER_FOLDER
+from commun.places import CHARTER_FOLDER, TRUST_FOLDER
 from commun.receipts.bundle import PENDING
 from commun.recording import brief as module
 from commun.recording.brief import BriefRecorder
 from commun.recording.bundles import Bundles
-from commun.recording.errors import LedgerRefuses
+from commun.recording.errors import LedgerRefuses, OlderThanLedger, StoppedInLedger
 from commun.store.database import DATABASE_FILE, Database
 from commun.store.ledger_entries import LedgerEntries
 from commun.store.receipts import Receipts
@@ -110,3 +114,44 @@ def test_a_command_that_recorded_nothing_leaves_the_ledger_alone(home, run):
 
     run(scenario())
     assert not (home / "ledger").exists()
+
+
+def without_trust(home):
+    for path in home.glob("charter-trust*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def test_beside_a_server_too_what_the_ledger_says_was_stopped_stays_stopped(tmp_path, run):
+    home = tmp_path / "home"
+    key = found_for_tests(home)
+    shutil.copytree(home / CHARTER_FOLDER, tmp_path / "old")
+    amend_for_tests(home, key, {'name = "Commun"': 'name = "Second"'})
+    repository = Repository(home / CHARTER_FOLDER)
+    freeze(repository, home / TRUST_FOLDER, key.signer, reason="Wait.", now=datetime.now(UTC))
+
+    async def scenario():
+        async with office(home) as server:
+            await server.admit()
+            async with command(home) as (brief, _, _):
+                await brief.admit(in_force(home))
+                (home / CHARTER_FOLDER / "freezes" / "2.freeze.json").unlink()
+                without_trust(home)
+                with pytest.raises(StoppedInLedger):
+                    await brief.admit(in_force(home))
+                shutil.rmtree(home / CHARTER_FOLDER)
+                shutil.copytree(tmp_path / "old", home / CHARTER_FOLDER)
+                without_trust(home)
+                with pytest.raises(OlderThanLedger):
+                    await brief.admit(in_force(home))
+
+    run(scenario())
+
+
+def test_what_a_command_posts_is_recorded_at_its_end(home, run):
+    async def scenario():
+        async with command(home) as (brief, _, _):
+            await brief.admit(in_force(home))
+            brief.post(EpochStatement("ab" * 32))
+
+    run(scenario())
+    assert EpochStatement("ab" * 32) in entries_of(home)

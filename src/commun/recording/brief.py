@@ -6,8 +6,9 @@ Rules:
   receipts; in between another process may have it. A process that dies before the end loses nothing: its receipts are
   rows of the database, and whoever opens the ledger next records them;
 - where a server has the ledger (LedgerBusy), it does the recording: an edition is in force here once the server has
-  recorded it, which takes a second or two after it was adopted; receipts are left to the server, which looks for such
-  rows every few seconds;
+  recorded it, with every freeze and release, which takes a second or two after it was adopted; receipts are left to the
+  server, which looks for such rows every few seconds. What the ledger says against an edition refuses it here, too;
+- other statements (a model was loaded) wait for the end as well. Beside a server nobody records them;
 - anything else that the ledger refuses, refuses the edition.
 """
 
@@ -21,16 +22,18 @@ from typing import Final
 import structlog
 
 from commun.charter.edition import InForce
+from commun.charter.repository import Repository
 from commun.errors import CommunError
 from commun.ledger.entries import EditionStatement, ReceiptKeyStatement, Statement, read_statement
 from commun.ledger.files import LedgerBusy
 from commun.ledger.keys import VerifierKey
 from commun.ledger.log import Head, LedgerStopped, Log
 from commun.ledger.opening import find_key
-from commun.places import KEYS_FOLDER
+from commun.places import CHARTER_FOLDER, KEYS_FOLDER
 from commun.receipts.dsse import ReceiptSigner
 from commun.receipts.issue import Receipt
 from commun.receipts.statement import Seed
+from commun.recording.editions import RecordedEditions, frozen_names
 from commun.recording.epochs import derived_seed, drawn_seed
 from commun.recording.errors import LedgerRefuses
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, find_receipt_key
@@ -70,6 +73,7 @@ class BriefRecorder:
         self._signer: ReceiptSigner | None = None
         self._epoch: StoredEpoch | None = None
         self._waiting = False
+        self._posted: list[Statement] = []
 
     @property
     def origin(self) -> str:
@@ -93,6 +97,10 @@ class BriefRecorder:
         del receipt
         self._waiting = True
 
+    def post(self, statement: Statement) -> None:
+        """Recorded at the end."""
+        self._posted.append(statement)
+
     async def admit(self, in_force: InForce) -> None:
         """As ``Recorder.admit``."""
         recorder = self._make()
@@ -108,11 +116,13 @@ class BriefRecorder:
 
     async def close(self) -> None:
         """Records the receipts, where no server does. The database must still be open."""
-        if not self._waiting:
+        if not self._waiting and not self._posted:
             return
         recorder = self._make()
         try:
             await recorder.open_known()  # what has no position is submitted
+            for statement in self._posted:
+                recorder.post(statement)
         except LedgerBusy:
             pass  # the server beside looks for such rows
         except (CommunError, OSError) as error:
@@ -129,11 +139,15 @@ class BriefRecorder:
         raise refused
 
     async def _is_recorded(self, in_force: InForce) -> bool:
-        editions = await self._statements(EditionStatement.type)
-        adopted = {
-            (one.number, one.digest) for one in editions if isinstance(one, EditionStatement) and one.event == "adopted"
-        }
-        if not {(one.number, one.digest) for one in (in_force.edition, in_force.newest)} <= adopted:
+        """Raises what ``Recorder.admit`` does of an edition that the ledger says is another, older or stopped."""
+        editions = RecordedEditions()
+        for stored in await self._entries.of_kind(EditionStatement.type):
+            statement = read_statement(stored.entry)
+            if isinstance(statement, EditionStatement):
+                editions.add(stored.position, statement)
+        repository = Repository(self._home / CHARTER_FOLDER)
+        frozen = await asyncio.to_thread(frozen_names, repository, in_force.newest.number)
+        if not editions.is_complete(in_force, frozen):
             return False
         keys = self._home / KEYS_FOLDER
         key = await asyncio.to_thread(find_key, keys / LEDGER_KEY_FILE)
