@@ -4,7 +4,8 @@
     value = the last four bytes, big-endian, of SHA-256(S ‖ nonce ‖ turn id)
 
 A receipt tells the epoch (SHA-256 of the secret), SHA-256 of S, the nonce and the value. Secret and turn id fix the
-seed, and whoever learns the secret later can check every seed of that day. (Telling it is another matter, and not done here.)
+seed, and whoever learns the secret later can check every seed of that day. (Telling it is another matter, and not
+done here.)
 
 What this does not give: the server draws the turn id, and it may draw it after it has read the question. It can try ids
 until one gives the seed that it would like. Only a nonce of the caller's own could prevent that, in the id's place.
