@@ -19,6 +19,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "verify"))
 
 import bounds
+import corners
 import mutations
 from under_node import HERE, RUN_S, answers, node
 
@@ -84,6 +85,18 @@ def test_at_each_bound_both_say_the_same(verifier: Path) -> None:
         if other["reason"] != case.reason
     ] == []
     assert [case.name for case, other in zip(cases, found, strict=False) if other["reason"] == case.reason] == []
+
+
+def test_both_refuse_what_somebody_made_wrong_in_one_place(verifier: Path) -> None:
+    mutants = [mutations.Mutant(each.name, each.data, each.trust) for each in corners.corners()]
+    found = answers("bundles.mjs", verifier, [job(each) for each in mutants])
+    wanted = [each.reason for each in corners.corners()]
+    for reports in (found, [verify(each.data, each.trust).to_json() for each in mutants]):
+        assert [
+            (mutant.how, reason, report["reason"], report["detail"])
+            for mutant, reason, report in zip(mutants, wanted, reports, strict=True)
+            if (report["reason"] or "") != reason
+        ] == []
 
 
 def job(mutant: mutations.Mutant) -> dict[str, Any]:
