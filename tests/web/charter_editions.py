@@ -48,6 +48,8 @@ D = "ab" * 32
 FILE = "targets/charter.toml"
 ROLES = ("root", "targets", "snapshot", "timestamp")
 EACH = ("T", "S", "M")
+BOARD = sorted(world.member(name).public_key.keyid for name in world.BOARD)
+TWO = hashlib.sha256(b"2").hexdigest()  # the clause “board.quorum” of a quorum of two
 
 
 def steps() -> Iterator[list[Step]]:
@@ -78,7 +80,19 @@ def steps() -> Iterator[list[Step]]:
         ("R", "x-commun/entrenched", ({}, {"retention": D}, {"name": D}, {"x": D}, {"retention": "x"}, [])),
         ("R", "x-commun/guards", ([], [D], "x", [1])),
         ("R", "x-commun/x", (1,)),
+        ("F", "x-commun/edition", ({"number": 1, "digest": D, "x": 1}, {"number": 1}, [])),
+        ("F", "x-commun/edition/number", (0, -1, 1, 2, True, "1")),
+        ("F", "x-commun/edition/digest", (D, "", D.upper(), 1)),
+        (
+            "F",
+            "x-commun/entrenched",
+            ({"x": D}, {"name": D}, {"retention": "x"}, [], "", {"board.quorum": D}, {"board.quorum": TWO}),
+        ),
+        ("F", "roles/targets/keyids", (BOARD, BOARD[::-1], BOARD[:2], [D, *BOARD[1:]])),
+        ("F", "roles/targets/threshold", (1, 2, 3)),
+        ("F", "x-commun/guards", ([], BOARD, BOARD[::-1], [BOARD[0], BOARD[0]], BOARD[:1], [D], [*BOARD, 1], "")),
         ("R", "roles/root/threshold", (1, 3, 0, 4, True, "2")),
+        ("R", "roles/targets/threshold", (1, 3)),
         ("R", "roles/root/x", (1,)),
         ("R", "roles/mirrors", ({"keyids": [D], "threshold": 1},)),
         ("R", f"keys/{D}", ({"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": D}}, 1)),
@@ -170,6 +184,31 @@ def mismatches() -> Iterator[Changed]:
         _sign(documents, left_out=None)
         written = {name: json.dumps(document).encode() for name, document in documents.items()}
         yield Changed(1, base.digest, _digest(root), world.BEGAN, False, {**bytes_of, **written})
+
+
+def framings() -> Iterator[Changed]:
+    """What is not signed: how long a file is, what stands beside ``signed``, how signatures are written."""
+    base = world.second()
+    documents, files = _parts(base)
+    bounds = {"2.root": 512_000, "2.targets": 1_000_000, "2.snapshot": 1_000_000, "2.timestamp": 16_384}
+    for name, bound in bounds.items():
+        document = documents[f"metadata/{name}.json"]
+        one, *more = document["signatures"]
+        texts = [json.dumps(document).ljust(bound + beyond) for beyond in (0, 1)]
+        lists: tuple[Any, ...] = (
+            *([one, one, *more], {one["keyid"]: one["sig"]}, [], more, [one, *more, {"keyid": D, "sig": "00"}], None),
+            *(
+                [{**one, **change}, *more]
+                for change in ({"sig": ""}, {"sig": one["sig"].upper()}, {"sig": "0"}, {"x": 1})
+            ),
+            *([{**one, **change}, *more] for change in ({"keyid": one["keyid"].upper()}, {"keyid": D}, {"sig": None})),
+        )
+        texts += [json.dumps({**document, "signatures": each}) for each in lists]
+        texts += [json.dumps({**document, "x": 1}), json.dumps({"signed": document["signed"]}), json.dumps([document])]
+        for text in texts:
+            written = {name: json.dumps(each).encode() for name, each in documents.items()}
+            written[f"metadata/{name}.json"] = text.encode()
+            yield Changed(2, base.digest, base.first_root, world.BEGAN, False, {**files, **written})
 
 
 def editions(seed: int, count: int) -> Iterator[Changed]:

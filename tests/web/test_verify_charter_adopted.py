@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "receipts"))
 
 import world  # noqa: E402
 from charter_batch import asked, differences  # noqa: E402
-from charter_editions import Changed, bases, changed_by, editions, mismatches, steps  # noqa: E402
+from charter_editions import Changed, bases, changed_by, editions, framings, mismatches, steps  # noqa: E402
 from commun.receipts.adopted import check_adopted  # noqa: E402
 from commun.receipts.errors import ReceiptError  # noqa: E402
 from commun.receipts.statement import CharterUsed  # noqa: E402
@@ -75,6 +75,13 @@ def test_each_rule_of_the_metadata_is_held_alike() -> None:
     assert not differences([case.predicate() for case in cases], expected, adopted_there(cases))
     assert sum(isinstance(each, dict) for each in expected) > 50
     assert expected[-10:].count("charter-invalid") == 8  # not another purpose, nor another day: no root names them
+
+
+def test_what_stands_beside_the_signed_part_is_held_alike() -> None:
+    cases = list(framings())
+    expected = [adopted_here(case) for case in cases]
+    assert not differences([case.files for case in cases], expected, adopted_there(cases))
+    assert sum(isinstance(each, dict) for each in expected) > 7
 
 
 def bundles() -> list[tuple[str, str, dict[str, Any]]]:
