@@ -45,6 +45,7 @@ def _changed(change: Callable[[dict[str, Any]], object]) -> bytes:
 
 
 def _files() -> Iterator[Corner]:
+    engine = {"name": "openvino-genai", "version": "1", "profile": "exact", "notes": {}}
     for name, change in (
         ("a charter that is a list", lambda value: value.update(charter=[])),
         ("a charter that is a text", lambda value: value.update(charter="")),
@@ -62,6 +63,18 @@ def _files() -> Iterator[Corner]:
         "statement-fields",
         world.restated(lambda statement: statement.update(more=1)).data(),
     )
+    for name, fields in (
+        ("a remote seed of an exact engine", {"seed": {"scheme": "remote", "value": 1}}),
+        (
+            "a remote engine with a sampler of its own",
+            {"engine": {**engine, "profile": "remote"}, "model": {"id": "far", "digest": ""}},
+        ),
+        ("an exact engine without a model's files", {"model": {"id": "small", "digest": ""}}),
+        ("a complete answer of no engine", {"engine": {**engine, "name": ""}}),
+        ("an error that did not fail", {"error": "engine_lost"}),
+    ):
+        made = world.restated(lambda statement, fields=fields: statement["predicate"].update(fields))
+        yield Corner(name, "statement-contradiction", made.data())
     for name, proof in (
         ("a proof without an index", f"c2sp.org/tlog-proof@v1\n\n{_note(_text(1, _leaf()))}"),
         ("a proof with its index twice", f"c2sp.org/tlog-proof@v1\nindex 0\nindex 0\n\n{_note(_text(1, _leaf()))}"),
