@@ -227,6 +227,12 @@ def test_too_many_requests_with_one_key_are_refused_and_told_when_to_return() ->
     assert refused.headers["retry-after"] == "7"
 
 
+@pytest.mark.parametrize("path", ["%0A", "models/%0A", "models/a%0Ab", "receipts/%0A", "chat%0A/completions"])
+def test_an_address_with_a_line_break_is_none_in_the_same_shape(api: RunningApi, path: str) -> None:
+    response = httpx2.get(f"{api.url}/v1/{path}", headers={"authorization": f"Bearer {KEY}"})
+    assert problem(response, 404, response.json()["error"]["code"])
+
+
 def every_error() -> list[type[CommunError]]:
     found: list[type[CommunError]] = []
     waiting = [CommunError]

@@ -196,7 +196,9 @@ def test_nobody_s_receipt_is_for_whoever_has_its_id_and_discloses_nothing(api: R
     assert get(api, named, key="cm_unknown").status_code == 401
 
 
-@pytest.mark.parametrize("name", ["0" * 64, "0" * 63, "A" * 64, "..", "x", "0" * 64 + "/bundle", "%00", "é"])
+@pytest.mark.parametrize(
+    "name", ["0" * 64, "0" * 63, "A" * 64, "..", "x", "0" * 64 + "/bundle", "%00", "é", "%0A", "0" * 64 + "%0A"]
+)
 def test_what_is_no_receipt_of_ours_is_not_found_in_openai_s_shape(api: RunningApi, name: str) -> None:
     response = get(api, name)
     assert response.status_code == 404

@@ -3,9 +3,8 @@
 - ``Commun-Receipt: ID`` stands on everything that is answered after a turn has begun, errors too (``begun.py``);
 - ``commun.receipt`` is ``{"id": …}``; for a request with ``"receipt": "bundle"`` also ``"bundle"``: everything
   disclosed, the charter's files, the ledger's proof still pending;
-- ``GET /v1/receipts/{id}``: the bundle as of now. Whole for the API key that had the answer stored; else without what
-  was written: for the account whose answer it is, and, where nobody keeps the answer, for whoever has the id. For
-  everybody else there is no such receipt.
+- ``GET /v1/receipts/{id}``: the bundle as of now. Whole for the API key that had the answer stored; where nobody keeps
+  the answer, without what was written, for whoever has the id. For everybody else there is no such receipt.
 """
 
 import json

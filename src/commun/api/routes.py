@@ -1,6 +1,9 @@
 """The API's addresses, in one place. ``app.py`` mounts them before the pages."""
 
+import re
+
 from starlette.routing import BaseRoute, Mount, Route, Router, request_response
+from starlette.types import ASGIApp
 
 from commun.api.completions import chat
 from commun.api.errors import OpenAIErrors
@@ -27,12 +30,19 @@ def api_routes(metrics: Metrics) -> list[BaseRoute]:
     )
     return [
         Route("/v1", OpenAIErrors(v1)),
-        Mount("/v1", app=OpenAIErrors(v1)),
+        _under("/v1", OpenAIErrors(v1)),
         Route("/openapi.json", openapi),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", OpenAIErrors(request_response(metrics.answer)), methods=["GET"]),
     ]
+
+
+def _under(path: str, app: ASGIApp) -> Mount:
+    """Every address below ``path``, one with a line break in it too: none of them is a page."""
+    mount = Mount(path, app=app)
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    return mount
 
 
 def _with_key(method: str, path: str, handler: Handler) -> Route:
