@@ -193,3 +193,10 @@ def test_what_a_page_holds_is_put_into_the_bundle_and_verified_first() -> None:
 
 def test_a_statement_is_read_from_its_envelope() -> None:
     assert isinstance(statement_of(made_receipt("turn").envelope), Statement)
+
+
+def test_a_receipt_of_a_ledger_that_was_begun_anew_is_not_said_to_be_in_this_one() -> None:
+    found = view(Recorded(None, elsewhere="commun.local/0123456789abcdef"))
+    assert "commun.local/0123456789abcdef" in found.ledger
+    assert (found.ledger_url, found.witnesses, found.waiting) == ("", "", False)
+    assert not any("is in the ledger" in each for each in found.proves)

@@ -106,7 +106,11 @@ async def _stored(visit: Visit) -> StoredReceipt:
 def _view(visit: Visit, stored: StoredReceipt) -> ReceiptView:
     statement = statement_of(stored.envelope)
     return receipt_view(
-        stored, statement, _recorded(visit, stored), visit.language, model=model_name(visit.services, statement)
+        stored,
+        statement,
+        _recorded(visit, stored, statement),
+        visit.language,
+        model=model_name(visit.services, statement),
     )
 
 
@@ -120,15 +124,9 @@ def model_name(services: Services, statement: Statement) -> str:
     return shown_name(services.library, statement.model_id)
 
 
-def _recorded(visit: Visit, stored: StoredReceipt) -> Recorded:
-    recorder = visit.services.recorder
-    witnessed, standing = recorder.witnessed, recorder.standing()
-    return Recorded(
-        position=stored.position,
-        size=witnessed.size if witnessed is not None else 0,
-        standing=standing if standing is not None and standing.needed else None,
-        waited_s=max(0.0, time.time() - stored.created),
-    )
+def _recorded(visit: Visit, stored: StoredReceipt, statement: Statement) -> Recorded:
+    waited_s = max(0.0, time.time() - stored.created)
+    return Recorded.of(visit.services.recorder, statement, stored.position, waited_s=waited_s)
 
 
 def _file(stored: StoredReceipt, data: bytes) -> Response:

@@ -22,6 +22,7 @@ from commun.receipts.commitments import FIELDS, value_to_json
 from commun.receipts.issue import Receipt
 from commun.receipts.statement import Scheme, Seed, State, Statement
 from commun.receipts.verification import NOT_PROVEN
+from commun.recording.recorder import Recorder
 from commun.store.receipts import StoredReceipt
 from commun.web.i18n import number, translator
 from commun.web.paper import decimal, minute
@@ -65,13 +66,28 @@ class Row:
 class Recorded:
     """What the ledger knows of a receipt. ``position`` None: it has not taken it in. ``size``: of the head against
     which the receipt is proven, 0 where there is none. ``standing``: how far that head's witnesses have come; None
-    where the charter asks for none. ``waited_s``: since the receipt was written.
+    where the charter asks for none. ``waited_s``: since the receipt was written. ``elsewhere``: the name of the ledger
+    that the receipt names, where it is none of this one's (it was begun anew): nothing here proves it then.
     """
 
     position: int | None
     size: int = 0
     standing: Standing | None = None
     waited_s: float = 0.0
+    elsewhere: str = ""
+
+    @classmethod
+    def of(cls, recorder: Recorder, statement: Statement, position: int | None, *, waited_s: float = 0.0) -> "Recorded":
+        """As far as the ledger here has come."""
+        if statement.ledger != recorder.origin:
+            return cls(None, elsewhere=statement.ledger)
+        witnessed, standing = recorder.witnessed, recorder.standing()
+        return cls(
+            position=position,
+            size=witnessed.size if witnessed is not None else 0,
+            standing=standing if standing is not None and standing.needed else None,
+            waited_s=waited_s,
+        )
 
     @property
     def is_proven(self) -> bool:
@@ -81,7 +97,7 @@ class Recorded:
     @property
     def is_waiting(self) -> bool:
         """Whether looking again soon may show more."""
-        return not self.is_proven and self.waited_s < LATE_S
+        return not self.is_proven and not self.elsewhere and self.waited_s < LATE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +163,10 @@ def summary_of(statement: Statement, language: str, *, model: str) -> str:
 
 def ledger_sentence(recorded: Recorded, language: str) -> str:
     _ = translator(language)
+    if recorded.elsewhere:
+        return _("Recorded in an earlier ledger, %(name)s, which is not the one here any more.") % {
+            "name": recorded.elsewhere
+        }
     if recorded.position is not None:
         return _("Entry %(n)s of the ledger.") % {"n": number(recorded.position, 0, language)}
     if recorded.is_waiting:
@@ -156,6 +176,8 @@ def ledger_sentence(recorded: Recorded, language: str) -> str:
 
 def witness_sentence(recorded: Recorded, language: str) -> str:
     """Who confirmed the head against which it is proven."""
+    if recorded.elsewhere:
+        return ""
     _ = translator(language)
     standing = recorded.standing
     if standing is None:

@@ -185,13 +185,8 @@ async def _receipt(visit: Visit, found: Bundle, statement: Statement) -> Any:
         statement.receipt, "", position, statement.ended.timestamp(), found.key, found.envelope, None, None,
         salts={}, values=None,
     )  # fmt: skip
-    witnessed, standing = services.recorder.witnessed, services.recorder.standing()
-    recorded = Recorded(
-        position=position,
-        size=witnessed.size if witnessed is not None else 0,
-        standing=standing if standing is not None and standing.needed else None,
-        waited_s=max(0.0, time.time() - statement.ended.timestamp()),
-    )
+    waited_s = max(0.0, time.time() - statement.ended.timestamp())
+    recorded = Recorded.of(services.recorder, statement, position, waited_s=waited_s)
     model = shown_name(services.library, statement.model_id)
     return receipt_view(stored, statement, recorded, visit.language, model=model)
 
