@@ -147,11 +147,19 @@ def test_beside_a_server_too_what_the_ledger_says_was_stopped_stays_stopped(tmp_
     run(scenario())
 
 
-def test_what_a_command_posts_is_recorded_at_its_end(home, run):
+def test_what_a_command_posts_is_recorded_at_its_end_or_by_the_server_beside(home, run):
     async def scenario():
         async with command(home) as (brief, _, _):
             await brief.admit(in_force(home))
             brief.post(EpochStatement("ab" * 32))
+        assert EpochStatement("ab" * 32) in entries_of(home)
+        async with office(home) as server:
+            await server.admit()
+            async with command(home) as (brief, _, _):
+                await brief.admit(in_force(home))
+                brief.post(EpochStatement("cd" * 32))
+            await server.recorder.look()
+            await server.recorder.look()
 
     run(scenario())
-    assert EpochStatement("ab" * 32) in entries_of(home)
+    assert entries_of(home).count(EpochStatement("cd" * 32)) == 1

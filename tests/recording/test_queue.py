@@ -5,6 +5,7 @@ import asyncio
 from recorded import entries_of, office
 
 from commun.ledger.entries import EpochStatement
+from commun.ledger.staging import Staging
 from made_receipt import made_receipt
 
 
@@ -77,3 +78,66 @@ def test_what_is_queued_when_it_is_closed_is_in_the_ledger_and_its_position_in_t
             one.recorder.submit(made_receipt("too late"))  # its row is found at the next start
 
     run(scenario())
+
+
+def test_what_is_posted_is_recorded_once_also_when_the_disk_refused_and_the_process_ended(home, run, monkeypatch):
+    add = Staging.add
+
+    def full(self, batch):
+        raise OSError(28, "No space left on device")
+
+    async def scenario():
+        async with office(home) as one:
+            await one.admit()
+            one.recorder.post(EpochStatement("aa" * 32))
+            await one.recorder.record(EpochStatement("bb" * 32))
+            monkeypatch.setattr(Staging, "add", full)
+            one.recorder.post(EpochStatement("cc" * 32))
+
+    async def again():
+        async with office(home) as one:
+            await one.admit()
+            await one.recorder.look()
+            await one.recorder.look()
+            await one.recorder.record(EpochStatement("dd" * 32))
+            await asyncio.sleep(0.05)
+            assert await one.entries.waiting(10) == []
+
+    run(scenario())
+    monkeypatch.setattr(Staging, "add", add)
+    run(again())
+    told = [one.sha256[:2] for one in entries_of(home) if isinstance(one, EpochStatement)]
+    assert [told.count(name) for name in ("aa", "bb", "cc", "dd")] == [1, 1, 1, 1]
+
+
+def test_what_is_posted_before_there_is_a_ledger_waits_for_it(home, run):
+    async def scenario():
+        async with office(home) as one:
+            one.recorder.post(EpochStatement("aa" * 32))
+            await one.admit()
+
+    run(scenario())
+    assert entries_of(home).count(EpochStatement("aa" * 32)) == 1
+
+
+def test_an_entry_that_waits_and_is_in_the_ledger_already_is_not_recorded_again(home, run, monkeypatch):
+    async def scenario():
+        async with office(home) as one:
+            await one.admit()
+
+            async def refuse(*_):
+                raise OSError(28, "No space left on device")
+
+            monkeypatch.setattr(one.entries, "learn", refuse)
+            one.recorder.post(EpochStatement("aa" * 32))
+            await one.recorder.record(EpochStatement("bb" * 32))
+
+    async def again():
+        async with office(home) as one:
+            assert len(await one.entries.waiting(10)) == 1
+            await one.admit()
+            assert await one.entries.waiting(10) == []
+
+    run(scenario())
+    run(again())
+    assert entries_of(home).count(EpochStatement("aa" * 32)) == 1

@@ -8,7 +8,7 @@ Rules:
 - where a server has the ledger (LedgerBusy), it does the recording: an edition is in force here once the server has
   recorded it, with every freeze and release, which takes a second or two after it was adopted; receipts are left to the
   server, which looks for such rows every few seconds. What the ledger says against an edition refuses it here, too;
-- other statements (a model was loaded) wait for the end as well. Beside a server nobody records them;
+- other statements (a model was loaded) are stored, and left to whoever opens the ledger next in the same way;
 - anything else that the ledger refuses, refuses the edition.
 """
 
@@ -42,6 +42,7 @@ from commun.recording.statements import active_keys
 from commun.store.epochs import StoredEpoch
 from commun.store.ledger_entries import LedgerEntries
 from commun.store.receipts import Receipts
+from commun.store.tree import new_id
 
 BESIDE_S: Final = 5.0  # how long a server beside may take to record an edition, before it is refused here
 LOOK_S: Final = 0.2
@@ -66,6 +67,7 @@ class BriefRecorder:
     ) -> None:
         self._home = home
         self._entries = entries
+        self._now = now
         self._make: Callable[[], Recorder] = partial(
             Recorder, home=home, public_url=public_url, entries=entries, receipts=receipts, now=now, announces=False
         )
@@ -73,7 +75,6 @@ class BriefRecorder:
         self._signer: ReceiptSigner | None = None
         self._epoch: StoredEpoch | None = None
         self._waiting = False
-        self._posted: list[Statement] = []
 
     @property
     def origin(self) -> str:
@@ -98,8 +99,9 @@ class BriefRecorder:
         self._waiting = True
 
     def post(self, statement: Statement) -> None:
-        """Recorded at the end."""
-        self._posted.append(statement)
+        """Recorded at the end, or by the server beside."""
+        self._entries.wait(new_id(), statement.data(), now=self._now().timestamp())
+        self._waiting = True
 
     async def admit(self, in_force: InForce) -> None:
         """As ``Recorder.admit``."""
@@ -116,13 +118,11 @@ class BriefRecorder:
 
     async def close(self) -> None:
         """Records the receipts, where no server does. The database must still be open."""
-        if not self._waiting and not self._posted:
+        if not self._waiting:
             return
         recorder = self._make()
         try:
-            await recorder.open_known()  # what has no position is submitted
-            for statement in self._posted:
-                recorder.post(statement)
+            await recorder.open_known()  # what the ledger lacks is submitted
         except LedgerBusy:
             pass  # the server beside looks for such rows
         except (CommunError, OSError) as error:

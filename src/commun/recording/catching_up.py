@@ -49,6 +49,17 @@ class Read:
     receipts: tuple[tuple[str, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """``known``: what the database knew before. ``unlogged``: the receipts that the ledger lacks, digests by id;
+    ``waiting``: the other entries that it lacks, by name. Oldest first.
+    """
+
+    known: KnownLedger
+    unlogged: dict[str, str]
+    waiting: dict[str, bytes]
+
+
 async def new_origin(entries: LedgerEntries, public_url: str, first_root: str) -> str:
     """The name of a ledger that begins: not that of one that others have seen, which would be a fork."""
     origin = public_origin(public_url.rstrip("/") + PUBLISHED_AT) if public_url else local_origin(first_root)
@@ -56,10 +67,8 @@ async def new_origin(entries: LedgerEntries, public_url: str, first_root: str) -
     return f"{origin}/{secrets.token_hex(4)}" if origin in names else origin
 
 
-async def catch_up(
-    log: Log, entries: LedgerEntries, receipts: Receipts, *, now: datetime
-) -> tuple[KnownLedger, dict[str, str]]:
-    """What the database knew of this ledger before, and the receipts that it lacks: digests by id, oldest first.
+async def catch_up(log: Log, entries: LedgerEntries, receipts: Receipts, *, now: datetime) -> CaughtUp:
+    """Makes the database know all of this ledger.
 
     Raises LedgerCutShort, LedgerRewritten, and what damaged tiles raise.
     """
@@ -75,14 +84,19 @@ async def catch_up(
         known = KnownLedger(key, 0, EMPTY_ROOT, None)
     await asyncio.to_thread(check_growth, log, known)
     unlogged = dict(await receipts.unlogged(MAX_UNLOGGED))
+    waiting = dict(await entries.waiting(MAX_UNLOGGED))
     if head.size > known.size:
         several = read_from(log, known.size, {digest: name for name, digest in unlogged.items()})
         while (read := await asyncio.to_thread(_next, several)) is not None:
-            await entries.learn(key, Learnt(known.size, known.root, read.entries, read.receipts))
+            there = {stored.entry for stored in read.entries}
+            found = tuple(name for name, entry in waiting.items() if entry in there)
+            await entries.learn(key, Learnt(known.size, known.root, read.entries, read.receipts, found))
             for name, _ in read.receipts:
                 unlogged.pop(name, None)
+            for name in found:
+                del waiting[name]
         await entries.learn(key, Learnt(head.size, head.root))
-    return known, unlogged
+    return CaughtUp(known, unlogged, waiting)
 
 
 def check_growth(log: Log, known: KnownLedger) -> None:

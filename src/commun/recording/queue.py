@@ -4,7 +4,8 @@ Rules:
 
 - everything that goes into the ledger while this process has it open goes through here, so that with each new head all
   of it is known: entries by their positions, receipts by theirs. They are written to the database once for each head;
-- a receipt is in flight from ``submit`` until the database has its position. It is not submitted again meanwhile;
+- a receipt is in flight from ``submit`` until the database has its position, and an entry that waits until its row is
+  gone. Neither is submitted again meanwhile;
 - who looks for rows without a position (``busy``) skips what was in flight, or became so, while it looked: what it has
   read may be older than what became known;
 - where the database refuses, it is tried again with the next head and with each ``settle``.
@@ -38,7 +39,7 @@ class _Submitted:
     index: Future[int]
     entry: bytes
     kind: str
-    receipt: str = ""
+    name: str = ""  # of a receipt, or of an entry that waits
 
 
 class LedgerQueue:
@@ -74,17 +75,28 @@ class LedgerQueue:
         self._submitted.append(_Submitted(index, entry, statement.type))
         return index
 
+    def submit_waiting(self, name: str, statement: Statement) -> None:
+        """An entry that is stored under ``name`` until the ledger has it. As ``submit_receipt``."""
+        self._submit(name, statement.data(), statement.type)
+
     def submit_receipt(self, receipt: str, entry: bytes) -> None:
-        """``receipt``: its id. Nothing where it is in flight. Raises LedgerFull, LedgerStopped."""
-        if receipt in self._in_flight:
+        """``receipt``: its id. Nothing where it is in flight. Never raises: what is not queued is found by its row."""
+        self._submit(receipt, entry, WRITTEN)
+
+    def _submit(self, name: str, entry: bytes, kind: str) -> None:
+        if name in self._in_flight or self.has_stopped:
             return
-        index = self._ledger.submit(entry)
-        self._in_flight.add(receipt)
-        self._busy.add(receipt)
-        self._submitted.append(_Submitted(index, entry, WRITTEN, receipt))
+        try:
+            index = self._ledger.submit(entry)
+        except LedgerError as error:
+            log.warning("an entry waits for the ledger", code=error.code)
+            return
+        self._in_flight.add(name)
+        self._busy.add(name)
+        self._submitted.append(_Submitted(index, entry, kind, name))
 
     def busy(self) -> set[str]:
-        """Receipts that are in flight; those that come to be are added to it, until this is called again."""
+        """What is in flight; those that come to be are added to it, until this is called again."""
         self._busy = set(self._in_flight)
         return self._busy
 
@@ -109,14 +121,18 @@ class LedgerQueue:
         self.trouble = None
         entries: list[StoredEntry] = []
         receipts: list[tuple[str, int]] = []
+        waited: list[str] = []
         while self._submitted and _is_under(self._submitted[0], head):
             one = self._submitted.popleft()
             position = one.index.result()
-            if one.receipt:
-                receipts.append((one.receipt, position))
-            else:
-                entries.append(StoredEntry(position, one.kind, one.entry))
-        self._unwritten.append(Learnt(head.size, head.checkpoint.root, tuple(entries), tuple(receipts)))
+            if one.kind == WRITTEN:
+                receipts.append((one.name, position))
+                continue
+            entries.append(StoredEntry(position, one.kind, one.entry))
+            if one.name:
+                waited.append(one.name)
+        root = head.checkpoint.root
+        self._unwritten.append(Learnt(head.size, root, tuple(entries), tuple(receipts), tuple(waited)))
         if self._writing is None or self._writing.done():
             self._writing = self.loop.create_task(self._write())
         self._on_head(head, tuple(entries))
@@ -138,7 +154,9 @@ class LedgerQueue:
                 log.exception("positions in the ledger could not be stored")
                 return
             del self._unwritten[: len(several)]
-            self._in_flight.difference_update(name for one in several for name, _ in one.receipts)
+            for one in several:
+                self._in_flight.difference_update(name for name, _ in one.receipts)
+                self._in_flight.difference_update(one.no_longer_waiting)
 
 
 def _is_under(one: _Submitted, head: Head) -> bool:
@@ -152,4 +170,5 @@ def _joined(several: tuple[Learnt, ...]) -> Learnt:
         last.root,
         tuple(entry for one in several for entry in one.entries),
         tuple(receipt for one in several for receipt in one.receipts),
+        tuple(name for one in several for name in one.no_longer_waiting),
     )

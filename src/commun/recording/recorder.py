@@ -24,6 +24,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +64,7 @@ from commun.recording.statements import key_statements, software_statement
 from commun.store.epochs import StoredEpoch
 from commun.store.ledger_entries import LedgerEntries, StoredEntry
 from commun.store.receipts import Receipts
+from commun.store.tree import new_id
 
 LEDGER_KEY_FILE: Final = "ledger.key"
 POLL_S: Final = 5.0
@@ -190,7 +192,7 @@ class Recorder:
         opened = await asyncio.to_thread(open_log, folder, keys / LEDGER_KEY_FILE, origin=origin)
         try:
             signer = await asyncio.to_thread(open_receipt_key, keys / RECEIPT_KEY_FILE)
-            known, rest = await catch_up(opened, self._entries, self._receipts, now=self._now())
+            caught_up = await catch_up(opened, self._entries, self._receipts, now=self._now())
             await self._read_entries()
             told = await self._key_statements(signer.key.text())
             self._queue = LedgerQueue(opened, self._entries, on_head=self._headed)
@@ -198,15 +200,17 @@ class Recorder:
             await asyncio.to_thread(opened.close)
             raise
         keep = partial(self._entries.keep_witnessed, self._queue.key)
-        self._confirmation = Confirmation(opened, stored=known.witnessed, keep=keep, asks=self._announces)
+        self._confirmation = Confirmation(opened, stored=caught_up.known.witnessed, keep=keep, asks=self._announces)
         for statement in told:  # before the first receipt: what is queued keeps its order
-            self.post(statement)
+            self._queue.submit(statement)
         self._signer = signer
         if self._announces:
             self._soon(self._announce())
-        self._seen = set(rest)
-        for name in list(rest)[:MAX_AT_ONCE]:
-            self._submit(name, ReceiptStatement(rest[name]).data())
+        self._seen = {*caught_up.unlogged, *caught_up.waiting}
+        for name, entry in islice(caught_up.waiting.items(), MAX_AT_ONCE):
+            self._queue.submit_waiting(name, read_statement(entry))
+        for name, digest in islice(caught_up.unlogged.items(), MAX_AT_ONCE):
+            self._queue.submit_receipt(name, ReceiptStatement(digest).data())
 
     async def _read_entries(self) -> None:
         self._editions = RecordedEditions()
@@ -218,7 +222,7 @@ class Recorder:
         return key_statements(before, key, now=self._now())
 
     async def _announce(self) -> None:
-        self.post(await asyncio.to_thread(software_statement, now=self._now()))
+        self._queued().submit(await asyncio.to_thread(software_statement, now=self._now()))
 
     # Editions
 
@@ -302,26 +306,21 @@ class Recorder:
 
     def submit(self, receipt: Receipt) -> None:
         """After its commit. Never blocks, never raises: what is not queued is found again by its row."""
-        self._submit(receipt.statement.receipt, receipt.entry)
-
-    def _submit(self, name: str, entry: bytes) -> None:
-        if self._queue is None or self._queue.has_stopped:
-            return
-        try:
-            self._queue.submit_receipt(name, entry)
-        except LedgerError as error:
-            log.warning("a receipt waits for the ledger", code=error.code)
+        if self._queue is not None:
+            self._queue.submit_receipt(receipt.statement.receipt, receipt.entry)
 
     async def record(self, statement: Statement) -> int:
         """Its position. Raises LedgerError: not there yet, and it may come to be (LedgerUnwritable)."""
         return await self._position(self._submit_now(statement))
 
     def post(self, statement: Statement) -> None:
-        """The same, and nobody waits. What cannot be queued is told in the log."""
-        try:
-            self._queued().submit(statement)
-        except LedgerError as error:
-            log.warning("an entry of the ledger was lost", kind=statement.type, code=error.code)
+        """Nobody waits. It is stored until the ledger has it: a disk that refuses, or a process that dies, loses it
+        not.
+        """
+        name = new_id()
+        self._entries.wait(name, statement.data(), now=self._now().timestamp())
+        if self._queue is not None:
+            self._queue.submit_waiting(name, statement)
 
     def _submit_now(self, statement: Statement) -> Future[int]:
         return self._queued().submit(statement, urgent=True)
@@ -363,7 +362,7 @@ class Recorder:
                 log.exception("the ledger could not be looked after")
 
     async def look(self) -> None:
-        """Receipts without a position, seen twice; a day's secret that has ended."""
+        """Receipts without a position, and entries that wait, seen twice; a day's secret that has ended."""
         if self._queue is None or self._queue.has_stopped:
             return
         await self._queue.settle()
@@ -371,8 +370,12 @@ class Recorder:
         unlogged = await self._receipts.unlogged(MAX_AT_ONCE)
         for name, digest in unlogged:
             if name in self._seen and name not in busy:
-                self._submit(name, ReceiptStatement(digest).data())
-        self._seen = {name for name, _ in unlogged}
+                self._queue.submit_receipt(name, ReceiptStatement(digest).data())
+        waiting = await self._entries.waiting(MAX_AT_ONCE)
+        for name, entry in waiting:
+            if name in self._seen and name not in busy:
+                self._queue.submit_waiting(name, read_statement(entry))
+        self._seen = {name for name, _ in (*unlogged, *waiting)}
         async with self._one_at_a_time:
             if self._epoch is not None:
                 await self._ensure_epoch()

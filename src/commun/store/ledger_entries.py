@@ -19,7 +19,7 @@ from commun.ledger.entries import EditionStatement, Event, read_statement
 from commun.store.database import Database
 from commun.store.epochs import Epochs
 from commun.store.receipts import place_rows
-from commun.store.schema import epochs, ledger_entries, ledgers, receipts
+from commun.store.schema import epochs, ledger_entries, ledger_waiting, ledgers, receipts
 
 MAX_SHOWN: Final = 1000
 
@@ -48,12 +48,15 @@ class KnownLedger:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What became known up to ``size``: entries that are no receipts, and receipts by id with their positions."""
+    """What became known up to ``size``: entries that are no receipts, receipts by id with their positions, and the
+    names of entries that wait no more.
+    """
 
     size: int
     root: bytes
     entries: tuple[StoredEntry, ...] = ()
     receipts: tuple[tuple[str, int], ...] = ()
+    no_longer_waiting: tuple[str, ...] = ()
 
 
 class LedgerEntries:
@@ -89,6 +92,9 @@ class LedgerEntries:
 
         def work(connection: Connection) -> None:
             place_rows(connection, learnt.receipts)
+            if learnt.no_longer_waiting:
+                gone = ledger_waiting.c.id.in_(learnt.no_longer_waiting)
+                connection.execute(delete(ledger_waiting).where(gone))
             if learnt.entries:
                 rows = [{"position": one.position, "kind": one.kind, "entry": one.entry} for one in learnt.entries]
                 connection.execute(insert(ledger_entries).prefix_with("OR REPLACE"), rows)
@@ -100,6 +106,17 @@ class LedgerEntries:
             connection.execute(grown)
 
         await self._database.write(work, flush=False)
+
+    def wait(self, name: str, entry: bytes, *, now: float) -> None:
+        """Posted: never blocks. An entry that the ledger does not have yet, under a name of its own."""
+        row = {"id": name, "created": now, "entry": entry}
+        self._database.post(lambda connection: connection.execute(insert(ledger_waiting), row))
+
+    async def waiting(self, limit: int) -> list[tuple[str, bytes]]:
+        """(name, entry), oldest first."""
+        query = select(ledger_waiting).order_by(ledger_waiting.c.created).limit(limit)
+        found = await self._database.read(lambda connection: connection.execute(query).all())
+        return [(row.id, row.entry) for row in found]
 
     async def keep_witnessed(self, key: str, note: bytes) -> None:
         kept = update(ledgers).where(ledgers.c.key == key).values(witnessed=note)

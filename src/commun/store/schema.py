@@ -248,6 +248,15 @@ ledgers = Table(
     comment="The ledger as it was last seen, so that one that is shorter or another one later is noticed.",
 )
 
+ledger_waiting = Table(
+    "ledger_waiting",
+    metadata,
+    Column("id", String, primary_key=True, comment="A random name. Reveals nothing."),
+    Column("created", Float, nullable=False, comment="In clear: when it was written."),
+    Column("entry", LargeBinary, nullable=False, comment="In clear: the entry, which the ledger will publish."),
+    comment="Entries that are no receipts and that the ledger does not have yet.",
+)
+
 epochs = Table(
     "epochs",
     metadata,

@@ -59,6 +59,12 @@ def _ledger() -> None:
         Column("replaced", Float),
     )
     op.create_table(
+        "ledger_waiting",
+        Column("id", String, primary_key=True),
+        Column("created", Float, nullable=False),
+        Column("entry", LargeBinary, nullable=False),
+    )
+    op.create_table(
         "epochs",
         Column("sha256", String, primary_key=True),
         Column("secret", LargeBinary, nullable=False),
