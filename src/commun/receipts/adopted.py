@@ -37,6 +37,7 @@ from commun.receipts.commitments import TEXT_ROLE, Message
 from commun.receipts.errors import Reason, ReceiptError
 from commun.receipts.statement import Scheme, Statement
 
+SPEAKERS: Final = frozenset({"user", "assistant"})  # whoever else could instruct the model, beside the board
 STALE_GRACE_S: Final = 60  # a server notices within seconds that a mandate has ended
 _ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)  # what expired is told by the receipt, and compared below
 
@@ -159,7 +160,7 @@ def check_prompt(charter: Charter, statement: Statement, messages: Sequence[Mess
         adopted = charter.system_prompt(statement.language, statement.persona)
         first = messages[0] if messages else ("", "")
         added = charter.callers.system_messages and first[1].startswith(f"{adopted}\n\n")
-        alone = not any(role in {"system", TEXT_ROLE} for role, _ in messages[1:])
+        alone = all(role in SPEAKERS for role, _ in messages[1:])
         holds = first[0] == "system" and alone and (first[1] == adopted or added)
     if not holds:
         raise ReceiptError(Reason.PROMPT_NOT_ADOPTED, "the model was told something else first than the adopted prompt")

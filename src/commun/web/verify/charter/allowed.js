@@ -35,7 +35,7 @@ export function checkPrompt(charter, predicate, messages) {
     const adopted = charterSystemPrompt(charter, predicate.language, predicate.persona);
     const told = messages.length > 0 ? messages[0].content : "";
     const isAdopted = told === adopted || (charter.callers.system_messages && told.startsWith(`${adopted}\n\n`));
-    holds = isAdopted && roles[0] === "system" && !roles.slice(1).some((role) => role === "system" || role === "text");
+    holds = isAdopted && roles[0] === "system" && roles.slice(1).every((role) => role === "user" || role === "assistant");
   }
   if (!holds) throw new Refusal("prompt-not-adopted", "the model was told something else first than the adopted prompt");
 }
