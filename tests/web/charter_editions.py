@@ -213,7 +213,9 @@ def framings() -> Iterator[Changed]:
 
 def editions(seed: int, count: int) -> Iterator[Changed]:
     chance = random.Random(seed)
-    some = bases()
+    unguarded = world.charter_files(world.BOARD, guards=())
+    unguarded["charter.toml"] = unguarded["charter.toml"].replace(b'clauses = ["retention"]', b"clauses = []")
+    some = (*bases(), world.adopt(unguarded, None, world.BOARD))
     for number in range(count):
         yield _changed(chance, some[number % len(some)], changes=number // 4 % 3)
 
