@@ -57,6 +57,7 @@ NOT_PROVEN: Final = (
     N_("That nobody else has read it."),
     N_("That the edition was still in force at that moment, and not frozen: the ledger's later entries tell."),
     N_("When exactly: the times are the server's own, and a witness's only an upper bound."),
+    N_("That there is no second receipt for the same answer."),
 )
 _COUNTED: Final = {
     "prompt_token_ids": "prompt_tokens",

@@ -48,7 +48,6 @@ SEEDS: Final = {
 }
 _ID: Final = re.compile("[0-9a-f]{64}")
 # Of docs/spec/receipt.md, beside those that a verifier tells.
-NO_SECOND: Final = N_("That there is no second receipt for the same answer.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ def receipt_view(
         waiting=recorded.is_waiting,
         rows=tuple(_rows(stored, statement, language, model=model)),
         proves=tuple(_proves(recorded, language, whole=whole)),
-        not_proven=tuple(_(sentence) for sentence in (*NOT_PROVEN, NO_SECOND)),
+        not_proven=tuple(_(sentence) for sentence in NOT_PROVEN),
         whole=whole,
         nobodys=stored.conversation_id is None,
         answer_url=url if stored.message_id and stored.conversation_id else "",
