@@ -26,7 +26,7 @@ from commun.api.witness import PREFIX, tell_evidence, witness_routes
 from commun.assistant.admission import Admission
 from commun.assistant.bounds import check_wishes
 from commun.assistant.energy import EnergyMeter
-from commun.assistant.engines import Engines, EngineWish
+from commun.assistant.engines import Engines, EngineWish, wish_of
 from commun.assistant.in_force import CharterInForce, Published, utc_now
 from commun.assistant.issuing import Issuer
 from commun.assistant.question import Question
@@ -35,6 +35,7 @@ from commun.charter.clauses import Model
 from commun.charter.edition import InForce
 from commun.config import Settings
 from commun.engine.base import Engine, EngineInfo
+from commun.engine.connection import COMMAND, Spare
 from commun.engine.manifest import Progress
 from commun.engine.room import has_free_memory
 from commun.engine.weights import ModelLibrary
@@ -71,9 +72,16 @@ Translate = Callable[[str], str]
 
 
 def build_engine(
-    settings: Settings, library: ModelLibrary, wish: EngineWish, *, progress: Progress | None = None
+    settings: Settings,
+    library: ModelLibrary,
+    wish: EngineWish,
+    *,
+    progress: Progress | None = None,
+    spare: Spare | None = None,
 ) -> Engine:
-    """The engine that the charter wishes, not yet started. ``progress`` hears of what its model needs first."""
+    """The engine that the charter wishes, not yet started. ``progress`` hears of what its model needs first. ``spare``:
+    a process for it that has been started already.
+    """
     if wish.model.format == "remote":
         from commun.engine.remote import RemoteEngine
 
@@ -95,11 +103,17 @@ def build_engine(
         cache_gb=settings.kv_cache_gb,
         max_running=settings.max_running,
         step_timeout_s=settings.engine_timeout_s,
+        spare=spare,
     )
 
 
 def build_engines(
-    settings: Settings, library: ModelLibrary, *, engine: Engine | None = None, progress: Progress | None = None
+    settings: Settings,
+    library: ModelLibrary,
+    *,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+    spare: Callable[[], Spare | None] = lambda: None,
 ) -> Engines:
     """``engine``: the same for every wish, instead of what a charter names (tests, benchmarks)."""
     if engine is not None:
@@ -109,7 +123,8 @@ def build_engines(
         return wish.model.format == "remote" or has_free_memory(library.loaded_bytes(wish.model), settings.kv_cache_gb)
 
     return Engines(
-        lambda wish: build_engine(settings, library, wish, progress=progress), has_room_beside=has_room_beside
+        lambda wish: build_engine(settings, library, wish, progress=progress, spare=spare()),
+        has_room_beside=has_room_beside,
     )
 
 
@@ -139,6 +154,25 @@ def follow_charter(charter: CharterInForce, engines: Engines) -> None:
     charter.on_change(use)
 
 
+class EarlyProcess:
+    """The engine's process, begun while the charter is still being verified: most charters will want one."""
+
+    def __init__(self) -> None:
+        self._spare: Spare | None = None
+
+    def begin(self, step_timeout_s: float) -> None:
+        self._spare = Spare(COMMAND, step_timeout_s)
+
+    def find(self) -> Spare | None:
+        return self._spare
+
+    async def settle(self, in_force: InForce | None) -> None:
+        """Ended, where the charter names no model of this machine or none is in force."""
+        if self._spare is not None and (in_force is None or wish_of(in_force.charter).model.format == "remote"):
+            await self._spare.close()
+        self._spare = None
+
+
 class StageLog:
     """Long steps at start-up: one log line as each begins (``engine.manifest.Progress``)."""
 
@@ -163,7 +197,8 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         home=settings.home, public_url=settings.public_url, entries=entries, receipts=receipts, now=utc_now
     )
     charter = CharterInForce(Published(settings.home), admit=recorder.admit)
-    engines = build_engines(settings, library, engine=engine)
+    early = EarlyProcess()
+    engines = build_engines(settings, library, engine=engine, spare=early.find)
     services = Services(
         settings=settings,
         charter=charter,
@@ -185,10 +220,15 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         try:
             database.open(exclusive=True)
+            if engine is None:
+                early.begin(settings.engine_timeout_s)
             await recorder.open()
             app.state.first_charter = await found_where_none_is(charter, settings.home)
+            await early.settle(charter.find())
         except CommunError as error:
             app.state.startup_error = error  # the command line tells it, without a traceback
+            await early.settle(None)
+            await recorder.close()
             database.close()
             raise
         interrupted = await services.conversations.recover()

@@ -17,6 +17,7 @@ from commun.charter.errors import ModelNotAdopted
 from commun.engine import cache_size, child, openvino
 from commun.engine.base import Delta, EngineState, Finish, FinishReason, Message, Prompt, Sampling
 from commun.engine.cache_size import ContextTooLarge
+from commun.engine.connection import Spare
 from commun.engine.openvino import OpenVINOEngine
 from commun.errors import (
     CommunError,
@@ -471,3 +472,29 @@ async def test_the_engines_process_gets_no_other_environment(tmp_path: Path, mon
         environment = Path(f"/proc/{process}/environ").read_bytes()  # noqa: ASYNC240  (no disk is read)
         assert b"PATH=" in environment
         assert b"ONEDNN" not in environment
+
+
+async def test_a_process_that_was_begun_early_is_the_first_ones_and_nobody_elses(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    spare = Spare(COMMAND, 20)
+    engine = OpenVINOEngine(prepare=files.prepare, profile="exact", command=("false",), spare=spare)
+    await engine.start()  # its own command would start nothing
+    try:
+        assert [part async for part in engine.generate(prompt(3), sampling())]
+        assert await spare.take() is None
+    finally:
+        await engine.close()
+
+
+async def test_a_process_that_was_begun_early_and_not_needed_is_ended(tmp_path: Path) -> None:
+    spare = Spare(COMMAND, 20)
+    engine = OpenVINOEngine(prepare=Files(tmp_path).prepare, profile="exact", command=COMMAND, spare=spare)
+    await engine.close()
+    assert await spare.take() is None
+
+
+async def test_where_none_can_be_begun_early_the_engine_starts_its_own(tmp_path: Path) -> None:
+    spare = Spare(("/no/such/program",), 20)
+    engine = OpenVINOEngine(prepare=Files(tmp_path).prepare, profile="exact", command=COMMAND, spare=spare)
+    await engine.start()
+    await engine.close()

@@ -265,3 +265,28 @@ class Connection:
                 reply.set_exception(failure)
         if not self._ready.cancelled():
             self._ready.exception()  # fetched, so that nobody is warned of what nobody waits for
+
+
+class Spare:
+    """A process that begins to import OpenVINO before anybody knows which model it will load: the charter is verified
+    meanwhile. The first engine takes it; where none does, ``close`` ends it.
+    """
+
+    def __init__(self, command: Sequence[str], step_timeout_s: float) -> None:
+        self._connection = Connection(command, step_timeout_s)
+        self._spawning: asyncio.Task[None] | None = asyncio.create_task(self._connection.spawn())
+
+    async def take(self) -> Connection | None:
+        """None: it was taken already, or could not be started; whoever asks starts one then."""
+        spawning, self._spawning = self._spawning, None
+        if spawning is None:
+            return None
+        try:
+            await spawning
+        except OSError:
+            return None
+        return self._connection
+
+    async def close(self) -> None:
+        if (connection := await self.take()) is not None:
+            await connection.close()

@@ -37,7 +37,7 @@ from commun.engine.base import (
     Sampling,
     Score,
 )
-from commun.engine.connection import COMMAND, Connection
+from commun.engine.connection import COMMAND, Connection, Spare
 from commun.errors import (
     CommunError,
     ConfigError,
@@ -93,6 +93,7 @@ class OpenVINOEngine:
     """``prepare``: gives the verified model; may take long, runs in a thread. ``profile``: "exact" or "fast".
     ``context``: tokens that one conversation may have (0: what the model can). ``threads``: 0 means every core.
     ``cache_gb``: memory for running answers, at least. ``command``: starts the worker (tests start one with faults).
+    ``spare``: a worker that has been started already, for the first load.
     """
 
     def __init__(
@@ -107,8 +108,10 @@ class OpenVINOEngine:
         step_timeout_s: float = 120,
         command: Sequence[str] = COMMAND,
         scheduler: dict[str, int | bool] | None = None,
+        spare: Spare | None = None,
     ) -> None:
         self._prepare = prepare
+        self._spare = spare
         self._context = context
         self._cache_gb = cache_gb
         self._was_enlarged = False
@@ -155,6 +158,8 @@ class OpenVINOEngine:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
+        if self._spare is not None:
+            await self._spare.close()
         if self._connection is not None:
             await self._connection.close()
 
@@ -234,8 +239,7 @@ class OpenVINOEngine:
 
     async def _load_once(self) -> Connection:
         began = time.monotonic()
-        connection = Connection(self._command, self._step_timeout_s)
-        await connection.spawn()
+        connection = await self._spawned()
         try:
             ready = await asyncio.to_thread(self._prepare)
             self._wished = model = ready.manifest
@@ -261,6 +265,15 @@ class OpenVINOEngine:
         self._refusal = None
         self._state = EngineState.READY
         log.info("the model is loaded", model=model.id, seconds=round(self._load_s, 2))
+        return connection
+
+    async def _spawned(self) -> Connection:
+        """A worker with nothing in it yet."""
+        spare = None if self._spare is None else await self._spare.take()
+        if spare is not None and not spare.ended.is_set():
+            return spare
+        connection = Connection(self._command, self._step_timeout_s)
+        await connection.spawn()
         return connection
 
     def _make_room(self, ready: Ready, context: int) -> None:
