@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
@@ -25,6 +26,7 @@ from commun.ledger.entries import EpochStatement, ReceiptStatement
 from commun.places import CHARTER_FOLDER, TRUST_FOLDER
 from commun.receipts.bundle import PENDING
 from commun.receipts.commitments import LOGPROB_UNITS, whole_logprobs
+from commun.receipts.dsse import canonical_with_ascii_names
 from commun.receipts.verification import Report, Trust, Verdict, verify
 from commun.store.accounts import Accounts
 from commun.store.database import Database
@@ -165,6 +167,22 @@ def test_texts_that_are_continued_are_in_the_ledger(whole: Whole, body: dict[str
         later = whole.logged(told["id"])
         report = whole.report(told["bundle"] | {"ledger": later["ledger"]})
         assert report.verdict is Verdict.VERIFIED, report.detail
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(
+    st.recursive(
+        st.dictionaries(
+            st.text(st.characters(codec="ascii")),
+            TEXTS | st.integers(-(2**53) + 1, 2**53 - 1) | st.booleans() | st.none(),
+        ),
+        lambda inner: st.dictionaries(st.text(st.characters(codec="ascii")), inner | st.lists(inner)),
+    )
+)
+def test_what_is_signed_is_written_as_rfc_8785_has_it(value: dict[str, Any]) -> None:
+    assert canonical_with_ascii_names(value) == rfc8785.dumps(value)
 
 
 def in_units(decimal: Callable[[float], float], value: float) -> int:

@@ -39,7 +39,7 @@ from typing import Any, Final
 import rfc8785
 
 from commun.charter.strict_json import NotStrict, read_object
-from commun.receipts.dsse import MAX_PAYLOAD_BYTES
+from commun.receipts.dsse import MAX_PAYLOAD_BYTES, canonical_with_ascii_names
 from commun.receipts.errors import Reason, ReceiptError
 from commun.receipts.fields import check_statement, read_time, time_text
 
@@ -165,6 +165,8 @@ class Statement:
         """The bytes that are signed. Raises ReceiptError where they would be no receipt."""
         value = self.to_json()
         check_statement(value)
+        if all(map(str.isascii, self.engine.notes)):
+            return canonical_with_ascii_names(value)
         return rfc8785.dumps(value)
 
     def to_json(self) -> dict[str, Any]:
