@@ -53,6 +53,10 @@ def _each(places: list[Place]) -> Iterator[dict[str, bytes]]:
     chance = random.Random(0)
     trees = trees_of(chance)
     charter = trees["charter.toml"]
+    charter["personas"], charter["prompts"] = [], {"language": "en", "persona": ""}
+    trees = {name: tree for name, tree in trees.items() if isinstance(tree, dict) or "system" in name}
+    if any(way == ("personas",) for _, way, _ in places):
+        trees |= {f"prompts/editor.{language}.md": b"Be short." for language in ("en", "fr")}
     local = {
         "id": "x",
         "name": "X",
@@ -113,3 +117,69 @@ def _texts(text: str) -> list[Place]:
 
 def _digest(text: str) -> list[Place]:
     return [("models/x.toml", ("converted",), {"1.0": text}), ("models/x.toml", ("format",), "gguf-converted")]
+
+
+# What belongs together
+
+
+def together() -> Iterator[dict[str, bytes]]:
+    """Each rule that no single value shows, broken and just not broken; then files that should not be, or not so."""
+    charter, own, far = "charter.toml", "models/x.toml", "models/far.toml"
+    editor = {"id": "editor", "name": {"en": "A", "fr": "B"}, "about": {"en": "A", "fr": "B"}}
+    with_editor: Place = (charter, ("personas",), [editor])
+    guarded = {"clauses": ["prompts"], "guards": ["Zoé"]}
+    converted: Place = (own, ("converted",), {"1.0": "ab" * 32})
+    changes: list[list[Place]] = [
+        *([(charter, ("board", "quorum"), Raw(quorum))] for quorum in ("2", "3")),
+        *(
+            [(charter, ("entrenched",), {"clauses": ["name"], "guards": each})]
+            for each in ([], ["Zoé"], ["zoé"], ["Nobody"])
+        ),
+        *([(charter, ("entrenched",), {"clauses": [], "guards": each})] for each in (["Yan"], ["Yan", "Yan"])),
+        [with_editor],
+        [with_editor, (charter, ("entrenched",), guarded)],
+        [with_editor, (charter, ("entrenched",), {**guarded, "clauses": ["personas", "prompts"]})],
+        [(charter, ("entrenched",), guarded)],
+        [with_editor, (charter, ("prompts", "persona"), "editor")],
+        [(charter, ("prompts", "persona"), "editor")],
+        [(charter, ("personas",), [editor, editor])],
+        [(charter, ("personas",), [{**editor, "id": "system"}])],
+        *([(charter, ("sampling", part, "default"), Raw("2"))] for part in ("temperature", "max_tokens")),
+        [(charter, ("sampling", "top_p", "default"), Raw("0.999999"))],
+        *([(charter, ("context", "answer_reserve"), Raw(tokens))] for tokens in ("131071", "131072", "131073")),
+        *([(charter, ("models", "default"), name)] for name in ("x", "far", "nobody")),
+        [(own, ("files",), []), (own, ("digest",), digest_of("openvino", "llama", 1, []))],
+        *([(own, (name,), "x")] for name in ("url", "remote_model", "digest", "id")),
+        [converted],
+        [converted, (own, ("format",), "gguf-converted")],
+        *([(far, (name,), "")] for name in ("url", "remote_model", "digest")),
+        [(far, ("digest",), "ab" * 32)],
+        [(far, ("files",), [{"path": "f", "size": Raw("1"), "sha256": "ab" * 32}])],
+        [(far, ("converted",), {"1.0": "ab" * 32})],
+    ]
+    for places in changes:
+        yield from _each(places)
+    (files,) = _each([with_editor])
+    for name in files:
+        yield {other: data for other, data in files.items() if other != name}
+        yield {**files, name: files[name] + "# \u200b".encode()}
+        yield {**files, name: files[name] + b"# \xff"}
+        yield {**files, name: files[name].ljust(256 << 10)}
+        yield {**files, name: files[name].ljust((256 << 10) + 1)}
+        yield {**files, name: b" \n"}
+    for name in (
+        "README",
+        "prompts/poet.en.md",
+        "prompts/editor.de.md",
+        "Prompts/editor.en.md",
+        "models/" + "x" * 64 + ".toml",
+    ):
+        yield {**files, name: files["models/x.toml"]}
+    many = {
+        f"models/m{number}.toml": files["models/x.toml"].replace(b'"x"', b'"m%d"' % number, 1) for number in range(260)
+    }
+    for count in (255 - len(files), 256 - len(files), 257 - len(files)):
+        yield {**files, **dict(list(many.items())[:count])}
+    heavy = {name: data.ljust(256 << 10) for name, data in many.items()}
+    yield {**files, **dict(list(heavy.items())[:15])}
+    yield {**files, **dict(list(heavy.items())[:16])}

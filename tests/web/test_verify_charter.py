@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from charter_batch import asked, differences
-from charter_corners import corners
+from charter_corners import corners, together
 from charter_folders import folders
 from commun.charter.clauses import CLAUSES, clause_digest
 from commun.charter.errors import CharterMistakes
@@ -105,7 +105,7 @@ def test_a_charter_is_read_and_refused_alike() -> None:
 
 
 def test_each_corner_of_the_rules_is_read_alike() -> None:
-    cases = list(corners())
+    cases = [*corners(), *together()]
     assert 500 < held_against(cases) < len(cases) - 500
 
 
