@@ -291,3 +291,17 @@ def test_a_mutated_policy_is_refused_or_read(data: st.DataObject):
     changed = POLICY[:at] + data.draw(st.binary(max_size=3)) + POLICY[at + data.draw(st.integers(0, 20)) :]
     with suppress(LedgerError):
         Policy.from_bytes(changed).check(LogProof.from_bytes(PROOF).note.data())
+
+
+@pytest.mark.parametrize("witness", [WITNESS_A, WITNESS_B, WITNESS_C], ids=lambda key: key.name)
+def test_a_line_with_a_time_of_zero_counts_for_nobody(witness: SignerKey):
+    """It states nothing about when; and of ML-DSA-44, not even that the witness had seen no larger tree."""
+    asked = policy(f"log {LOG.verifier.text()}\nwitness w {witness.verifier.text()}\nquorum w\n")
+    for time, counts in ((0, False), (1, True)):
+        lines = (sign_checkpoint(HEAD, LOG), sign_checkpoint(HEAD, witness, time=time))
+        note = Note(HEAD.text(), lines).data()
+        if counts:
+            assert asked.check(note).standing.fulfilled
+        else:
+            with pytest.raises(TooFewWitnesses):
+                asked.check(note)

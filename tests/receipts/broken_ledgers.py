@@ -60,6 +60,12 @@ def _ledger(made: Broken) -> None:
     changed("missing-cosignature", few, "one witness, where the policy asks for two", cosigners={"north": at})
     changed("no-cosignature", few, "the ledger's own signature alone", cosigners={})
     changed(
+        "cosigned-without-a-time",
+        few,
+        "a witness's line of type 0x04 with time 0, which states nothing about when",
+        cosigners={"north": at, "south": 0},
+    )
+    changed(
         "confirmed-before-it-ended",
         Reason.LEDGER_TIME,
         "a witness saw it an hour before it was",
@@ -119,6 +125,13 @@ def _ledger(made: Broken) -> None:
         unsigned,
         "no policy names one, and the bundle's hint is none",
         replace(bundle, ledger=replace(bundle.ledger, key="ledger", edition=None)),
+    )
+    made.add(
+        "cosigned-without-a-time-by-ml-dsa",
+        few,
+        "a witness's line of type 0x06 with time 0, which does not even state that it saw no larger tree",
+        world.bundle(ledger=world.logged(receipt.entry, cosigners={"north": at, "west": 0})),
+        replace(PINNED, policy=world.policy_of(names=("north", "west")).encode()),
     )
     _editions(made, receipt.entry, proven)
 

@@ -47,6 +47,11 @@ class SignedCheckpoint:
     note: Note
     cosignatures: tuple[Cosignature, ...]
 
+    @property
+    def dated(self) -> frozenset[VerifierKey]:
+        """The keys that have stated when: these alone count as witnesses."""
+        return frozenset(item.key for item in self.cosignatures if item.time)
+
 
 @dataclass(frozen=True, slots=True)
 class CosignatureVerifier:

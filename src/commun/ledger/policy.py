@@ -13,7 +13,8 @@ Specification (C2SP tlog-policy, "Policy file syntax and structure"):
 - a log's key may be of any type known here and is called like its log's origin; a witness's is of type 0x04 or 0x06.
 
 ``check`` accepts a checkpoint if a log of the policy has signed it under its own origin and the quorum's witnesses have
-cosigned it. One wrong signature of a known key refuses it. How old a cosignature may be is for callers with a clock.
+cosigned it. A line counts as a witness's only if its time is not zero: zero states nothing about when, nor (type 0x06)
+that this was the largest tree seen. One wrong signature of a known key refuses the checkpoint. How old a cosignature may be is for callers with a clock.
 
 Raises BadPolicy with the line; ``check`` raises what ``open_checkpoint`` does, and TooFewWitnesses.
 """
@@ -110,7 +111,7 @@ class Policy:
         return _Reader().read(data)
 
     def standing(self, signed: Collection[VerifierKey]) -> Standing:
-        """``signed``: the keys whose cosignatures have been verified; others than the policy's do not count."""
+        """``signed``: the keys whose cosignatures have been verified and have a time; others than the policy's do not count."""
         found = {item.name: Standing(_shown(item.name), int(item.key in signed), 1) for item in self.witnesses}
         for group in self.groups:
             members = tuple(found[name] for name in group.members)
@@ -124,7 +125,7 @@ class Policy:
         signed = open_checkpoint(
             data, log=(*own, *(key for key in logs if key not in own)), others=[item.key for item in self.witnesses]
         )
-        keys = {item.key for item in signed.cosignatures}
+        keys = signed.dated
         standing = self.standing(keys)
         if not standing.fulfilled:
             count = sum(item.key in keys for item in self.witnesses)

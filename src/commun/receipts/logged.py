@@ -48,7 +48,7 @@ NO_POLICY: Final = Policy((), (), (), None)
 @dataclass(frozen=True, slots=True)
 class InLedger:
     """``index``: of the receipt's entry in the tree of ``size``. ``witnesses``: the names of those in the policy who
-    confirmed it. ``vouched``: whether the policy names the log's key; if not it is the bundle's own hint.
+    confirmed it, each at a time. ``vouched``: whether the policy names the log's key; if not it is the bundle's own hint.
     ``times``: of their statements, seconds since the Epoch. ``index`` None: the receipt's proof is not there yet.
     """
 
@@ -88,13 +88,12 @@ def check_logged(envelope: bytes, statement: Statement, logged: Logged, policy: 
         found = _check_edition(logged.edition, edition, statement, policy, hint=hint, receipt=receipt)
         witnessed = witnessed or found
     assert witnessed is not None  # noqa: S101  (one of the two is there)
-    head = witnessed.signed.checkpoint
-    keys = {item.key for item in witnessed.signed.cosignatures}
+    head, dated = witnessed.signed.checkpoint, witnessed.signed.dated
     return InLedger(
         index=None if receipt is None else receipt.index,
         size=head.size,
         root=head.root,
-        witnesses=tuple(item.name.decode("utf-8", "replace") for item in policy.witnesses if item.key in keys),
+        witnesses=tuple(item.name.decode("utf-8", "replace") for item in policy.witnesses if item.key in dated),
         times=_times(witnessed),
         vouched=hint is None,
         edition_index=None if edition is None else edition.index,

@@ -64,4 +64,4 @@ class WitnessedHead:
             signed = open_checkpoint(head.data, log=[self.key], others=witnesses)
         except LedgerError:
             return self.policy.standing(())
-        return self.policy.standing({item.key for item in signed.cosignatures})
+        return self.policy.standing(signed.dated)

@@ -180,12 +180,12 @@ def watched(policy_text: str, head: Head, key: VerifierKey | None) -> Watched | 
     policy = Policy.from_bytes(f"{policy_text}\n".encode()) if policy_text else None
     if policy is None or policy.quorum is None:
         return None
-    times: dict[VerifierKey, int | None] = {}
+    times: dict[VerifierKey, int] = {}
     with contextlib.suppress(LedgerError):  # a line that does not verify counts as nobody's
         keys = [*([key] if key is not None else []), *(each.key for each in policy.logs)]
         others = [each.key for each in policy.witnesses]
         signed = open_checkpoint(head.data, log=keys, others=others)
-        times = {each.key: each.time for each in signed.cosignatures}
+        times = {each.key: each.time for each in signed.cosignatures if each.time}
     views = tuple(WitnessView(_shown(each.name), _moment(times, each.key)) for each in policy.witnesses)
     standing = policy.standing(times)
     plain = standing.members and not any(member.members for member in standing.members)

@@ -5,10 +5,10 @@ import { equal, hex, sha256, utf8 } from "./bytes.js";
 import { PENDING } from "./bundle.js";
 import { rfc8785 } from "./canonical.js";
 import { checkSigned } from "./cosignature.js";
-import { isSameKey, readKey } from "./keys.js";
+import { readKey } from "./keys.js";
 import { isIncluded, leafHash } from "./merkle.js";
 import { BadForm, isSameCheckpoint } from "./note.js";
-import { isFulfilled } from "./policy.js";
+import { hasConfirmed, isFulfilled } from "./policy.js";
 import { readProof } from "./proof.js";
 import { Refusal } from "./refusal.js";
 import { NotStrict, hasFields, readObject } from "./strict-json.js";
@@ -17,7 +17,7 @@ import { isTime, seconds } from "./times.js";
 const MOST_SKEW_S = 300;
 
 // `policy`: policy.js's. Gives null where there is no proof at all, else { index, editionIndex (each null: no proof), size,
-// witnesses: names of those who signed, isNamed: whether the policy names the log }.
+// witnesses: names of those who confirmed it at a time, isNamed: whether the policy names the log }.
 export async function checkLogged(envelope, predicate, { key, receipt, edition }, policy) {
   const own = receipt === null || receipt === PENDING ? null : read(receipt, predicate);
   const adoption = edition === null ? null : read(edition.proof, predicate);
@@ -35,12 +35,11 @@ export async function checkLogged(envelope, predicate, { key, receipt, edition }
     if (own !== null) checkOrder(own, adoption);
     signed ??= also;
   }
-  const hasSigned = (witness) => signed.some(({ key: one }) => isSameKey(one, witness));
   return {
     index: own && own.index,
     editionIndex: adoption && adoption.index,
     size: (own ?? adoption).checkpoint.size,
-    witnesses: [...policy.witnesses.values()].filter(hasSigned).map(({ name }) => name),
+    witnesses: [...policy.witnesses.values()].filter((witness) => hasConfirmed(witness, signed)).map(({ name }) => name),
     isNamed,
   };
 }

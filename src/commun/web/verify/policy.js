@@ -100,10 +100,15 @@ function isKnown({ witnesses, groups }, name) {
   return witnesses.has(name) || groups.has(name);
 }
 
+// Whether the witness has confirmed the head. A time of zero states nothing about when: such a line counts for nobody.
+export function hasConfirmed(witness, signed) {
+  return signed.some(({ key, time }) => time !== 0n && isSameKey(key, witness));
+}
+
 // Whether those who have signed are enough. A name is in one group at most, so that this ends.
 export function isFulfilled(policy, signed) {
   const holds = (name) => {
-    if (policy.witnesses.has(name)) return signed.some(({ key }) => isSameKey(key, policy.witnesses.get(name)));
+    if (policy.witnesses.has(name)) return hasConfirmed(policy.witnesses.get(name), signed);
     const { needed, members } = policy.groups.get(name);
     return members.filter(holds).length >= needed;
   };
