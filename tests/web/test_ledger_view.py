@@ -278,6 +278,14 @@ def test_a_time_that_no_calendar_has_is_no_time(log: Log) -> None:
     assert [each.at for each in found.witnesses] == [None, None, None]
 
 
+def test_a_time_of_zero_is_nobodys_countersignature(log: Log) -> None:
+    filled(log, 3)
+    found = watched(POLICY, cosigned(log, *WITNESSES, time=0), log.key.verifier)
+    assert found is not None
+    assert not found.fulfilled
+    assert [each.at for each in found.witnesses] == [None, None, None]
+
+
 def test_no_policy_and_a_policy_of_none_ask_for_no_witness(log: Log) -> None:
     filled(log, 3)
     assert watched("", head_of(log.files), log.key.verifier) is None

@@ -14,7 +14,8 @@ Specification (C2SP tlog-policy, "Policy file syntax and structure"):
 
 ``check`` accepts a checkpoint if a log of the policy has signed it under its own origin and the quorum's witnesses have
 cosigned it. A line counts as a witness's only if its time is not zero: zero states nothing about when, nor (type 0x06)
-that this was the largest tree seen. One wrong signature of a known key refuses the checkpoint. How old a cosignature may be is for callers with a clock.
+that this was the largest tree seen. One wrong signature of a known key refuses it all. How old a cosignature may be is
+for callers with a clock.
 
 Raises BadPolicy with the line; ``check`` raises what ``open_checkpoint`` does, and TooFewWitnesses.
 """
@@ -111,7 +112,7 @@ class Policy:
         return _Reader().read(data)
 
     def standing(self, signed: Collection[VerifierKey]) -> Standing:
-        """``signed``: the keys whose cosignatures have been verified and have a time; others than the policy's do not count."""
+        """``signed``: the keys whose cosignatures are verified and have a time; others than the policy's do not count."""
         found = {item.name: Standing(_shown(item.name), int(item.key in signed), 1) for item in self.witnesses}
         for group in self.groups:
             members = tuple(found[name] for name in group.members)

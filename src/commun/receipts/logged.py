@@ -48,7 +48,7 @@ NO_POLICY: Final = Policy((), (), (), None)
 @dataclass(frozen=True, slots=True)
 class InLedger:
     """``index``: of the receipt's entry in the tree of ``size``. ``witnesses``: the names of those in the policy who
-    confirmed it, each at a time. ``vouched``: whether the policy names the log's key; if not it is the bundle's own hint.
+    confirmed it at a time. ``vouched``: whether the policy names the log's key; if not it is the bundle's own hint.
     ``times``: of their statements, seconds since the Epoch. ``index`` None: the receipt's proof is not there yet.
     """
 

@@ -197,7 +197,7 @@ def _shown(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
-def _moment(times: dict[VerifierKey, int | None], key: VerifierKey) -> datetime | None:
+def _moment(times: dict[VerifierKey, int], key: VerifierKey) -> datetime | None:
     time = times.get(key)
     try:
         return None if time is None else datetime.fromtimestamp(time, UTC)
