@@ -1,19 +1,23 @@
 """A receipt is stored with its answer, opened by its owner, and erased with it, salts first to last."""
 
 import hashlib
+import json
+import zlib
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import update
 
 from commun.errors import NotFound, VaultLocked
+from commun.ledger.keys import to_base64
 from commun.receipts.commitments import check_commitment
 from commun.receipts.statement import receipt_id
+from commun.store import rows
 from commun.store.conversations import MessageState
 from commun.store.receipts import Receipts
 from commun.store.schema import messages, receipts
 from commun.store.tree import new_id
-from commun.store.vault import VaultError
+from commun.store.vault import VaultError, bind, open_under
 from made_receipt import CONTENT, VALUES, made_receipt
 
 
@@ -120,6 +124,85 @@ def test_the_api_key_that_had_it_kept_opens_it_and_no_other_does(store, kept, ru
         await store.conversations.delete(viewer, conversation_id)
         with pytest.raises(NotFound):
             await kept.get_for_caller(callers[0], tokens[0], name)
+
+    run(scenario())
+
+
+def row_of(receipt):
+    return lambda connection: connection.execute(
+        receipts.select().where(receipts.c.id == receipt.statement.receipt)
+    ).one()
+
+
+def test_what_an_api_key_opens_is_one_answer_and_not_its_conversation(store, kept, run):
+    async def scenario():
+        viewer = await store.founder()
+        token = await store.accounts.make_api_key(viewer.account_id, "k")
+        caller = await store.accounts.caller(token)
+        conversation_id, receipt = await recorded(store, caller, token)
+        row = await store.database.read(row_of(receipt))
+        facts = (row.id, row.message_id, conversation_id, viewer.account_id, caller.key_id)
+        opened = zlib.decompress(open_under(token, row.caller_sealed, bind("receipts", "caller_sealed", *facts)))
+
+        def key_of(connection):
+            return rows.open_conversation_key(viewer, rows.get_owned(connection, viewer, conversation_id))
+
+        key = await store.database.read(key_of)
+        assert json.dumps(VALUES.answer_text, ensure_ascii=False).encode() in opened
+        assert key.to_bytes() not in opened
+        assert to_base64(key.to_bytes()).encode() not in opened
+
+    run(scenario())
+
+
+def test_an_api_key_that_is_revoked_leaves_nothing_that_it_opened_in_any_file(store, kept, run):
+    def is_there(blob):
+        return any(blob in file.read_bytes() for file in store.home.rglob("*") if file.is_file())
+
+    async def scenario():
+        viewer = await store.founder()
+        tokens = [await store.accounts.make_api_key(viewer.account_id, name) for name in ("leaked", "other")]
+        leaked, other = [await store.accounts.caller(token) for token in tokens]
+        _, receipt = await recorded(store, leaked, tokens[0])
+        _, stays = await recorded(store, other, tokens[1])
+        blob = (await store.database.read(row_of(receipt))).caller_sealed[:32]
+        await store.database.forget()
+        assert is_there(blob)
+        await store.accounts.revoke_api_key(viewer.account_id, leaked.key_id)
+        assert not is_there(blob)
+        row = await store.database.read(row_of(receipt))
+        assert (row.caller_key_id, row.caller_sealed) == (None, None)
+        with pytest.raises(NotFound):
+            await kept.get_for_caller(leaked, tokens[0], receipt.statement.receipt)
+        assert (await kept.get(viewer, receipt.statement.receipt)).values == receipt.values
+        assert (await kept.get_for_caller(other, tokens[1], stays.statement.receipt)).values == stays.values
+
+    run(scenario())
+
+
+def test_a_key_of_somebody_else_cannot_be_revoked_and_opens_what_it_did(store, kept, run):
+    async def scenario():
+        viewer, other = await store.founder(), await store.somebody_else()
+        token = await store.accounts.make_api_key(viewer.account_id, "k")
+        caller = await store.accounts.caller(token)
+        _, receipt = await recorded(store, caller, token)
+        with pytest.raises(NotFound):
+            await store.accounts.revoke_api_key(other.account_id, caller.key_id)
+        assert (await kept.get_for_caller(caller, token, receipt.statement.receipt)).values == receipt.values
+
+    run(scenario())
+
+
+def test_an_answer_whose_api_key_is_revoked_meanwhile_is_kept_and_nothing_under_the_key(store, kept, run):
+    async def scenario():
+        viewer = await store.founder()
+        token = await store.accounts.make_api_key(viewer.account_id, "k")
+        caller = await store.accounts.caller(token)
+        await store.accounts.revoke_api_key(viewer.account_id, caller.key_id)
+        _, receipt = await recorded(store, caller, token)
+        row = await store.database.read(row_of(receipt))
+        assert (row.caller_key_id, row.caller_sealed) == (None, None)
+        assert (await kept.get(viewer, receipt.statement.receipt)).values == receipt.values
 
     run(scenario())
 

@@ -39,7 +39,7 @@ def test_titles_messages_and_keys_are_sealed():
         "conversations.title",
         "conversations.sealed_key",
         "messages.content",
-        "receipts.caller_key",
+        "receipts.caller_sealed",
         "receipts.sealed",
         "sessions.wrapped_key",
         "shares.sealed",

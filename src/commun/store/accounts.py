@@ -14,6 +14,7 @@ from commun.errors import NotFound, VaultLocked
 from commun.store import sessions as rows
 from commun.store.database import Database
 from commun.store.people import ApiKeyInfo, Caller, SessionInfo, SignedIn, Viewer
+from commun.store.receipts import clear_callers
 from commun.store.recovery import RecoveryCodeWrong, new_secret, read_code, write_code
 from commun.store.schema import accounts, api_keys, links, sessions, vaults
 from commun.store.tokens import API_KEY_PREFIX, Recent, digest, new_api_key, new_token
@@ -272,10 +273,18 @@ class Accounts:
         return [ApiKeyInfo(row.id, row.name, row.prefix, row.created, row.last_used) for row in found]
 
     async def revoke_api_key(self, account_id: str, key_id: str) -> None:
-        """From now on the key opens nothing. Raises NotFound."""
+        """From now on the key opens nothing, and what was sealed under it is gone, in the write-ahead log too. Backups
+        are not touched. Raises NotFound.
+        """
         chosen = delete(api_keys).where(api_keys.c.id == key_id, api_keys.c.account_id == account_id)
-        if not await self._change(lambda connection: connection.execute(chosen).rowcount):
-            raise NotFound
+
+        def work(connection: Connection) -> None:
+            if not connection.execute(chosen).rowcount:
+                raise NotFound
+            clear_callers(connection, key_id)
+
+        await self._change(work)
+        await self._database.forget()
 
     async def _change(self, work: Callable[[Connection], T]) -> T:
         """Writes, then forgets what was remembered: in this order, so that no reader brings the old state back."""

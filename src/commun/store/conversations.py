@@ -170,7 +170,7 @@ class Conversations:
             ]
             rows.add_messages(connection, added)
             if receipt is not None:
-                place = receipts.Place(owner.account_id, conversation_id, str(ids[-1]), token)
+                place = receipts.Place(owner.account_id, conversation_id, str(ids[-1]), owner.key_id, token)
                 receipts.add(connection, key, receipt, place=place, content=answer, now=now)
             return conversation_id
 

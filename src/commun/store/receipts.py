@@ -9,8 +9,10 @@ Rules:
   whoever asked. Whoever has its id may read it;
 - a receipt goes with its conversation, and its salts with it: what is left in the ledger can be neither opened nor
   guessed. Rows of nobody's answers are purged by their age, once they are in the ledger;
-- ``caller_key``: the conversation's key under the API key that had the answer kept. The same API key opens the receipt
-  by its id; another one, also of the same account, does not.
+- ``caller_sealed``: the receipt with all that it commits to, once more, under the API key that had the answer kept. The
+  same API key opens it by the receipt's id; another one, also of the same account, does not. It opens nothing else: not
+  the conversation's key, so nothing that was added later. Revoking the API key removes it from every row
+  (``clear_callers``), and no row gets one for a key that is gone. A copy made before opens it still.
 
 What belongs to another account, was deleted, or does not exist is NotFound. Raises VaultLocked, VaultError.
 """
@@ -33,7 +35,7 @@ from commun.receipts.issue import Receipt
 from commun.store import rows
 from commun.store.database import Database
 from commun.store.people import Caller, Viewer
-from commun.store.schema import receipts
+from commun.store.schema import api_keys, receipts
 from commun.store.vault import ConversationKey, VaultError, bind, open_under, seal_under
 
 COMPRESSION: Final = 1  # of 9: numbers and texts halve at once
@@ -64,11 +66,12 @@ class StoredReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a kept answer's receipt belongs. ``token``: the API key that asked, or ""."""
+    """Where a kept answer's receipt belongs. ``token``: the API key that asked, or ""; ``key_id``: the key's id."""
 
     account_id: str
     conversation_id: str
     message_id: str
+    key_id: str = ""
     token: str = field(default="", repr=False)
 
 
@@ -83,18 +86,30 @@ def add(
 ) -> None:
     """The row of an answer that is kept; ``content``: its message's. In the transaction that stores the message."""
     name = receipt.statement.receipt
-    inner = zlib.compress(_packed(receipt, content), COMPRESSION)
+    inner = zlib.compress(_packed(receipt, _in_message(content)), COMPRESSION)
     row = _row(receipt, now) | {
         "account_id": place.account_id,
         "conversation_id": place.conversation_id,
         "message_id": place.message_id,
         "sealed": key.seal(inner, _sealed_context(name, place.message_id, place.conversation_id)),
     }
-    if place.token:
-        row["caller_key"] = seal_under(
-            place.token, key.to_bytes(), _caller_context(name, place.conversation_id, place.account_id)
-        )
+    if place.token and _is_api_key(connection, place):
+        whole = zlib.compress(_packed(receipt, {}), COMPRESSION)
+        row["caller_key_id"] = place.key_id
+        row["caller_sealed"] = seal_under(place.token, whole, _caller_context(name, place))
     connection.execute(insert(receipts), row)
+
+
+def _is_api_key(connection: Connection, place: Place) -> bool:
+    """Not if it was revoked while it was answered."""
+    mine = api_keys.c.id == place.key_id, api_keys.c.account_id == place.account_id
+    return connection.execute(select(api_keys.c.id).where(*mine)).first() is not None
+
+
+def clear_callers(connection: Connection, key_id: str) -> None:
+    """From now on this API key opens no receipt. In the transaction that revokes it; ``Database.forget`` after it."""
+    mine = update(receipts).where(receipts.c.caller_key_id == key_id)
+    connection.execute(mine.values(caller_key_id=None, caller_sealed=None))
 
 
 def place_rows(connection: Connection, found: Sequence[tuple[str, int]]) -> None:
@@ -126,7 +141,10 @@ class Receipts:
                 raise NotFound
             owned = rows.get_owned(connection, viewer, row.conversation_id)
             rows.unlocked(viewer)
-            return _opened(connection, rows.open_conversation_key(viewer, owned), row)
+            key = rows.open_conversation_key(viewer, owned)
+            sealed = key.open(row.sealed, _sealed_context(row.id, row.message_id, row.conversation_id))
+            message = rows.open_message(key, rows.get_message(connection, row.conversation_id, row.message_id))
+            return _opened(row, sealed, _in_message(message.content))
 
         return await self._database.read(work)
 
@@ -137,15 +155,15 @@ class Receipts:
             row = _get(connection, receipt_id)
             if row.conversation_id is None:
                 return _of_nobody(row)
-            if row.caller_key is None:
-                raise NotFound
+            if row.caller_sealed is None or row.caller_key_id != caller.key_id:
+                raise NotFound  # kept from a page, for another key of the same account, or for one that was revoked
             rows.get_owned(connection, caller, row.conversation_id)
-            context = _caller_context(row.id, row.conversation_id, caller.account_id)
+            place = Place(caller.account_id, row.conversation_id, row.message_id, caller.key_id)
             try:
-                key = ConversationKey.from_bytes(open_under(token, row.caller_key, context))
+                sealed = open_under(token, row.caller_sealed, _caller_context(row.id, place))
             except VaultError:
-                raise NotFound from None  # another key of the same account
-            return _opened(connection, key, row)
+                raise NotFound from None
+            return _opened(row, sealed, {})
 
         return await self._database.read(work)
 
@@ -206,10 +224,9 @@ def _of_nobody(row: Row[Any]) -> StoredReceipt:
     )
 
 
-def _opened(connection: Connection, key: ConversationKey, row: Row[Any]) -> StoredReceipt:
-    sealed = key.open(row.sealed, _sealed_context(row.id, row.message_id, row.conversation_id))
-    inner = _unpacked(zlib.decompressobj().decompress(sealed, MAX_OPENED_BYTES))
-    message = rows.open_message(key, rows.get_message(connection, row.conversation_id, row.message_id))
+def _opened(row: Row[Any], packed: bytes, there: Mapping[str, Any]) -> StoredReceipt:
+    """``packed``: as ``add`` sealed it. ``there``: what the message holds."""
+    inner = _unpacked(zlib.decompressobj().decompress(packed, MAX_OPENED_BYTES))
     salts = {name: from_base64(salt) or b"" for name, salt in inner["salts"].items()}
     return StoredReceipt(
         row.id,
@@ -221,16 +238,16 @@ def _opened(connection: Connection, key: ConversationKey, row: Row[Any]) -> Stor
         row.conversation_id,
         row.message_id,
         salts=salts,
-        values=_values(inner, message.content),
+        values=_values(inner, there),
     )
 
 
-def _packed(receipt: Receipt, content: Mapping[str, Any]) -> bytes:
+def _packed(receipt: Receipt, there: Mapping[str, Any]) -> bytes:
     """Four bytes of length, so many of JSON, then ids. The JSON: ``envelope``, ``salts`` (base64), ``values`` by field,
     ``in_message`` (the fields that the message has), ``ids`` (fields whose ids follow, four bytes each, and how many).
-    As numbers in JSON, the ids of a long prompt would be the dearest part of an answer.
+    As numbers in JSON, the ids of a long prompt would be the dearest part of an answer. ``there``: what a message has.
     """
-    there, given = _in_message(content), receipt.values.by_field()
+    given = receipt.values.by_field()
     in_message = sorted(name for name, value in there.items() if value is not None and given[name] == value)
     rest: dict[str, Any] = {
         name: value for name, value in given.items() if value is not None and name not in in_message
@@ -258,8 +275,7 @@ def _unpacked(data: bytes) -> dict[str, Any]:
     return inner
 
 
-def _values(inner: dict[str, Any], content: Mapping[str, Any]) -> Values:
-    there = _in_message(content)
+def _values(inner: dict[str, Any], there: Mapping[str, Any]) -> Values:
     found: dict[str, Any] = dict.fromkeys(FIELDS)
     found |= {name: there[name] for name in inner["in_message"]}
     found |= {name: value_from_json(name, value) for name, value in inner["values"].items()}
@@ -280,5 +296,6 @@ def _sealed_context(receipt_id: str, message_id: str, conversation_id: str) -> b
     return bind("receipts", "sealed", receipt_id, message_id, conversation_id)
 
 
-def _caller_context(receipt_id: str, conversation_id: str, account_id: str) -> bytes:
-    return bind("receipts", "caller_key", receipt_id, conversation_id, account_id)
+def _caller_context(receipt_id: str, place: Place) -> bytes:
+    facts = (receipt_id, place.message_id, place.conversation_id, place.account_id, place.key_id)
+    return bind("receipts", "caller_sealed", *facts)

@@ -219,12 +219,19 @@ receipts = Table(
         comment="In clear: the receipt itself, only of answers that nobody keeps; it holds nothing that anybody wrote.",
     ),
     Column(
-        "caller_key",
+        "caller_key_id",
+        String,
+        comment="In clear: which API key asked for the answer to be kept; empty once it is revoked.",
+    ),
+    Column(
+        "caller_sealed",
         LargeBinary,
-        comment="Sealed: the conversation's key under the API key that asked for the answer to be kept.",
+        comment="Sealed: the receipt and what it commits to, this answer included, under that API key; empty once the "
+        "key is revoked; the length shows, in bytes.",
     ),
     Index("receipts_not_logged", "created", sqlite_where=text("position IS NULL")),
     Index("receipts_of_nobody", "created", sqlite_where=text("conversation_id IS NULL")),
+    Index("receipts_of_callers", "caller_key_id", sqlite_where=text("caller_key_id IS NOT NULL")),
     comment="One row per answer: what produced it, signed. Removed for good with its conversation.",
 )
 

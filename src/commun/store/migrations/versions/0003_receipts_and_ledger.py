@@ -20,12 +20,16 @@ def upgrade() -> None:
         Column("message_id", String, ForeignKey("messages.id", ondelete="CASCADE")),
         Column("sealed", LargeBinary),
         Column("envelope", LargeBinary),
-        Column("caller_key", LargeBinary),
+        Column("caller_key_id", String),
+        Column("caller_sealed", LargeBinary),
     )
     for column in ("account_id", "conversation_id", "message_id"):
         op.create_index(f"ix_receipts_{column}", "receipts", [column])
     op.create_index("receipts_not_logged", "receipts", ["created"], sqlite_where=text("position IS NULL"))
     op.create_index("receipts_of_nobody", "receipts", ["created"], sqlite_where=text("conversation_id IS NULL"))
+    op.create_index(
+        "receipts_of_callers", "receipts", ["caller_key_id"], sqlite_where=text("caller_key_id IS NOT NULL")
+    )
     _ledger()
     op.create_table(
         "shares",
