@@ -112,7 +112,7 @@ class Policy:
         return _Reader().read(data)
 
     def standing(self, signed: Collection[VerifierKey]) -> Standing:
-        """``signed``: the keys whose cosignatures are verified and have a time; others than the policy's do not count."""
+        """``signed``: the keys whose cosignatures are verified and have a time; any but the policy's do not count."""
         found = {item.name: Standing(_shown(item.name), int(item.key in signed), 1) for item in self.witnesses}
         for group in self.groups:
             members = tuple(found[name] for name in group.members)
