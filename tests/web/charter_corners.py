@@ -17,6 +17,7 @@ from charter_folders import (
     URLS,
     VERSIONS,
     Raw,
+    ed25519_text,
     trees_of,
     written,
 )
@@ -122,12 +123,19 @@ def _digest(text: str) -> list[Place]:
 # What belongs together
 
 
+def versions(count: int) -> dict[str, str]:
+    return {f"1.{number}": "ab" * 32 for number in range(count)}
+
+
 def together() -> Iterator[dict[str, bytes]]:
     """Each rule that no single value shows, broken and just not broken; then files that should not be, or not so."""
     charter, own, far = "charter.toml", "models/x.toml", "models/far.toml"
     editor = {"id": "editor", "name": {"en": "A", "fr": "B"}, "about": {"en": "A", "fr": "B"}}
     with_editor: Place = (charter, ("personas",), [editor])
     guarded = {"clauses": ["prompts"], "guards": ["Zoé"]}
+    people = [{"name": f"M{number}", "key": ed25519_text(number)} for number in range(61)]
+    files_of_a_model = [{"path": f"f{number}", "size": Raw("1"), "sha256": "ab" * 32} for number in range(1001)]
+    kind: Place = (own, ("format",), "gguf-converted")
     converted: Place = (own, ("converted",), {"1.0": "ab" * 32})
     changes: list[list[Place]] = [
         *([(charter, ("board", "quorum"), Raw(quorum))] for quorum in ("2", "3")),
@@ -143,7 +151,12 @@ def together() -> Iterator[dict[str, bytes]]:
         [with_editor, (charter, ("prompts", "persona"), "editor")],
         [(charter, ("prompts", "persona"), "editor")],
         [(charter, ("personas",), [editor, editor])],
-        [(charter, ("personas",), [{**editor, "id": "system"}])],
+        *([(charter, ("board", "members"), people[:count])] for count in (0, 60, 61)),
+        *([(charter, ("tools", "allowed"), [f"t{number}" for number in range(count)])] for count in (100, 101)),
+        *([(own, ("files",), files_of_a_model[:count])] for count in (1000, 1001)),
+        *([kind, (own, ("converted",), versions(count))] for count in (100, 101)),
+        *([kind, (own, ("converted",), value)] for value in ([], "x", {"v1": "ab" * 32}, {"1": Raw("1")}, {"1": []})),
+        *([(charter, ("board", "members"), value)] for value in ("x", {}, [[]], ["x"], [people[0], "x"])),
         *([(charter, ("sampling", part, "default"), Raw("2"))] for part in ("temperature", "max_tokens")),
         [(charter, ("sampling", "top_p", "default"), Raw("0.999999"))],
         *([(charter, ("context", "answer_reserve"), Raw(tokens))] for tokens in ("131071", "131072", "131073")),
@@ -151,7 +164,7 @@ def together() -> Iterator[dict[str, bytes]]:
         [(own, ("files",), []), (own, ("digest",), digest_of("openvino", "llama", 1, []))],
         *([(own, (name,), "x")] for name in ("url", "remote_model", "digest", "id")),
         [converted],
-        [converted, (own, ("format",), "gguf-converted")],
+        [converted, kind],
         *([(far, (name,), "")] for name in ("url", "remote_model", "digest")),
         [(far, ("digest",), "ab" * 32)],
         [(far, ("files",), [{"path": "f", "size": Raw("1"), "sha256": "ab" * 32}])],
@@ -159,6 +172,11 @@ def together() -> Iterator[dict[str, bytes]]:
     ]
     for places in changes:
         yield from _each(places)
+    (alone,) = _each([])
+    text = alone["charter.toml"].replace(b"personas = []\n", b"")
+    yield {**alone, "charter.toml": text}
+    persona = b'\n[[personas]]\nid = "system"\nname = {en = "A", fr = "B"}\nabout = {en = "A", fr = "B"}\n'
+    yield {**alone, "charter.toml": text + persona}
     (files,) = _each([with_editor])
     for name in files:
         yield {other: data for other, data in files.items() if other != name}
