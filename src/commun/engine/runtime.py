@@ -62,14 +62,28 @@ class Runtime:
         table = self._table
         return {
             "version": self._genai.get_version(),
-            "notes": {
-                "openvino": openvino.get_version(),
-                "processor": openvino.Core().get_property(DEVICE, "FULL_DEVICE_NAME"),
-            },
+            "notes": {"openvino": openvino.get_version(), **self._computing(openvino.Core())},
             "pieces": [piece.decode("latin-1") for piece in table.pieces],
             "special": sorted(table.special),
             "strip_first": table.strip_first,
             "cache_tokens": self._cache_tokens,
+        }
+
+    def _computing(self, core: Any) -> dict[str, str]:
+        """In which numbers, on what: precisions as the profile asks for them, or as OpenVINO chooses them here; the
+        processor and what of it OpenVINO uses.
+        """
+
+        def precision(name: str) -> str:
+            return self._properties.get(name) or core.get_property(DEVICE, name).get_type_name()
+
+        groups = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
+        return {
+            "inference_precision": precision("INFERENCE_PRECISION_HINT"),
+            "kv_cache_precision": precision("KV_CACHE_PRECISION"),
+            "dynamic_quantization_group_size": self._properties.get(groups) or str(core.get_property(DEVICE, groups)),
+            "processor": core.get_property(DEVICE, "FULL_DEVICE_NAME"),
+            "processor_features": " ".join(sorted(core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"))),
         }
 
     def _warm_up(self) -> int:
