@@ -155,7 +155,10 @@ def together() -> Iterator[dict[str, bytes]]:
         *([(charter, ("tools", "allowed"), [f"t{number}" for number in range(count)])] for count in (100, 101)),
         *([(own, ("files",), files_of_a_model[:count])] for count in (1000, 1001)),
         *([kind, (own, ("converted",), versions(count))] for count in (100, 101)),
-        *([kind, (own, ("converted",), value)] for value in ([], "x", {"v1": "ab" * 32}, {"1": Raw("1")}, {"1": []})),
+        *(
+            [kind, (own, ("converted",), value)]
+            for value in ([], "x", {"v1": "ab" * 32}, {"1": Raw("1")}, {"1": ["ab" * 32]})
+        ),
         *([(charter, ("board", "members"), value)] for value in ("x", {}, [[]], ["x"], [people[0], "x"])),
         *([(charter, ("sampling", part, "default"), Raw("2"))] for part in ("temperature", "max_tokens")),
         [(charter, ("sampling", "top_p", "default"), Raw("0.999999"))],
