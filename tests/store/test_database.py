@@ -5,12 +5,15 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import traceback
 
 import pytest
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import insert
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from commun.errors import DataFolderBusy
 from commun.store.database import DATABASE_FILE, Database
+from commun.store.schema import links as links_table
 from opened_store import open_store
 
 INSERT = "INSERT INTO links VALUES (?, ?)"
@@ -58,6 +61,26 @@ def test_a_broken_rule_of_the_tables_is_the_writers_own_error(store, run):
         assert await store.database.read(links) == [b"a", b"b"]
 
     run(scenario())
+
+
+def test_no_error_tells_what_was_written_or_looked_for(store, run):
+    """Errors end up in logs, and their parameters would with them."""
+    canary = b"bird-7f3a"
+
+    async def scenario():
+        await store.database.write(adding(canary))
+        refused = [
+            store.database.write(adding(canary)),
+            store.database.write(lambda connection: connection.execute(insert(links_table), {"token_hash": canary})),
+            store.database.read(lambda connection: connection.exec_driver_sql("SELECT ? FROM nowhere", (canary,))),
+            store.database.read(lambda connection: connection.exec_driver_sql(INSERT, (canary, 0.0))),
+        ]
+        return await asyncio.gather(*refused, return_exceptions=True)
+
+    errors = run(scenario())
+    assert all(isinstance(error, DBAPIError) for error in errors)
+    for error in errors:
+        assert "7f3a" not in "".join(traceback.format_exception(error)) + repr(error) + str(error)
 
 
 def test_writes_that_wait_share_a_commit(store, run):

@@ -60,6 +60,7 @@ def connect(path: Path, *, writer: bool) -> Engine:
         f"sqlite+pysqlite:///{path}",
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,  # an error's text ends up in logs
         connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 256},
     )
 

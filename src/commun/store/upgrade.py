@@ -74,7 +74,9 @@ def upgrade(path: Path, to: str = "head") -> None:
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    engine = create_engine(f"sqlite+pysqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    engine = create_engine(
+        f"sqlite+pysqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT", hide_parameters=True
+    )
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
