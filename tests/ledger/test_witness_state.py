@@ -19,7 +19,7 @@ from commun.ledger.merkle import leaf_hash
 from commun.ledger.note import Note, Signature, read_signature_lines
 from commun.ledger.witness import NotConsistent, NotWitnessed, OtherSize, Submission
 from commun.ledger.witness_keys import LOCAL, find_keys, make_keys, open_keys
-from commun.ledger.witness_state import MAX_PROVEN, MAX_UNPROVEN, REPEAT_S, Witness, WitnessUnready
+from commun.ledger.witness_state import MAX_PROVEN, MAX_TOLD, MAX_UNPROVEN, REPEAT_S, Witness, WitnessUnready
 from test_witness import KEY, LEAVES, ORIGIN, head, signed, submission
 
 HASH = hashlib.sha256(ORIGIN.encode()).hexdigest()
@@ -227,6 +227,29 @@ def test_a_proof_that_leads_nowhere_is_a_hint_and_never_fills_the_place_of_evide
     assert told[-1][0].fault is Fault.OTHER_ROOT
     assert told[-1][1]
     assert witness.watched()[0].evidence[0].startswith("other-root")
+
+
+def test_a_head_sent_again_and_again_is_told_once_also_where_no_more_evidence_is_kept(witness, tmp_path, told) -> None:
+    """A stranger has the log's heads; each line of the server's log would cost the stranger one request."""
+    leaves = [leaf_hash(b"%d" % number) for number in range(MAX_UNPROVEN + MAX_TOLD + 20)]
+    cosigned(witness, 0, 7, leaves)
+
+    def hint(size: int) -> None:
+        with pytest.raises(NotConsistent):
+            witness.add_checkpoint(Submission.make(7, [b"a" * 32], signed(head(size, leaves))).data())
+
+    for size in range(8, 8 + MAX_UNPROVEN):
+        hint(size)
+    assert len(told) == MAX_UNPROVEN
+    for _ in range(20):
+        hint(8 + MAX_UNPROVEN)
+    assert len(told) == MAX_UNPROVEN + 1
+    for size in range(9 + MAX_UNPROVEN, len(leaves)):
+        hint(size)
+    assert len(told) == MAX_UNPROVEN + MAX_TOLD, "nor are there more lines than this, whatever is sent"
+    with pytest.raises(NotConsistent):
+        cosigned(witness, 7, 7, FORKED)
+    assert told[-1][0].fault is Fault.OTHER_ROOT, "hints take no place from proofs"
 
 
 def test_evidence_is_bounded_and_the_first_of_it_stays(witness, tmp_path) -> None:

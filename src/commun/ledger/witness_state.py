@@ -28,7 +28,7 @@ stay, so that adding it again is no way to make the witness forget. A file with 
 
 Evidence is kept for ever and never written over. Its bounds, for each log: MAX_PROVEN files that prove a fault by
 themselves, which only the log's key can cause; and MAX_UNPROVEN of the others, which a stranger can cause. Beyond them
-it is told (``tell``), and not kept.
+it is told once (``tell``), and not kept; after MAX_TOLD of one log and one fault, none is told until a restart.
 
 Raises what ``witness.py`` does, WitnessUnready, BadPolicy, BadLogKey, UnsafeLedgerFile.
 """
@@ -61,6 +61,7 @@ HEADS: Final = "heads"
 EVIDENCE: Final = "evidence"
 MAX_PROVEN: Final = 64
 MAX_UNPROVEN: Final = 32
+MAX_TOLD: Final = 64  # without a file
 REPEAT_S: Final = 5  # seconds
 _NO_QUORUM: Final = b"quorum none\n"  # what a list of logs lacks to be a policy
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
@@ -109,6 +110,7 @@ class Witness:
         self._keys: WitnessKeys | None = None
         self._logs: tuple[Log, ...] = ()
         self._read_from: tuple[int, ...] | None = None
+        self._told: dict[tuple[str, str], set[str]] = {}  # by origin and fault, without a file
 
     @property
     def keys(self) -> WitnessKeys:
@@ -241,10 +243,14 @@ class Witness:
         kept = self._evidence_of(submission.origin, evidence.fault.value)
         if name in kept:
             return
-        is_room = len(kept) < (MAX_PROVEN if evidence.is_proof else MAX_UNPROVEN)
-        if is_room:
+        if len(kept) < (MAX_PROVEN if evidence.is_proof else MAX_UNPROVEN):
             self._put(EVIDENCE, name, evidence.data())
-        self._tell(evidence, name if is_room else "")
+            self._tell(evidence, name)
+            return
+        told = self._told.setdefault((submission.origin, evidence.fault.value), set())
+        if name not in told and len(told) < MAX_TOLD:
+            told.add(name)
+            self._tell(evidence, "")
 
     def _evidence_of(self, origin: str, fault: str) -> list[str]:
         pattern = f"{fault}-{_name_of(origin)[:_DIGITS]}-*.json"
