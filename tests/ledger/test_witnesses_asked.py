@@ -316,7 +316,9 @@ def test_a_rewritten_history_gets_no_cosignature_and_is_told_loudly(world, tmp_p
     world.witnesses = world.start()
     world.witnesses.notice(world.log.head)
     soon(lambda: all(state.is_conflict for state in world.witnesses.states()))
-    assert all(isinstance(state.trouble, AnotherHistory) for state in world.witnesses.states())
+    for state in world.witnesses.states():
+        assert isinstance(state.trouble, AnotherHistory)
+        assert f"The witness at {state.host} says that it has seen another history" in state.trouble.text(), "its word"
     assert not world.handed
     with pytest.raises(TooFewWitnesses):
         world.policy.check(world.log.head.data, logs=[world.key.verifier])

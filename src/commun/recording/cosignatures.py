@@ -32,8 +32,10 @@ class WitnessSilent(CommunError):
 
 
 class AnotherHistory(WitnessSilent):
+    """By its own word, which proves nothing: a witness may be wrong, or lie."""
+
     code = "witness_another_history"
-    problem = N_("The witness at %(host)s has seen another history of this ledger: %(reason)s.")
+    problem = N_("The witness at %(host)s says that it has seen another history of this ledger: %(reason)s.")
     cure = N_(
         "Was the ledger restored from an old copy? Compare with “commun ledger compare”, and keep both as evidence."
     )

@@ -317,7 +317,9 @@ class _Asking:
             return
         if isinstance(trouble, AnotherHistory):
             self._pause = MAX_PAUSE_S
-            log.error("a witness has seen another history of this ledger", **_told_in_logs(self.state, trouble))
+            log.error(
+                "a witness says that it has seen another history of this ledger", **_told_in_logs(self.state, trouble)
+            )
         elif trouble is not None and (self.state.trouble is None or self.state.trouble.details != trouble.details):
             log.warning("a witness has not cosigned", **_told_in_logs(self.state, trouble))
         self.state = replace(self.state, trouble=trouble)
