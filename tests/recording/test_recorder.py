@@ -18,6 +18,7 @@ from commun.ledger.entries import (
 )
 from commun.ledger.errors import LedgerError
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, LEDGER_FOLDER, TRUST_FOLDER
+from commun.recording import catching_up
 from commun.recording import recorder as module
 from commun.recording.errors import (
     LedgerCutShort,
@@ -28,6 +29,7 @@ from commun.recording.errors import (
     StoppedInLedger,
 )
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, open_receipt_key
+from commun.recording.statements import retention_statement
 from founded import amend_for_tests, found_for_tests
 from made_receipt import made_receipt
 
@@ -483,6 +485,16 @@ def test_when_the_ledger_has_stopped_nothing_more_is_admitted_and_no_receipt_is_
     run(scenario())
 
 
+def put_away(home, where):
+    (home / LEDGER_FOLDER).rename(where)
+    (home / KEYS_FOLDER / "ledger.key").rename(where.with_suffix(".key"))
+
+
+def put_back(home, where):
+    where.rename(home / LEDGER_FOLDER)
+    where.with_suffix(".key").rename(home / KEYS_FOLDER / "ledger.key")
+
+
 def test_a_new_ledger_has_a_new_name_and_gets_every_receipt_that_is_still_here(home, tmp_path, run):
     async def answered(name):
         async with office(home) as one:
@@ -490,34 +502,65 @@ def test_a_new_ledger_has_a_new_name_and_gets_every_receipt_that_is_still_here(h
             await until_placed(one, await one.answer(name))
             return one.recorder.origin
 
-    def put_away(where):
-        (home / LEDGER_FOLDER).rename(where)
-        (home / KEYS_FOLDER / "ledger.key").rename(where.with_suffix(".key"))
-
-    def put_back(where):
-        where.rename(home / LEDGER_FOLDER)
-        where.with_suffix(".key").rename(home / KEYS_FOLDER / "ledger.key")
-
     first = run(answered("first"))
     shutil.copytree(home / LEDGER_FOLDER, tmp_path / "first")
     run(answered("second"))
-    put_away(tmp_path / "second")
+    put_away(home, tmp_path / "second")
     other = run(answered("third"))
     assert other.startswith(f"{first}/")
     assert len(logged_receipts(home)) == 3
     assert kinds_of(home)["commun/edition/1"] == 1
-    put_away(tmp_path / "third")
+    put_away(home, tmp_path / "third")
 
     shutil.copy(tmp_path / "second.key", tmp_path / "first.key")
-    put_back(tmp_path / "first")
+    put_back(home, tmp_path / "first")
     assert isinstance(run(refusal(home)).error, LedgerCutShort), "it comes back shorter than it was"
-    put_away(tmp_path / "first")
+    put_away(home, tmp_path / "first")
 
-    put_back(tmp_path / "second")
+    put_back(home, tmp_path / "second")
     assert run(answered("fourth")) == first
     assert sorted(logged_receipts(home)) == sorted(set(logged_receipts(home)))
     assert len(logged_receipts(home)) == 4
     assert kinds_of(home)["commun/edition/1"] == 1
+
+
+def test_a_ledger_that_comes_back_gets_nothing_twice_however_much_has_no_position(home, tmp_path, run, monkeypatch):
+    """More than is held in memory, and than is submitted at a time."""
+    monkeypatch.setattr(catching_up, "MAX_UNLOGGED", 2)
+    monkeypatch.setattr(module, "MAX_AT_ONCE", 3)
+    erased = [retention_statement(conversations=1, days=days, now=datetime.now(UTC)) for days in range(1, 6)]
+
+    async def answered(*names):
+        async with office(home) as one:
+            await one.admit()
+            for name in names:
+                await one.answer(name)
+            if names:
+                for statement in erased:
+                    one.recorder.post(statement)
+            for _ in range(300):
+                await one.recorder.look()
+                if not (await one.receipts.unlogged(1) or await one.entries.waiting(1)):
+                    return
+                await asyncio.sleep(0.01)
+            raise AssertionError("something waits for ever")
+
+    async def put_among_what_waits():
+        async with office(home) as one:
+            for number, statement in enumerate(erased):  # as if a crash had come before the database knew
+                one.entries.wait(str(number), statement.data(), now=float(number))
+
+    run(answered(*"abcdefg"))
+    put_away(home, tmp_path / "first")
+    run(answered())
+    assert len(logged_receipts(home)) == 7
+    put_away(home, tmp_path / "second")
+    put_back(home, tmp_path / "first")
+    run(put_among_what_waits())
+    run(answered())
+    assert sorted(logged_receipts(home)) == sorted(set(logged_receipts(home)))
+    assert len(logged_receipts(home)) == 7
+    assert kinds_of(home)["commun/retention/1"] == len(erased)
 
 
 def test_a_receipt_key_that_was_replaced_is_retired_before_the_new_one_is_added(home, run):

@@ -8,12 +8,14 @@ Rules:
 - a ledger under another key than before is another ledger, begun because the one before was taken away with its key.
   That is told in the server's log, and the one before is remembered: where it comes back, it must be what it was;
 - what is read is every entry from there on: receipts that this database has and did not know the position of, and
-  every entry that is no receipt. An entry that cannot be read as any is left out: the log itself is not judged here.
+  every entry that is no receipt. An entry that cannot be read as any is left out: the log itself is not judged here;
+- each of them is looked for in the database, some at a time: however much there is without a position, what is found
+  without one afterwards is not in the ledger.
 """
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -36,14 +38,14 @@ BUNDLES_AT_ONCE: Final = 16  # of 256 entries
 _BLANK: Final = b"0" * 64
 _BEFORE, _, _AFTER = ReceiptStatement(_BLANK.decode()).data().partition(_BLANK)
 _LENGTH: Final = len(_BEFORE) + len(_BLANK) + len(_AFTER)
-MAX_UNLOGGED: Final = 1 << 20  # rows without a position that are looked for in the ledger
+MAX_UNLOGGED: Final = 1 << 20  # of those that the ledger lacks, held in memory; ``Recorder.look`` finds the others
 
 logs = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Of some bundles of entries, in the ledger's order."""
+    """Of some bundles of entries, in the ledger's order. ``receipts``: their envelopes' digests, with positions."""
 
     entries: tuple[StoredEntry, ...]
     receipts: tuple[tuple[str, int], ...]
@@ -51,8 +53,8 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """``known``: what the database knew before. ``unlogged``: the receipts that the ledger lacks, digests by id;
-    ``waiting``: the other entries that it lacks, by name. Oldest first.
+    """``known``: what the database knew before. ``unlogged``: receipts that the ledger lacks, digests by id;
+    ``waiting``: other entries that it lacks, by name. The oldest MAX_UNLOGGED, oldest first.
     """
 
     known: KnownLedger
@@ -83,20 +85,16 @@ async def catch_up(log: Log, entries: LedgerEntries, receipts: Receipts, *, now:
         await entries.begin(key, root=EMPTY_ROOT, now=now.timestamp())
         known = KnownLedger(key, 0, EMPTY_ROOT, None)
     await asyncio.to_thread(check_growth, log, known)
-    unlogged = dict(await receipts.unlogged(MAX_UNLOGGED))
-    waiting = dict(await entries.waiting(MAX_UNLOGGED))
     if head.size > known.size:
-        several = read_from(log, known.size, {digest: name for name, digest in unlogged.items()})
+        several = read_from(log, known.size)
         while (read := await asyncio.to_thread(_next, several)) is not None:
-            there = {stored.entry for stored in read.entries}
-            found = tuple(name for name, entry in waiting.items() if entry in there)
-            await entries.learn(key, Learnt(known.size, known.root, read.entries, read.receipts, found))
-            for name, _ in read.receipts:
-                unlogged.pop(name, None)
-            for name in found:
-                del waiting[name]
+            names = await receipts.find_unlogged([digest for digest, _ in read.receipts])
+            placed = tuple((names[digest], position) for digest, position in read.receipts if digest in names)
+            found = await entries.find_waiting([stored.entry for stored in read.entries])
+            await entries.learn(key, Learnt(known.size, known.root, read.entries, placed, found))
         await entries.learn(key, Learnt(head.size, head.root))
-    return CaughtUp(known, unlogged, waiting)
+    unlogged, waiting = await receipts.unlogged(MAX_UNLOGGED), await entries.waiting(MAX_UNLOGGED)
+    return CaughtUp(known, dict(unlogged), dict(waiting))
 
 
 def check_growth(log: Log, known: KnownLedger) -> None:
@@ -118,8 +116,8 @@ def check_growth(log: Log, known: KnownLedger) -> None:
         raise LedgerRewritten from error
 
 
-def read_from(log: Log, first: int, unlogged: Mapping[str, str]) -> Iterator[Read]:
-    """From entry ``first`` to the published head. ``unlogged``: receipts' ids by their envelopes' digests."""
+def read_from(log: Log, first: int) -> Iterator[Read]:
+    """From entry ``first`` to the published head."""
     size = log.head.size
     last = -(-size // TILE_WIDTH)
     for start in range(first // TILE_WIDTH, last, BUNDLES_AT_ONCE):
@@ -133,8 +131,8 @@ def read_from(log: Log, first: int, unlogged: Mapping[str, str]) -> Iterator[Rea
                 digest = _digest_of(entry)
                 if digest is None:
                     entries += _stored(position, entry)
-                elif digest in unlogged:
-                    receipts.append((unlogged[digest], position))
+                else:
+                    receipts.append((digest, position))
         yield Read(tuple(entries), tuple(receipts))
 
 

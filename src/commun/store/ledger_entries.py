@@ -10,6 +10,7 @@ Rules:
   ahead of what it stands for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from commun.ledger.entries import EditionStatement, Event, read_statement
 from commun.store.database import Database
 from commun.store.epochs import Epochs
-from commun.store.receipts import place_rows
+from commun.store.receipts import MAX_ASKED, place_rows
 from commun.store.schema import epochs, ledger_entries, ledger_waiting, ledgers, receipts
 
 MAX_SHOWN: Final = 1000
@@ -117,6 +118,18 @@ class LedgerEntries:
         query = select(ledger_waiting).order_by(ledger_waiting.c.created).limit(limit)
         found = await self._database.read(lambda connection: connection.execute(query).all())
         return [(row.id, row.entry) for row in found]
+
+    async def find_waiting(self, there: Sequence[bytes]) -> tuple[str, ...]:
+        """Names of what waits and is among these entries, which the ledger has."""
+
+        def work(connection: Connection) -> tuple[str, ...]:
+            found: list[str] = []
+            for start in range(0, len(there), MAX_ASKED):
+                some = ledger_waiting.c.entry.in_(there[start : start + MAX_ASKED])
+                found += connection.execute(select(ledger_waiting.c.id).where(some)).scalars()
+            return tuple(found)
+
+        return await self._database.read(work) if there else ()
 
     async def keep_witnessed(self, key: str, note: bytes) -> None:
         kept = update(ledgers).where(ledgers.c.key == key).values(witnessed=note)

@@ -41,6 +41,8 @@ from commun.store.vault import ConversationKey, VaultError, bind, open_under, se
 COMPRESSION: Final = 1  # of 9: numbers and texts halve at once
 MAX_OPENED_BYTES: Final = 64 << 20  # what is unpacked was sealed here; the bound is for a mistake, not for an enemy
 
+MAX_ASKED: Final = 1024  # digests in one question to SQLite
+
 _IDS: Final = ("prompt_token_ids", "answer_token_ids")
 _LENGTH: Final = struct.Struct(">I")
 _PLACE: Final = update(receipts).where(receipts.c.id == bindparam("one")).values(position=bindparam("at"))
@@ -183,6 +185,19 @@ class Receipts:
         )
         found = await self._database.read(lambda connection: connection.execute(query).all())
         return [(row.id, row.entry_sha256) for row in found]
+
+    async def find_unlogged(self, digests: Sequence[str]) -> dict[str, str]:
+        """Ids by ``entry_sha256``, of those among them that are here and whose position is not known."""
+
+        def work(connection: Connection) -> dict[str, str]:
+            found: dict[str, str] = {}
+            for start in range(0, len(digests), MAX_ASKED):
+                some = receipts.c.entry_sha256.in_(digests[start : start + MAX_ASKED])
+                query = select(receipts.c.entry_sha256, receipts.c.id).where(some, receipts.c.position.is_(None))
+                found |= {row.entry_sha256: row.id for row in connection.execute(query)}
+            return found
+
+        return await self._database.read(work) if digests else {}
 
     def place(self, found: Sequence[tuple[str, int]]) -> None:
         """Posted: never blocks, and what a crash loses is found in the ledger again."""
