@@ -14,6 +14,7 @@ Raises BadCheckpoint and BadNote.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from commun.ledger.errors import BadCheckpoint
@@ -22,6 +23,7 @@ from commun.ledger.merkle import EMPTY_ROOT, HASH_SIZE, MAX_SIZE
 from commun.ledger.note import Note, check_text
 
 MAX_DIGITS: Final = 19  # of 2^63 - 1
+REMEMBERED: Final = 8  # notes, a megabyte each at most
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]*")
 
 
@@ -63,8 +65,9 @@ class Checkpoint:
         return "\n".join((self.origin, str(self.size), to_base64(self.root), *self.extensions, ""))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def read_checkpoint(data: bytes) -> tuple[Checkpoint, Note]:
-    """In their form only; no signature is verified."""
+    """In their form only; no signature is verified. Remembered: the writer looks at its few heads again and again."""
     note = Note.from_bytes(data)
     return Checkpoint.from_text(note.text), note
 

@@ -18,6 +18,7 @@ Raises BadNote, NotSigned, WrongSignature, and BadLogKey where two known keys sh
 which is meant). Nothing of a note may be used before ``verified`` has returned.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -28,6 +29,7 @@ from commun.ledger.keys import ED25519, KEY_ID_BYTES, SignerKey, VerifierKey, fr
 MAX_NOTE_BYTES: Final = 1_000_000
 MAX_SIGNATURES: Final = 100
 _DASH: Final = "\N{EM DASH} "
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ def check_text(text: str) -> None:
         raise BadNote(reason="it is longer than its bound")
     if not text.endswith("\n"):
         raise BadNote(reason="its text does not end in a newline")
-    if any(char < " " and char != "\n" for char in text):
+    if _CONTROL.search(text):
         raise BadNote(reason="it has a control character")
 
 
