@@ -1,0 +1,152 @@
+"""What a bundle lets be audited: verified first, then taken apart; or the reason why it cannot be.
+
+- a bundle that ``receipts.verification`` refuses is not audited: nobody has stated what would be compared;
+- an audit takes the prompt's and the answer's token ids, the answer's text, and where the receipt commits to them the
+  messages, the log-probabilities and the stop strings. What is withheld can still be shown, and audited then;
+- only the sampler that is known here is recomputed. Another server's is not: ask whoever runs it;
+- an answer under a JSON Schema is not audited yet: which words its grammar forbade is not recomputed;
+- a stopped, interrupted or failed answer is audited as far as it goes. One without any token shows nothing.
+
+Raises CannotAudit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from commun.audit.draws import draws, share_of
+from commun.errors import N_, CommunError
+from commun.receipts.bundle import Bundle
+from commun.receipts.commitments import LEAST_LOGPROB, LOGPROB_UNITS
+from commun.receipts.statement import OPENVINO_SAMPLER, Statement
+from commun.receipts.verification import Report, Trust, Verdict, verify
+
+MAX_AUDITED_TOKENS: Final = 1 << 17  # prompt and answer: a longest context that anybody serves with this engine
+
+
+class Why(StrEnum):
+    """Why something cannot be audited. Programs compare these."""
+
+    RECEIPT_REFUSED = "receipt-refused"
+    WITHHELD = "withheld"
+    NO_TOKENS = "no-tokens"
+    TOO_LONG = "too-long"
+    OTHER_SAMPLER = "other-sampler"
+    STRUCTURED = "structured"
+    NO_CALIBRATION = "no-calibration"
+    FEW_HONEST = "few-honest"
+
+
+WORDS: Final[Mapping[Why, str]] = {
+    Why.RECEIPT_REFUSED: N_("the receipt itself is refused"),
+    Why.WITHHELD: N_("what an audit needs is withheld"),
+    Why.NO_TOKENS: N_("the answer has no token"),
+    Why.TOO_LONG: N_("the conversation is longer than an audit takes"),
+    Why.OTHER_SAMPLER: N_("another server drew it, or a sampler that is not known here"),
+    Why.STRUCTURED: N_("a grammar chose among the words, and that is not recomputed yet"),
+    Why.NO_CALIBRATION: N_("there are no figures of honest answers for this model, engine and machine"),
+    Why.FEW_HONEST: N_("there are too few honest answers of this length to compare with"),
+}
+
+
+class CannotAudit(CommunError):
+    """``why`` for programs; ``reason``: the same in words; ``detail``: what is withheld, or refused."""
+
+    code = "cannot_audit"
+    status = 422
+    problem = N_("This answer cannot be audited: %(reason)s.")
+    cure = N_("Nothing is thereby said against it. docs/spec/audit.md has what an audit needs.")
+
+    def __init__(self, why: Why, detail: str = "") -> None:
+        self.why = why
+        super().__init__(reason=WORDS[why], why=why.value, detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One answer. ``seed`` None: nothing was drawn (temperature 0). ``recorded``: the log-probabilities that the
+    receipt commits to; None for one that was no number. ``messages``: (role, text), or none that were disclosed.
+    """
+
+    statement: Statement
+    prompt: tuple[int, ...] = field(repr=False)
+    answer: tuple[int, ...] = field(repr=False)
+    text: str = field(repr=False)
+    messages: tuple[tuple[str, str], ...] | None = field(repr=False)
+    recorded: tuple[float | None, ...] | None = field(repr=False)
+    stop: tuple[str, ...] = field(repr=False)
+    temperature: float
+    top_p: float
+    seed: int | None
+
+    def shares(self) -> tuple[float | None, ...]:
+        """Of each token's draw."""
+        if self.seed is None:
+            return (None,) * len(self.answer)
+        return tuple(map(share_of, draws(self.seed, len(self.answer))))
+
+
+def case_of(data: bytes, trust: Trust) -> tuple[Case, Report]:
+    """``data``: a bundle. The report says what was verified and what was missing there."""
+    report = verify(data, trust)
+    statement = report.statement
+    if report.verdict is Verdict.REFUSED or statement is None:
+        raise CannotAudit(Why.RECEIPT_REFUSED, report.detail)
+    bundle = Bundle.from_bytes(data)
+    if statement.sampler.id != OPENVINO_SAMPLER:
+        raise CannotAudit(Why.OTHER_SAMPLER, statement.sampler.id)
+    if statement.commitments["schema"] is not None:
+        raise CannotAudit(Why.STRUCTURED)
+    prompt, answer = _needed(bundle, statement, "prompt_token_ids"), _needed(bundle, statement, "answer_token_ids")
+    if not answer or not prompt:
+        raise CannotAudit(Why.NO_TOKENS)
+    if len(prompt) + len(answer) > MAX_AUDITED_TOKENS:
+        raise CannotAudit(Why.TOO_LONG)
+    temperature = float(statement.sampler.temperature)
+    recorded = _optional(bundle, statement, "logprobs")
+    case = Case(
+        statement=statement,
+        prompt=tuple(prompt),
+        answer=tuple(answer),
+        text=_needed(bundle, statement, "answer_text"),
+        messages=_optional(bundle, statement, "prompt_messages"),
+        recorded=None if recorded is None else tuple(map(_logprob, recorded)),
+        stop=_optional(bundle, statement, "stop") or (),
+        temperature=temperature,
+        top_p=float(statement.sampler.top_p),
+        seed=statement.seed.value if temperature > 0 else None,
+    )
+    return case, report
+
+
+def _needed(bundle: Bundle, statement: Statement, name: str) -> Any:
+    value = _optional(bundle, statement, name)
+    if value is None:
+        raise CannotAudit(Why.WITHHELD if statement.commitments[name] is not None else Why.NO_TOKENS, name)
+    return value
+
+
+def _optional(bundle: Bundle, statement: Statement, name: str) -> Any:
+    """None where the receipt commits to none. Withheld values are asked for: without them less would be compared, and
+    whoever passed the bundle on would have chosen what.
+    """
+    disclosed = bundle.disclosed.get(name)
+    if disclosed is None:
+        if statement.commitments[name] is not None:
+            raise CannotAudit(Why.WITHHELD, name)
+        return None
+    return disclosed.value
+
+
+def _logprob(units: int) -> float | None:
+    return None if units == LEAST_LOGPROB else units / LOGPROB_UNITS
+
+
+def differing(recorded: Sequence[float | None] | None, recomputed: Sequence[float]) -> tuple[float, ...]:
+    """How far each recorded log-probability is from the recomputed one. Nothing where none were recorded."""
+    if recorded is None:
+        return ()
+    return tuple(
+        float("inf") if one is None else abs(one - other) for one, other in zip(recorded, recomputed, strict=True)
+    )

@@ -1,0 +1,58 @@
+"""One answer's figures, out of its facts.
+
+- ``shift``: the mean of the tokens' shifts (each at most SHIFT_LIMIT): what binds the text to the draws, and so to
+  model, prompt and settings. The strongest figure;
+- ``outside``: the share of tokens that no draw could have picked: they are beyond SHIFT_LIMIT;
+- ``figures``: the mean distance of the recorded log-probabilities from the recomputed ones, each at most
+  FIGURE_LIMIT. Alone it proves nothing: whoever wrote with a cheap model can compute the right model's figures;
+- ``likelihood``: |z|: how far the answer's whole surprise is from what such draws bring, in standard deviations. The
+  only figure that needs no seed, and the weakest;
+- ``evidence``: how much an answer can show, in bits: draws of another seed would have led to these very tokens once in
+  2^evidence times. An answer of which the model was sure has little, whatever the verdict on it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from commun.audit.facts import SHIFT_LIMIT, Fact
+
+FIGURE_LIMIT: Final = 1.0
+LEAST_VARIANCE: Final = 1e-6  # nats²: below, the surprise of a sure answer is rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """``unlike``: tokens that are not the recomputed draw's. ``worst_shift``, ``worst_figure``: the largest of one
+    token. ``figures`` None: none were recorded.
+    """
+
+    tokens: int
+    unlike: int
+    shift: float
+    worst_shift: float
+    outside: float
+    figures: float | None
+    worst_figure: float
+    likelihood: float
+    evidence: float
+
+
+def measures_of(facts: Sequence[Fact], distances: Sequence[float]) -> Measures:
+    """``facts``: at least one. ``distances``: of the log-probabilities (case.differing), or none."""
+    count = len(facts)
+    surprises = [-math.log(fact.high - fact.low) for fact in facts if fact.is_candidate]
+    variance = math.fsum(fact.variance for fact in facts)
+    excess = math.fsum(surprises) - math.fsum(fact.entropy for fact in facts if fact.is_candidate)
+    return Measures(
+        tokens=count,
+        unlike=sum(not fact.is_drawn for fact in facts),
+        shift=math.fsum(fact.shift for fact in facts) / count,
+        worst_shift=max(fact.shift for fact in facts),
+        outside=sum(fact.shift >= SHIFT_LIMIT for fact in facts) / count,
+        figures=math.fsum(min(FIGURE_LIMIT, one) for one in distances) / count if distances else None,
+        worst_figure=max(distances, default=0.0),
+        likelihood=abs(excess) / math.sqrt(variance) if variance > LEAST_VARIANCE else 0.0,
+        evidence=math.fsum(surprises) / math.log(2),
+    )
