@@ -86,9 +86,9 @@ async def catch_up(log: Log, entries: LedgerEntries, receipts: Receipts, *, now:
         known = KnownLedger(key, 0, EMPTY_ROOT, None)
     await asyncio.to_thread(check_growth, log, known)
     if head.size > known.size:
-        several = read_from(log, known.size)
+        several, is_any = read_from(log, known.size), bool(await receipts.unlogged(1))
         while (read := await asyncio.to_thread(_next, several)) is not None:
-            names = await receipts.find_unlogged([digest for digest, _ in read.receipts])
+            names = await receipts.find_unlogged([digest for digest, _ in read.receipts] if is_any else [])
             placed = tuple((names[digest], position) for digest, position in read.receipts if digest in names)
             found = await entries.find_waiting([stored.entry for stored in read.entries])
             await entries.learn(key, Learnt(known.size, known.root, read.entries, placed, found))
