@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "receipts"))
 
 import world
 from acts import ask_and_wait
 from commun.web import verify_page
-from site_server import Site
+from fake_engine import FakeEngine
+from site_server import CHROMIUM, FLAGS, Site, serving
 from test_accessibility import violations
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "receipts"
@@ -38,9 +40,13 @@ class Saved:
         self.page.set_default_timeout(8_000)
         self.page.on("console", lambda each: self.problems.append(each.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("request", self._note)
         self.page.goto(file.as_uri())
         assert self.asked == [file.as_uri()]
+
+    def _note(self, request: Request) -> None:
+        if not request.url.startswith("blob:null/"):  # the page's own script, for its worker: nobody is asked
+            self.asked.append(request.url)
 
     def check(self) -> None:
         assert (len(self.asked), self.problems) == (1, [])
@@ -171,6 +177,87 @@ def test_names_out_of_a_file_are_shown_as_they_are(saved: Any, tmp_path: Path) -
     expect(roles).to_have_text(["%(count)s", "Refused‹U+202E›", "__proto__"])
     expect(page.locator("#messages")).to_contain_text("Shown are the first 200000 characters")
     expect(page.locator("#facts-rows")).to_contain_text("ledgeré.example")
+
+
+def long_bundle(tmp_path: Path) -> Path:
+    """Of 9 MB, whole: a million and a half tokens, fifty thousand messages, a long answer."""
+    messages = (("system", "You answer briefly."), *(("user", "a"),) * 50_000)
+    values = replace(
+        world.VALUES, prompt_token_ids=(1,) * 1_600_000, prompt_messages=messages, answer_text="word " * 600_000
+    )
+    receipt = world.signed(values, context=replace(world.statement().context, kept=50_000))
+    file = tmp_path / "long.bundle.json"
+    file.write_bytes(world.bundle(receipt).data())
+    return file
+
+
+STANDSTILLS = """() => {
+    window.longest = 0;
+    let last = performance.now();
+    setInterval(() => { window.longest = Math.max(window.longest, performance.now() - last); last = performance.now(); }, 10);
+    window.told = [];
+    const watch = () => window.told.push(document.getElementById("checking").textContent);
+    new MutationObserver(watch).observe(document.getElementById("checking"), { childList: true });
+    document.addEventListener("change", () => { window.began = performance.now(); }, true);
+    new MutationObserver(() => { window.took = performance.now() - window.began; }).observe(
+        document.getElementById("verdict"), { childList: true });
+}"""
+
+
+def test_the_page_stays_alive_while_it_checks_a_long_file_and_says_that_it_does(saved: Any, tmp_path: Path) -> None:
+    page = saved()
+    page.evaluate(STANDSTILLS)
+    page.set_input_files("#bundle", long_bundle(tmp_path))
+    expect(page.locator("#verdict h2")).to_have_text("Verified in part", timeout=60_000)
+    page.wait_for_timeout(100)
+    longest, took, told = page.evaluate("[window.longest, window.took, window.told]")
+    assert longest < took / 3, (longest, took)  # on the page's own thread it was twice as long
+    assert told == ["Checking the proof…", ""]
+    expect(page.locator("#messages .message")).to_have_count(501)
+    expect(page.locator("#messages")).to_contain_text("checked and are not shown: 49501.")
+
+
+def test_another_file_ends_the_check_of_the_first(saved: Any, tmp_path: Path) -> None:
+    page = saved()
+    page.set_input_files("#bundle", long_bundle(tmp_path))
+    expect(page.locator("#checking")).to_have_text("Checking the proof…")
+    expect(verdict(page, "golden/nothing-pinned")).to_have_text("Verified in part")
+    expect(page.locator("#verdict .file")).to_have_text("nothing-pinned.bundle.json")
+    expect(page.locator("#checking")).to_have_text("")
+    page.wait_for_timeout(3_000)
+    expect(page.locator("#verdict .file")).to_have_text("nothing-pinned.bundle.json")
+
+
+NO_WORKERS = "Worker = class { constructor() { throw new Error('none here'); } }"
+DEAD_WORKERS = (
+    "Worker = class extends EventTarget { constructor() { super(); setTimeout(() => "
+    "this.dispatchEvent(new Event('error'))); } postMessage() {} terminate() {} }"
+)
+
+
+@pytest.mark.parametrize("workers", [NO_WORKERS, DEAD_WORKERS])
+def test_where_a_browser_starts_no_worker_the_page_checks_by_itself(saved: Any, workers: str) -> None:
+    page = saved()
+    page.evaluate(f"() => {{ {workers}; }}")
+    pin(page)
+    expect(verdict(page, "golden/complete")).to_have_text("Verified")
+    expect(verdict(page, "broken/edited-answer")).to_have_text("Refused")
+
+
+def test_an_address_without_https_says_what_to_do_instead(browser: Browser, tmp_path: Path) -> None:
+    """A browser has no WebCrypto there; the saved file has."""
+    with serving(tmp_path / "home", FakeEngine(), public_url="http://commun.town") as site:
+        address = urlsplit(site.url)
+        own = browser.browser_type.launch(
+            executable_path=CHROMIUM, args=[*FLAGS, f"--host-resolver-rules=MAP commun.town {address.hostname}"]
+        )
+        page = own.new_context(locale="en-GB").new_page()
+        page.goto(f"http://commun.town:{address.port}/verify")
+        assert page.evaluate("[isSecureContext, typeof crypto.subtle]") == [False, "undefined"]
+        expect(page.locator("#no-cryptography")).to_contain_text("Save this page and open the saved file")
+        expect(verdict(page, "golden/complete")).to_have_text("Not checked")
+        expect(page.locator("#steps-part")).to_be_hidden()
+        own.close()
 
 
 def test_the_keyboard_is_enough(saved: Any) -> None:

@@ -152,11 +152,12 @@ def test_it_is_one_file_that_names_no_other(language: str) -> None:
 
 def test_its_script_neither_asks_nor_keeps_nor_makes_html() -> None:
     forbidden = (
-        "fetch(", "XMLHttpRequest", "WebSocket", "EventSource", "sendBeacon", "importScripts", "Worker(", "localStorage",
+        "fetch(", "XMLHttpRequest", "WebSocket", "EventSource", "sendBeacon", "importScripts", "SharedWorker", "localStorage",
         "sessionStorage", "indexedDB", "document.cookie", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write",
-        "eval(", "Function(", "createContextualFragment", "DOMParser", "window.open", "postMessage", "serviceWorker", "caches.",
+        "eval(", "Function(", "createContextualFragment", "DOMParser", "window.open", "window.postMessage", "serviceWorker", "caches.",
     )  # fmt: skip
     assert [each for each in forbidden if each in verify_page.script()] == []
+    assert re.findall(r"Worker\(.*", verify_page.script()) == ["Worker(addressOf(source));"]  # which is its own text
 
 
 def test_its_policy_allows_its_own_script_and_style_and_nothing_else() -> None:
@@ -172,10 +173,11 @@ def test_its_policy_allows_its_own_script_and_style_and_nothing_else() -> None:
         "default-src": "'none'",
         "script-src": sha256(script),
         "style-src": sha256(style),
+        "worker-src": "blob:",
         "base-uri": "'none'",
         "form-action": "'none'",
         "require-trusted-types-for": "'script'",
-        "trusted-types": "'none'",
+        "trusted-types": "commun-verifier",
     }
 
 
@@ -259,6 +261,6 @@ def test_another_form_of_import_or_export_is_refused(folder: Path, source: str) 
 
 
 def test_a_script_that_would_end_its_element_is_refused(folder: Path) -> None:
-    (folder / "page.js").write_text('export const a = "</script>";\n')
+    (folder / "main.js").write_text('export const a = "</script>";\n')
     with pytest.raises(ValueError, match="would end its element"):
         verify_page.script()

@@ -9,8 +9,10 @@ The modules of ``verify/`` are put together here, with no tool but this file:
 - each module becomes a function that is called once, after those that it imports, and gives what it exports. So names
   need to be unique inside a module only, and nothing of the page's is a global;
 - script and style stand in the file, and its policy allows these two by their SHA-256 and nothing else: no other
-  script, no request, no frame, no form; texts become HTML nowhere (Trusted Types). The same policy stands in the file
-  itself, so that a saved copy keeps it.
+  script, no request, no frame, no form; texts become HTML nowhere (Trusted Types). The page computes in a worker that
+  runs this very script (``worker-src blob:``; the one policy of Trusted Types makes that address and no other, and its
+  name can be used once): a worker made from a blob has the page's policy, so it can ask for nothing either. The same
+  policy stands in the file itself, so that a saved copy keeps it.
 
 Both languages are in the file; what the server chooses is which one it begins in. Nothing here depends on who asks.
 """
@@ -34,7 +36,8 @@ from commun.web.verify_sentences import SENTENCES
 from commun.web.visit import visit_of
 
 MODULES: Final = Path(__file__).parent / "verify"
-ENTRY: Final = "page.js"
+ENTRY: Final = "main.js"
+TRUSTED: Final = "commun-verifier"  # the one policy of Trusted Types: beside.js makes its worker's address with it
 STYLE: Final = "page.css"
 TOKENS_END: Final = "\n/* frame */"  # app.css's colours, fonts and resets end here
 _IMPORT: Final = re.compile(r'import \{ ([\w, ]+) \} from "(\.[\w./-]+)";')
@@ -144,8 +147,8 @@ def _hash(text: str) -> str:
 def policy() -> str:
     """The page's Content-Security-Policy, but for what only a header can say."""
     return (
-        f"default-src 'none'; script-src {_hash(script())}; style-src {_hash(_style())}; base-uri 'none'; "
-        "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+        f"default-src 'none'; script-src {_hash(script())}; style-src {_hash(_style())}; worker-src blob:; "
+        f"base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types {TRUSTED}"
     )
 
 

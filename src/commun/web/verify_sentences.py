@@ -62,6 +62,8 @@ SENTENCES: Final = (
     N_("The answer is not in this file."),
     N_("Older messages that did not fit and were left out: %(count)s."),
     N_("Answer"),
+    N_("Checking the proof…"),
+    N_("Further messages that are in the file, were checked and are not shown: %(count)s."),
     N_("(empty)"),
     N_("Shown are the first %(count)s characters; all of them were checked."),
     N_("none: it runs on another server"),

@@ -1,24 +1,27 @@
-// The page: a file is dropped or chosen, and what verify.js says of it is shown. Whatever comes out of a file is put in as
+// The page: a file is dropped or chosen, and what its examination says is shown. Whatever comes out of a file is put in as
 // text, never as HTML; nothing is fetched and nothing is kept.
 
+import { examineBeside } from "./beside.js";
 import { MOST_BUNDLE_BYTES } from "./bundle.js";
+import { MOST_SHOWN } from "./examination.js";
 import { DETAILS, LABELS, OUTCOMES, REASONS, ROLES, SCHEMES, STATES, VERDICTS, WORDS } from "./words.js";
-import { verify } from "./verify.js";
 
 const $ = (id) => document.getElementById(id);
 const $$ = (selector) => document.querySelectorAll(selector);
-const CATALOGUES = JSON.parse($("sentences").textContent);
 const MOST_POLICY_BYTES = 1000000;
-const MOST_SHOWN = 200000; // characters of one text: a browser stands still over some millions
+const PATIENCE_MS = 150; // what is done by then needs no word
 const NOTHING = "—";
 
-let language = document.documentElement.lang;
+let catalogues = {};
+let language = "en";
+let source = ""; // the text of this script
 let opened = null; // { name, data }: the file that is looked at
 let shown = null; // its report
 let run = 0; // counts verifications: only the last one's report is shown
+let running = null; // the one that is under way: { stop, word: the timer of its sentence }
 
 function translated({ text, details = {} }) {
-  const own = CATALOGUES[language];
+  const own = catalogues[language];
   const sentence = Object.hasOwn(own, text) ? own[text] : text;
   return sentence.replace(/%\((\w+)\)s/g, (_, name) => detailed(name, details[name]));
 }
@@ -59,6 +62,7 @@ function speak(wanted) {
   for (const each of $$("[data-say-label]")) each.setAttribute("aria-label", translated({ text: each.dataset.sayLabel }));
   for (const each of $$("[data-speak]")) each.setAttribute("aria-pressed", String(each.dataset.speak === wanted));
   document.title = `${translated(WORDS.title)} · Commun`;
+  if ($("checking").textContent !== "") tellThatItChecks();
   if (shown) show(shown);
 }
 
@@ -80,29 +84,54 @@ async function contents(file, most) {
 
 async function open(file) {
   opened = { name: file.name, data: await contents(file, MOST_BUNDLE_BYTES + 1) };
-  await check();
-  $("result").scrollIntoView({ block: "start" });
+  $("result").hidden = true;
+  shown = null;
+  if (await check()) $("result").scrollIntoView({ block: "start" });
 }
 
+// Whether its report was shown: another check may have come in between.
 async function check() {
-  if (opened === null) return;
+  if (opened === null) return false;
   const turn = ++run;
   const trust = await trusted();
   if (trust === null) {
+    rest();
     $("trust").open = true;
     $("charter").focus();
-    return;
+    return false;
   }
-  let report;
+  if (turn !== run) return false;
+  const report = await examined(trust);
+  if (turn !== run) return false;
+  rest();
+  show(report);
+  return true;
+}
+
+async function examined(trust) {
+  rest();
   try {
     if (!globalThis.crypto?.subtle) throw new Error("no WebCrypto here");
-    report = await verify(opened.data, trust);
+    const { report, stop } = examineBeside(source, opened.data, trust);
+    running = { stop, word: setTimeout(tellThatItChecks, PATIENCE_MS) };
+    return await report;
   } catch (error) {
     console.error(error);
-    report = { verdict: "failed", steps: [], notProven: [], detail: String(error) };
+    return { verdict: "failed", steps: [], notProven: [], said: null, detail: String(error) };
   }
-  if (turn !== run) return;
-  show(report);
+}
+
+function tellThatItChecks() {
+  $("checking").textContent = translated(WORDS.checking);
+}
+
+function rest() {
+  if (running !== null) {
+    clearTimeout(running.word);
+    running.stop();
+    running = null;
+  }
+  $("checking").textContent = "";
 }
 
 function show(report) {
@@ -146,14 +175,13 @@ function step({ name, outcome, proves, missing }) {
   return element("li", { className }, [head, ...(lines.length > 0 ? [element("ul", {}, lines)] : [])]);
 }
 
-function conversation({ predicate, disclosed }) {
-  const messages = disclosed.get("prompt_messages")?.value;
-  const answer = disclosed.get("answer_text")?.value;
+function conversation({ predicate, said: { messages, more, answer } }) {
   const { dropped } = predicate.context;
   const parts = dropped > 0 ? [hint(WORDS.dropped, { count: dropped })] : [];
-  if (messages === undefined) parts.push(hint(WORDS.questionWithheld));
-  else parts.push(...messages.map(({ role, content }) => message(named(role), content, role)));
-  parts.push(answer === undefined ? hint(WORDS.answerWithheld) : message(says("h3", WORDS.answer), answer, "answer"));
+  if (messages === null) parts.push(hint(WORDS.questionWithheld));
+  else parts.push(...messages.map((each) => message(named(each.role), each, each.role)));
+  if (more > 0) parts.push(hint(WORDS.leftOut, { count: more }));
+  parts.push(answer === null ? hint(WORDS.answerWithheld) : message(says("h3", WORDS.answer), answer, "answer"));
   return parts;
 }
 
@@ -166,12 +194,12 @@ function named(role) {
   return Object.hasOwn(ROLES, role) ? says("h3", ROLES[role]) : element("h3", { text: visible(role), dir: "auto" });
 }
 
-function message(who, content, role) {
+function message(who, { content, isShort }, role) {
   const kind = role === "answer" ? "answer" : role === "system" ? "system" : "asked";
   const parts = [who];
   if (content === "") parts.push(hint(WORDS.empty));
-  else parts.push(element("p", { text: content.slice(0, MOST_SHOWN), className: "words", dir: "auto" }));
-  if (content.length > MOST_SHOWN) parts.push(hint(WORDS.shortened, { count: MOST_SHOWN }));
+  else parts.push(element("p", { text: content, className: "words", dir: "auto" }));
+  if (isShort) parts.push(hint(WORDS.shortened, { count: MOST_SHOWN }));
   return element("div", { className: `message ${kind}` }, parts);
 }
 
@@ -226,9 +254,15 @@ function listen() {
   });
 }
 
-const own = (navigator.languages ?? []).map((tag) => tag.slice(0, 2)).find((code) => code in CATALOGUES);
-speak(location.protocol === "file:" && own ? own : language);
-$("save").hidden = location.protocol === "file:";
-$("no-cryptography").hidden = Boolean(globalThis.crypto?.subtle);
-document.documentElement.classList.add("js");
-listen();
+// `script`: the text of this script.
+export function begin(script) {
+  source = script;
+  catalogues = JSON.parse($("sentences").textContent);
+  const first = document.documentElement.lang;
+  const own = (navigator.languages ?? []).map((tag) => tag.slice(0, 2)).find((code) => code in catalogues);
+  speak(location.protocol === "file:" && own ? own : first);
+  $("save").hidden = location.protocol === "file:";
+  $("no-cryptography").hidden = Boolean(globalThis.crypto?.subtle);
+  document.documentElement.classList.add("js");
+  listen();
+}

@@ -11,6 +11,8 @@ export const WORDS = {
   answerWithheld: say("The answer is not in this file."),
   dropped: say("Older messages that did not fit and were left out: %(count)s."),
   answer: say("Answer"),
+  checking: say("Checking the proof…"),
+  leftOut: say("Further messages that are in the file, were checked and are not shown: %(count)s."),
   empty: say("(empty)"),
   shortened: say("Shown are the first %(count)s characters; all of them were checked."),
   remote: say("none: it runs on another server"),
