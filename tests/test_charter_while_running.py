@@ -25,7 +25,7 @@ from commun.charter.keys import SoftwareKey
 from commun.charter.repository import Repository
 from commun.config import load_settings
 from commun.engine import openvino
-from commun.ledger.entries import RetentionStatement, Statement
+from commun.ledger.entries import RetentionStatement, Statement, read_statement
 from fake_engine import FakeEngine
 from founded import amend_for_tests, found_for_tests
 from running import with_models
@@ -128,8 +128,9 @@ def test_the_retention_that_is_enforced_is_the_charters(days: int, asked: list[i
         async def purge_deleted(self, older_than_s: float) -> int:
             return 0
 
-        async def purge_old(self, older_than_s: int) -> int:
+        async def purge_old(self, older_than_s: int, *, record: Callable[[int], bytes]) -> int:
             purged.append(older_than_s)
+            recorded.append(read_statement(record(1)))
             return 1
 
         async def purge_nobodys(self, older_than_s: float) -> int:
@@ -138,13 +139,11 @@ def test_the_retention_that_is_enforced_is_the_charters(days: int, asked: list[i
 
         async def purge_expired(self) -> None: ...
 
-    kept, recorder = Kept(), SimpleNamespace(post=recorded.append)
+    kept = Kept()
     charter = Fixed(held(replace(CHARTER, retention=Retention(days))))
 
     async def once() -> None:
-        services: Any = SimpleNamespace(
-            conversations=kept, accounts=kept, receipts=kept, shares=kept, recorder=recorder, charter=charter
-        )
+        services: Any = SimpleNamespace(conversations=kept, accounts=kept, receipts=kept, shares=kept, charter=charter)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(purge_now_and_then(services), 0.05)
 

@@ -289,6 +289,11 @@ def record_loaded(recorder: Recorder, _model: Model, info: EngineInfo) -> None:
         recorder.post(statement)
 
 
+def retention_entry(days: int, purged: int) -> bytes:
+    """What the ledger is told; ``Recorder.look`` finds it waiting."""
+    return retention_statement(conversations=purged, days=days, now=utc_now()).data()
+
+
 async def purge_now_and_then(services: Services) -> None:
     """Erases what was deleted longer ago than UNDO_S, what the charter's clause ``retention`` lets nobody keep longer,
     receipts that nobody keeps, and sessions and links that have expired.
@@ -298,10 +303,11 @@ async def purge_now_and_then(services: Services) -> None:
         in_force = services.charter.find()
         days = in_force.charter.retention.days if in_force is not None else 0
         if days:
-            purged = await services.conversations.purge_old(older_than_s=days * DAY_S)
+            purged = await services.conversations.purge_old(
+                older_than_s=days * DAY_S, record=partial(retention_entry, days)
+            )
             if purged:
                 log.info("conversations were erased, as the charter's clause “retention” says", count=purged)
-                services.recorder.post(retention_statement(conversations=purged, days=days, now=utc_now()))
         await services.receipts.purge_nobodys(older_than_s=min(days or NOBODYS_DAYS, NOBODYS_DAYS) * DAY_S)
         await services.shares.purge_expired()
         await services.accounts.purge_expired()

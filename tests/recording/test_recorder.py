@@ -4,16 +4,19 @@ import asyncio
 import hashlib
 import shutil
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from recorded import entries_of, in_force, kinds_of, office
 
+from commun.app import retention_entry
 from commun.charter.freezing import freeze
 from commun.ledger.entries import (
     EditionStatement,
     EpochStatement,
     ReceiptKeyStatement,
     ReceiptStatement,
+    RetentionStatement,
     SoftwareStatement,
 )
 from commun.ledger.errors import LedgerError
@@ -561,6 +564,25 @@ def test_a_ledger_that_comes_back_gets_nothing_twice_however_much_has_no_positio
     assert sorted(logged_receipts(home)) == sorted(set(logged_receipts(home)))
     assert len(logged_receipts(home)) == 7
     assert kinds_of(home)["commun/retention/1"] == len(erased)
+
+
+def test_what_a_retention_erased_is_in_the_ledger_also_when_the_process_died_right_after(home, run):
+    async def erases():
+        async with office(home) as one:
+            await one.admit()
+            await one.chat(await one.founder())
+            assert await one.conversations.purge_old(older_than_s=0, record=partial(retention_entry, 30)) == 1
+
+    async def starts_again():
+        async with office(home) as one:
+            await one.admit()
+
+    run(erases())
+    assert kinds_of(home)["commun/retention/1"] == 0
+    run(starts_again())
+    run(starts_again())
+    (told,) = (statement for statement in entries_of(home) if isinstance(statement, RetentionStatement))
+    assert (told.conversations, told.days) == (1, 30)
 
 
 def test_a_receipt_key_that_was_replaced_is_retired_before_the_new_one_is_added(home, run):

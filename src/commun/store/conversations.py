@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, sel
 from commun.receipts.issue import Receipt
 from commun.store import receipts, rows
 from commun.store.database import Database
+from commun.store.ledger_entries import add_waiting
 from commun.store.people import Caller, Viewer
 from commun.store.schema import conversations, messages
 from commun.store.search import find
@@ -225,21 +226,25 @@ class Conversations:
         """
         return await self._purge(conversations.c.deleted <= self._now() - older_than_s)
 
-    async def purge_old(self, older_than_s: float) -> int:
+    async def purge_old(self, older_than_s: float, *, record: Callable[[int], bytes] | None = None) -> int:
         """Removes, in the same way, everybody's conversations whose last message is that old, but none that is just
-        being answered. Returns how many.
+        being answered. Returns how many. ``record``: what the ledger is told of so many; that waits for it from the
+        same transaction on, where there were any.
         """
         running = exists().where(
             messages.c.conversation_id == conversations.c.id, messages.c.state == MessageState.RUNNING.value
         )
-        return await self._purge((conversations.c.updated <= self._now() - older_than_s) & ~running)
+        return await self._purge((conversations.c.updated <= self._now() - older_than_s) & ~running, record)
 
-    async def _purge(self, which: ColumnElement[bool]) -> int:
+    async def _purge(self, which: ColumnElement[bool], record: Callable[[int], bytes] | None = None) -> int:
         old = select(conversations.c.id).where(which)
 
         def work(connection: Connection) -> int:
             connection.execute(delete(messages).where(messages.c.conversation_id.in_(old)))
-            return connection.execute(delete(conversations).where(conversations.c.id.in_(old))).rowcount
+            purged = connection.execute(delete(conversations).where(conversations.c.id.in_(old))).rowcount
+            if purged and record is not None:
+                add_waiting(connection, new_id(), record(purged), now=self._now())
+            return purged
 
         purged = await self._database.write(work)
         if purged:

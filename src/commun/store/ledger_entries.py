@@ -60,6 +60,11 @@ class Learnt:
     no_longer_waiting: tuple[str, ...] = ()
 
 
+def add_waiting(connection: Connection, name: str, entry: bytes, *, now: float) -> None:
+    """In the transaction of what the entry tells."""
+    connection.execute(insert(ledger_waiting), {"id": name, "created": now, "entry": entry})
+
+
 class LedgerEntries:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -110,8 +115,7 @@ class LedgerEntries:
 
     def wait(self, name: str, entry: bytes, *, now: float) -> None:
         """Posted: never blocks. An entry that the ledger does not have yet, under a name of its own."""
-        row = {"id": name, "created": now, "entry": entry}
-        self._database.post(lambda connection: connection.execute(insert(ledger_waiting), row))
+        self._database.post(lambda connection: add_waiting(connection, name, entry, now=now))
 
     async def waiting(self, limit: int) -> list[tuple[str, bytes]]:
         """(name, entry), oldest first."""
