@@ -282,7 +282,7 @@ def refusal(scope: Scope, error: CommunError) -> ASGIApp:
     return ProblemPage(error)
 
 
-def record_loaded(recorder: Recorder, _model: Model, info: EngineInfo) -> None:
+def record_loaded(recorder: Recorder | BriefRecorder, _model: Model, info: EngineInfo) -> None:
     """The ledger is told which model was loaded."""
     statement = model_statement(info, now=utc_now())
     if statement is not None:
@@ -366,6 +366,7 @@ def run_chat(
         with bars() as progress:
             engines = build_engines(settings, ModelLibrary(settings.home), progress=progress)
             follow_charter(charter, engines)
+            engines.on_loaded(partial(record_loaded, recorder))
             await engines.load(charter.get().charter)
         assistant = build_assistant(settings, charter, engines, recorder, receipts)
         bundles = Bundles(recorder, entries, receipts, charter_folder=settings.home / CHARTER_FOLDER)

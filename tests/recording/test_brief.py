@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+import io
 import shutil
+import sys
 from datetime import UTC, datetime
 
 import pytest
 from recorded import Clock, entries_of, in_force, office
 
+from commun import app
 from commun.charter.freezing import freeze
 from commun.charter.repository import Repository
-from commun.ledger.entries import EpochStatement, ReceiptStatement
+from commun.config import load_settings
+from commun.ledger.entries import EpochStatement, ModelStatement, ReceiptStatement
 from commun.ledger.log import LedgerStopped
 from commun.places import CHARTER_FOLDER, TRUST_FOLDER
 from commun.receipts.bundle import PENDING
@@ -21,6 +25,7 @@ from commun.recording.errors import LedgerRefuses, OlderThanLedger, StoppedInLed
 from commun.store.database import DATABASE_FILE, Database
 from commun.store.ledger_entries import LedgerEntries
 from commun.store.receipts import Receipts
+from fake_engine import FakeEngine
 from founded import amend_for_tests, found_for_tests
 from made_receipt import made_receipt
 
@@ -163,3 +168,18 @@ def test_what_a_command_posts_is_recorded_at_its_end_or_by_the_server_beside(hom
 
     run(scenario())
     assert entries_of(home).count(EpochStatement("cd" * 32)) == 1
+
+
+def test_a_chat_in_the_terminal_tells_the_ledger_which_model_was_loaded(home, monkeypatch):
+    def chat(answer):
+        engine = FakeEngine(answer)
+        monkeypatch.setattr(app, "build_engine", lambda *_, **__: engine)
+        monkeypatch.setattr(sys, "stdin", io.StringIO("Why?"))
+        app.run_chat(load_settings(home=home), str, seed=None, bars=lambda: contextlib.nullcontext(lambda *_: None))
+        return engine.info.model_digest
+
+    monkeypatch.setattr(app, "configure_logs", lambda _settings: None)
+    digests = [chat("Because."), chat("Therefore.")]
+    told = [one.model for one in entries_of(home) if isinstance(one, ModelStatement)]
+    assert told == digests, "once for each time"
+    assert len(logged(home)) == 2
