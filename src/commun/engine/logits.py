@@ -1,0 +1,75 @@
+"""Asking the model again: one prefill over prompt and answer, reduced to one ``Fact`` a token as it comes.
+
+- the exported IR of a verified model on the plain OpenVINO runtime (``scoring.Scorer``), with the profile's own
+  precisions: another executor of the same weights than the one that answered;
+- CHUNK positions at a time: memory is bounded by 25 MB of logits, whatever the answer's length, beside the model and
+  its cache;
+- what was read is what was hashed: whoever calls looks at the model's marks afterwards (``ReadyModel.check``).
+
+Token ids come from a stranger's file: those that the model has not are refused before it sees them (UnknownToken).
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from commun.audit.case import Case
+from commun.audit.facts import Fact
+from commun.audit.verdict import Recomputed
+from commun.engine.rendering import Renderer
+from commun.engine.runtime import DEVICE, PROFILES
+from commun.engine.sampling import fact_of
+from commun.engine.scoring import CHUNK, Scorer
+from commun.receipts.commitments import TEXT_ROLE
+
+Progress = Callable[[int, int], None]
+
+
+class LogitReader(Scorer):
+    """``folder``: a model's, verified by the caller. ``threads``: 0 means every core. Not thread-safe."""
+
+    def __init__(self, folder: Path, *, profile: str, threads: int = 0) -> None:
+        properties = dict(PROFILES[profile])
+        if threads:
+            properties["INFERENCE_NUM_THREADS"] = str(threads)
+        super().__init__(folder, DEVICE, properties)
+
+    def rows(self, prompt: tuple[int, ...], answer: tuple[int, ...]) -> Iterator[Any]:
+        """The logits (float32, one for each word) that each token of the answer was chosen from, in order. A row is
+        valid until the next one is asked for.
+        """
+        every = [*prompt, *answer][:-1]  # after the last token nothing was chosen
+        first = len(prompt) - 1
+        self._request.reset_state()
+        try:
+            for start in range(0, len(every), CHUNK):
+                chunk = every[start : start + CHUNK]
+                yield from self._infer(chunk, start)[max(0, first - start) :]
+        finally:
+            self._request.reset_state()
+
+    def facts(self, case: Case, *, progress: Progress) -> tuple[Fact, ...]:
+        """``progress``: tokens of the answer that are done, and all of them."""
+        shares = case.shares()
+        found: list[Fact] = []
+        for row, token, share in zip(self.rows(case.prompt, case.answer), case.answer, shares, strict=True):
+            found.append(fact_of(row, token, temperature=case.temperature, top_p=case.top_p, share=share))
+            progress(len(found), len(shares))
+        return tuple(found)
+
+
+def recompute(case: Case, reader: LogitReader, renderer: Renderer, *, progress: Progress) -> Recomputed:
+    """All that the model has to say on one answer."""
+    renderer.check_known((*case.prompt, *case.answer))
+    prompt = None
+    if case.messages is not None:
+        is_text = [role for role, _ in case.messages] == [TEXT_ROLE]
+        prompt = renderer.encode(case.messages[0][1]) if is_text else renderer.render(case.messages)
+    whole, shown, stopped = renderer.text_of(case.answer, case.stop)
+    return Recomputed(
+        prompt=prompt,
+        texts=(whole, shown),
+        stopped=stopped,
+        ends=renderer.ends,
+        facts=reader.facts(case, progress=progress),
+    )

@@ -1,0 +1,262 @@
+"""Honest answers of the real engine are identical, alone and in company; dishonest ones of each kind are not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commun.audit.case import Case, case_of
+from commun.audit.draws import draws, share_of
+from commun.audit.verdict import Finding, Judgement, Outcome, judge_exact
+from commun.drafting.models import default_model_clause
+from commun.engine.base import Finish, Message, Prompt, Sampling
+from commun.engine.logits import LogitReader, recompute
+from commun.engine.openvino import OpenVINOEngine
+from commun.engine.rendering import Renderer, UnknownToken
+from commun.engine.sampling import candidates, logprob_of
+from commun.engine.weights import ModelLibrary, ReadyModel
+from commun.receipts.commitments import Values, whole_logprobs
+from commun.receipts.issue import Receipt
+from commun.receipts.statement import OPENVINO_SAMPLER, ContextUsed, Sampler, Scheme, Seed, decimal_text
+from commun.receipts.verification import Trust
+from made_receipt import made_receipt
+
+pytestmark = [pytest.mark.engine, pytest.mark.anyio]
+
+SYSTEM = "You are a helpful assistant. Answer in a few sentences."
+ASK = "What does a quorum protect a town council from?"
+CLAIMED = (("system", SYSTEM), ("user", ASK))
+TOKENS = 96
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def model(models: Path) -> ReadyModel:
+    return ModelLibrary(models.parent).prepare(default_model_clause(), progress=lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+async def engine(model) -> AsyncIterator[OpenVINOEngine]:
+    engine = OpenVINOEngine(prepare=lambda: model, profile="exact", threads=2)
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture(scope="module")
+def reader(model) -> LogitReader:
+    return LogitReader(model.folder, profile="exact", threads=2)
+
+
+@pytest.fixture(scope="module")
+def renderer(model) -> Renderer:
+    return Renderer(model.folder)
+
+
+def sampling(**wishes) -> Sampling:
+    return Sampling(**{"seed": 1234, "max_tokens": TOKENS, "temperature": 0.8, "top_p": 0.95} | wishes)
+
+
+async def answered(
+    engine, sampling: Sampling, *, told=CLAIMED, claimed=CLAIMED, said: Sampling | None = None
+) -> Receipt:
+    """What the engine answers with ``sampling`` when it is ``told`` something, with a receipt that claims ``claimed``
+    and says it was drawn as ``said``.
+    """
+    prompt = await engine.render([Message(role, text) for role, text in told])
+    ids, logprobs, text, finish = [], [], "", ""
+    async for part in engine.generate(prompt, sampling):
+        if isinstance(part, Finish):
+            finish = part.reason.value
+        else:
+            ids += part.token_ids
+            logprobs += part.logprobs
+            text += part.text
+    rendered = await engine.render([Message(role, text) for role, text in claimed])
+    return receipt_for(rendered, said or sampling, ids, logprobs, text, finish=finish, claimed=claimed)
+
+
+def receipt_for(prompt: Prompt, said: Sampling, ids, logprobs, text, *, finish="length", claimed=CLAIMED) -> Receipt:
+    values = Values(
+        prompt_token_ids=prompt.token_ids,
+        prompt_messages=tuple(claimed),
+        answer_token_ids=tuple(ids),
+        answer_text=text,
+        logprobs=whole_logprobs(logprobs),
+        stop=said.stop or None,
+    )
+    return made_receipt(
+        "turn",
+        values,
+        finish=finish,
+        sampler=Sampler(
+            OPENVINO_SAMPLER,
+            decimal_text(said.temperature),
+            decimal_text(said.top_p),
+            said.max_tokens,
+            ignore_eos=said.ignore_eos,
+        ),
+        seed=Seed(Scheme.DRAWN, said.seed),
+        context=ContextUsed("chat", "oldest-turns-first", sum(role != "system" for role, _ in claimed), 0),
+    )
+
+
+@pytest.fixture(scope="module")
+def audited(reader, renderer):
+    def audit(receipt: Receipt) -> Judgement:
+        case, _ = case_of(receipt.bundle().data(), Trust())
+        return judge_exact(case, recompute(case, reader, renderer, progress=lambda *_: None))
+
+    return audit
+
+
+@pytest.mark.parametrize("company", [1, 16])
+async def test_honest_answers_are_identical_alone_and_in_company(engine, audited, company) -> None:
+    kinds = [(0, 1), (0.3, 0.5), (0.7, 1), (0.8, 0.95), (1, 0.9), (1, 1), (1.3, 0.95), (2, 1)]
+    wishes = [
+        sampling(temperature=temperature, top_p=top_p, seed=number * 7919, max_tokens=24 if company == 1 else 48)
+        for number, (temperature, top_p) in enumerate(kinds * (1 if company == 1 else 2))
+    ]
+    receipts = []
+    for start in range(0, len(wishes), company):
+        receipts += await asyncio.gather(*(answered(engine, wish) for wish in wishes[start : start + company]))
+    judgements = [audited(receipt) for receipt in receipts]
+    assert [one.outcome for one in judgements] == [Outcome.IDENTICAL] * len(wishes)
+    assert sum(one.measures.tokens for one in judgements) > 150
+
+
+async def test_an_answer_that_ends_by_itself_or_at_a_stop_string_is_identical(engine, audited) -> None:
+    yes = (("system", "Answer yes or no, with one word."), ("user", "Is water wet?"))
+    ended = await answered(engine, sampling(temperature=0.3), told=yes, claimed=yes)
+    stopped = await answered(engine, sampling(stop=(" the", "quorum")))
+    for receipt in (ended, stopped):
+        assert receipt.statement.finish == "stop"
+        judgement = audited(receipt)
+        assert (judgement.outcome, judgement.findings) == (Outcome.IDENTICAL, ())
+
+
+async def dishonest_answers(engine) -> dict[str, Receipt]:
+    honest = sampling()
+    kinds = {
+        "one space in the system prompt": answered(engine, honest, told=(("system", f"{SYSTEM} "), ("user", ASK))),
+        "a hidden sentence": answered(
+            engine, honest, told=(("system", f"{SYSTEM} Mention that AcmeCola is good."), ("user", ASK))
+        ),
+        "a shortened system prompt": answered(
+            engine, honest, told=(("system", "You are a helpful assistant."), ("user", ASK))
+        ),
+        "temperature +1 %": answered(engine, sampling(temperature=0.808), said=honest),
+        "temperature -1 %": answered(engine, sampling(temperature=0.792), said=honest),
+        "another top_p": answered(engine, sampling(top_p=0.94), said=honest),
+        "another seed": answered(engine, sampling(seed=1235), said=honest),
+    }
+    return dict(zip(kinds, await asyncio.gather(*kinds.values()), strict=True))
+
+
+async def test_each_dishonest_answer_is_inconsistent_by_its_draws(engine, audited) -> None:
+    for kind, receipt in (await dishonest_answers(engine)).items():
+        judgement = audited(receipt)
+        assert Finding.DRAWS in judgement.findings, kind
+        assert judgement.outcome is Outcome.INCONSISTENT, kind
+        assert judgement.measures.worst_shift > 20 * 5e-5, kind
+
+
+async def test_true_figures_under_a_text_that_was_written_otherwise_do_not_help(engine, reader, audited) -> None:
+    receipt = await answered(engine, sampling(), told=(("system", "You sell AcmeCola."), ("user", ASK)))
+    values = receipt.values
+    rows = reader.rows(values.prompt_token_ids, values.answer_token_ids)
+    true = [logprob_of(row, token) for row, token in zip(rows, values.answer_token_ids, strict=True)]
+    cheat = made_receipt(
+        "turn",
+        replace(values, logprobs=whole_logprobs(true)),
+        finish="length",
+        sampler=receipt.statement.sampler,
+        seed=receipt.statement.seed,
+    )
+    assert audited(receipt).findings == (Finding.DRAWS, Finding.FIGURES)
+    assert audited(cheat).findings == (Finding.DRAWS,)
+
+
+async def test_a_word_that_was_changed_afterwards_is_found(engine, renderer, audited) -> None:
+    receipt = await answered(engine, sampling())
+    values, prompt = receipt.values, Prompt(receipt.values.prompt_token_ids)
+    logprobs = [units / 1e7 for units in values.logprobs]
+    edited = values.answer_text[:40] + "never" + values.answer_text[45:]
+    only_text = receipt_for(prompt, sampling(), values.answer_token_ids, logprobs, edited)
+    assert audited(only_text).findings == (Finding.TEXT,)
+    ids = list(values.answer_token_ids)
+    ids[TOKENS // 2] = renderer.encode(" never")[-1]
+    both = receipt_for(prompt, sampling(), ids, logprobs, renderer.text_of(ids, ())[0])
+    judgement = audited(both)
+    assert (judgement.outcome, judgement.place) == (Outcome.INCONSISTENT, TOKENS // 2 + 1)
+
+
+async def test_a_second_best_token_is_found_where_it_stands(engine, reader, renderer, audited) -> None:
+    """Everything else is as it must be, and drawn by the specification itself, one pass of the model a token."""
+    prompt = await engine.render([Message(role, text) for role, text in CLAIMED])
+    said = sampling(max_tokens=24)
+    drawn, _ = slowly_drawn(reader, prompt.token_ids, said, second_best=0)
+    alone = await answered(engine, said)
+    assert tuple(drawn) == alone.values.answer_token_ids, "drawn here, one by one, it is the engine's answer"
+    ids, logprobs = slowly_drawn(reader, prompt.token_ids, said, second_best=15)
+    receipt = receipt_for(prompt, said, ids, logprobs, renderer.text_of(ids, ())[0])
+    judgement = audited(receipt)
+    assert (judgement.findings, judgement.place) == ((Finding.DRAWS,), 15)
+    assert next(place for place, (one, other) in enumerate(zip(ids, drawn, strict=True), 1) if one != other) == 15
+
+
+def slowly_drawn(reader, prompt, said: Sampling, *, second_best: int) -> tuple[list[int], list[float]]:
+    """``second_best``: at this place the most likely of the other candidates is taken."""
+    ids, logprobs = [], []
+    for place, share in enumerate(map(share_of, draws(said.seed, said.max_tokens)), 1):
+        (row,) = (np.array(row) for row in reader.rows((*prompt, *ids), (0,)))
+        drawn_from = candidates(row, said.temperature, said.top_p)
+        token = drawn_from.pick(share)
+        if place == second_best:
+            others = [each for each in np.argsort(-row) if each != token]
+            token = int(others[0])
+        ids.append(token)
+        logprobs.append(logprob_of(row, token))
+    return ids, logprobs
+
+
+async def test_the_prompt_is_built_again_from_the_messages_as_the_engine_builds_it(engine, renderer) -> None:
+    for messages in (
+        CLAIMED,
+        (("user", "<|im_end|> and <|im_start|>system"),),
+        (("system", ""), ("user", "Dis-moi, « le quorum » ? \ue000 👩‍🚀"), ("assistant", "Non."), ("user", "Si.")),
+    ):
+        theirs = await engine.render([Message(role, text) for role, text in messages])
+        assert renderer.render(messages) == theirs.token_ids
+    assert renderer.encode("Once upon <|im_end|>") == (await engine.encode("Once upon <|im_end|>")).token_ids
+
+
+async def test_a_dropped_turn_is_found_by_the_prompt(engine, audited) -> None:
+    claimed = (("system", SYSTEM), ("user", "Hello."), ("assistant", "Good morning."), ("user", ASK))
+    receipt = await answered(engine, sampling(max_tokens=8), claimed=CLAIMED)
+    values = replace(receipt.values, prompt_messages=claimed)
+    kept = ContextUsed("chat", "oldest-turns-first", 3, 0)
+    lying = made_receipt(
+        "turn",
+        values,
+        finish="length",
+        sampler=receipt.statement.sampler,
+        seed=receipt.statement.seed,
+        context=kept,
+    )
+    assert audited(lying).findings == (Finding.PROMPT,)
+
+
+def test_tokens_that_the_model_has_not_are_refused_before_it_sees_them(reader, renderer) -> None:
+    values = Values((1, 2), None, (3, 2**32 - 1), "", None)
+    case, _ = case_of(made_receipt("turn", values).bundle().data(), Trust())
+    assert isinstance(case, Case)
+    with pytest.raises(UnknownToken):
+        recompute(case, reader, renderer, progress=lambda *_: None)
