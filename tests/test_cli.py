@@ -22,7 +22,7 @@ COMMANDS = [
     ["chat"],
     *(["charter", name] for name in CHARTER_COMMANDS),
     *(["charter", "board", name] for name in ("invite", "join", "add", "remove")),
-    *(["ledger", name] for name in ("verify", "tail", "show", "export", "key", "compare")),
+    *(["ledger", name] for name in ("verify", "tail", "show", "export", "key", "policy", "compare")),
     ["receipt", "verify"],
     ["receipt", "complete"],
     *(["witness", name] for name in ("serve", "key", "add", "remove", "list")),

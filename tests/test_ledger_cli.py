@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from commun import fetching
+from commun.charter.errors import NoCharter
 from commun.cli import app
 from commun.errors import ConfigError, NotFound
 from commun.fetching import LogSite, NotReachable
@@ -27,6 +28,7 @@ from commun.ledger.policy import Policy
 from commun.ledger.proof import LogProof
 from commun.ledger.tiles import Tile, tiles_of
 from commun.ledger.verification import ShrunkLog, verify_log
+from founded import found_for_tests
 
 ORIGIN = "chat.example.org/ledger"
 
@@ -90,6 +92,15 @@ def test_the_key_is_one_line_that_verifies_a_copy_anywhere(home, tmp_path) -> No
         run(home, "verify", home / "ledger")
     with pytest.raises(NotFound):
         run(tmp_path / "nobody", "key")
+
+
+def test_the_policy_names_the_ledger_once_there_are_one_and_a_charter(home, tmp_path) -> None:
+    with pytest.raises(NotFound):
+        run(tmp_path / "nobody", "policy")
+    with pytest.raises(NoCharter):
+        run(home, "policy")
+    found_for_tests(home)
+    assert run(home, "policy") == f"log {run(home, 'key').strip()}\nquorum none\n"
 
 
 def test_growth_since_a_saved_head_is_verified_and_a_rewritten_past_is_not(home, tmp_path) -> None:

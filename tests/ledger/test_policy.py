@@ -12,7 +12,7 @@ from commun.ledger.cosignature import sign_checkpoint
 from commun.ledger.errors import BadPolicy, LedgerError, NotSigned, TooFewWitnesses, UnknownLog, WrongSignature
 from commun.ledger.keys import SignerKey, VerifierKey
 from commun.ledger.note import Note
-from commun.ledger.policy import MAX_GROUPS, MAX_LOGS, MAX_POLICY_BYTES, MAX_WITNESSES, Policy
+from commun.ledger.policy import MAX_GROUPS, MAX_LOGS, MAX_POLICY_BYTES, MAX_WITNESSES, Policy, policy_naming
 from commun.ledger.proof import LogProof
 from ledger_vectors import LOG, LOG_PQ, POLICY, PROOF, WITNESS_A, WITNESS_B, WITNESS_C
 
@@ -305,3 +305,23 @@ def test_a_line_with_a_time_of_zero_counts_for_nobody(witness: SignerKey):
         else:
             with pytest.raises(TooFewWitnesses):
                 asked.check(note)
+
+
+def test_it_is_written_as_it_is_read():
+    text = f"log {LOG.verifier.text()} https://log.example/\n{THREE}group two 2 a b\ngroup all 2 two c\nquorum all\n"
+    for each in (text, text.replace("quorum all", "quorum none"), POLICY.decode()):
+        assert Policy.from_bytes(Policy.from_bytes(each.encode()).data()) == policy(each)
+    assert policy(text).data() == text.encode()
+
+
+def test_a_readers_policy_names_the_ledger_alone_and_asks_for_the_charters_witnesses():
+    """Another log of the clause would vouch for a ledger that is not this one."""
+    key = LOG.verifier.text()
+    assert policy_naming(LOG.verifier, "") == f"log {key}\nquorum none\n".encode()
+    clause = f"# ours\nlog {LOG_PQ.verifier.text()}\n{THREE}group two\t2 a b c\nquorum two"
+    made = policy_naming(LOG.verifier, clause, url="https://log.example/ledger")
+    assert made == f"log {key} https://log.example/ledger\n{THREE}group two 2 a b c\nquorum two\n".encode()
+    with pytest.raises(BadPolicy):
+        policy_naming(LOG.verifier, "quorum nobody")
+    with pytest.raises(BadPolicy):
+        policy_naming(LOG.verifier, "", url="https://log.example/\nquorum none")

@@ -29,6 +29,7 @@ from site_server import Site, serving
 
 FRENCH = {"Accept-Language": "fr"}
 WAITED_S = 10.0
+IN_PART = 2  # exit status of commun receipt verify
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +112,7 @@ def test_they_are_for_every_sites_scripts_and_know_nobody(stranger: httpx2.Clien
         ("/ledger/checkpoint", "text/plain; charset=utf-8", "no-cache"),
         ("/ledger/witnessed", "text/plain; charset=utf-8", "no-cache"),
         ("/ledger/key", "text/plain; charset=utf-8", "no-cache"),
+        ("/ledger/policy", "text/plain; charset=utf-8", "no-cache"),
         ("/ledger/tile/0/" + partial(stranger), "application/octet-stream", "max-age=60"),
         ("/ledger/tile/entries/" + partial(stranger), "application/octet-stream", "max-age=60"),
         ("/ledger/tile/9/000", "", "no-store"),
@@ -151,10 +153,49 @@ def test_they_are_served_under_whatever_name_a_verifier_knows_and_pages_are_not(
     stranger: httpx2.Client, logged
 ) -> None:
     name = {"Host": "mirror.example"}
-    for path in ("/ledger/checkpoint", "/ledger/witnessed", "/ledger/key", f"/ledger/tile/0/{partial(stranger)}"):
+    tile = f"/ledger/tile/0/{partial(stranger)}"
+    for path in ("/ledger/checkpoint", "/ledger/witnessed", "/ledger/key", "/ledger/policy", tile):
         assert stranger.get(path, headers=name).status_code == 200
     for path in ("/ledger", "/ledger/entry/0", "/ledger/find?receipt=x", "/share/x", "/ledger/entry/0/proof"):
         assert stranger.get(path, headers=name).status_code == 421
+
+
+def test_the_policy_names_this_ledger_and_is_the_command_lines_too(site: Site, stranger: httpx2.Client, logged) -> None:
+    policy = stranger.get("/ledger/policy").content
+    assert policy == f"log {key_of(stranger).text()}\nquorum none\n".encode()
+    command = [sys.executable, "-m", "commun.cli", "ledger", "policy", "--home", str(services(site).settings.home)]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=True).stdout == policy
+    page = html.unescape(stranger.get("/ledger").text)
+    assert 'href="/ledger/policy" download="ledger-policy.txt"' in page
+    first_root = services(site).charter.get().first_root
+    assert f"commun receipt verify answer.bundle.json --charter {first_root} --policy ledger-policy.txt" in page
+
+
+def test_a_kept_answer_is_verified_with_what_the_page_says(tmp_path: Path) -> None:
+    """And without it, only in part. The engine is scripted, under the adopted model's name."""
+    public = "http://commun.town"
+    with (
+        serving(tmp_path / "home", FakeEngine("Because."), public_url=public) as site,
+        httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True) as client,
+    ):
+        adopted = services(site).charter.get().charter.models.adopted[0]
+        info = site.engine.info
+        slots = {name: getattr(info, name) for name in info.__slots__}
+        site.engine.info = type(info)(**slots | {"model": adopted.id, "model_digest": adopted.digest})
+        client.get(site.link().replace(public, site.url))
+        _conversation, answer = asked(client)
+        position_of(site, receipt_id(answer))
+        bundle = tmp_path / "answer.bundle.json"
+        bundle.write_bytes(client.get(f"/receipt/{receipt_id(answer)}/bundle").content)
+        policy = tmp_path / "ledger-policy.txt"
+        policy.write_bytes(client.get("/ledger/policy").content)
+        assert policy.read_text().startswith(f"log {key_of(client).text()} {public}/ledger\n")
+        command = [sys.executable, "-m", "commun.cli", "receipt", "verify", str(bundle)]
+        command += ["--charter", services(site).charter.get().first_root]
+        assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == IN_PART
+        command += ["--policy", str(policy)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -343,6 +384,8 @@ def test_the_witnesses_that_the_charter_names_are_shown_and_what_was_heard_of_th
         assert "2 of 3 witnesses" in page
         assert "does not have the countersignatures yet" in page
         assert client.get("/ledger/witnessed").status_code == 404
+        own = f"log {key_of(client).text()}\n"
+        assert client.get("/ledger/policy").text == own + "\n".join([*lines, "group two 2 a b c", "quorum two"]) + "\n"
         for _ in range(100):
             page = client.get("/ledger").text
             if 'class="trouble"' in page:

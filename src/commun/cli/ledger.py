@@ -1,5 +1,5 @@
-"""ledger: verify any log of the C2SP kind, compare what two readers see of it, look into this one, hand out a copy and
-the key that verifies it.
+"""ledger: verify any log of the C2SP kind, compare what two readers see of it, look into this one, hand out a copy,
+the key that verifies it, and the policy that a reader of receipts tells a verifier.
 
 LOG, where a command takes one: a folder or an address; without it, the ledger in the data folder.
 """
@@ -164,6 +164,24 @@ def export(folder: Path, source: From = None, home: Home = None) -> None:
 )
 def key(home: Home = None) -> None:
     typer.echo(own_key(home).text())
+
+
+@ledger_app.command(
+    help=_(
+        "A policy that names this ledger and the charter’s witnesses: with it, and the charter’s digest, a receipt is "
+        "verified and not only in part."
+    ),
+    epilog=example("commun ledger policy > ledger-policy.txt"),
+)
+def policy(home: Home = None) -> None:
+    from commun.cli.documents import desk_of
+    from commun.config import load_settings
+    from commun.ledger.policy import policy_naming
+
+    key = own_key(home)
+    clause = desk_of(home).verified().in_force.charter.witnesses.policy
+    public = load_settings(home=home).public_url.rstrip("/")
+    typer.echo(policy_naming(key, clause, url=f"{public}/ledger" if public else ""), nl=False)
 
 
 def home_of(home: Path | None) -> Path:

@@ -111,6 +111,13 @@ class Policy:
     def from_bytes(cls, data: bytes) -> "Policy":
         return _Reader().read(data)
 
+    def data(self) -> bytes:
+        """What ``from_bytes`` reads."""
+        lines = [_line(b"log", item.key.text().encode(), item.url) for item in self.logs]
+        lines += [_line(b"witness", item.name, item.key.text().encode(), item.url) for item in self.witnesses]
+        lines += [_line(b"group", item.name, b"%d" % item.needed, *item.members) for item in self.groups]
+        return b"".join((*lines, _line(b"quorum", self.quorum or NONE)))
+
     def standing(self, signed: Collection[VerifierKey]) -> Standing:
         """``signed``: the keys whose cosignatures are verified and have a time; any but the policy's do not count."""
         found = {item.name: Standing(_shown(item.name), int(item.key in signed), 1) for item in self.witnesses}
@@ -132,6 +139,20 @@ class Policy:
             count = sum(item.key in keys for item in self.witnesses)
             raise TooFewWitnesses(standing, signed=count, missing=", ".join(standing.missing()))
         return Witnessed(signed, standing)
+
+
+def policy_naming(key: VerifierKey, clause: str, *, url: str = "") -> bytes:
+    """What a reader of one ledger needs: a policy that names its key as the only log's, with the witnesses, groups and
+    quorum of a charter's clause. ``clause``: a policy without its last newline, or ""; ``url``: the ledger's, if known.
+    """
+    asked = Policy.from_bytes(f"{clause}\n".encode()) if clause else Policy((), (), (), None)
+    made = Policy((Log(key, url.encode() or None),), asked.witnesses, asked.groups, asked.quorum).data()
+    Policy.from_bytes(made)  # an address of two words, or a key's name, could make it another
+    return made
+
+
+def _line(*parts: bytes | None) -> bytes:
+    return b" ".join(part for part in parts if part is not None) + b"\n"
 
 
 class _Reader:

@@ -68,7 +68,7 @@ NO_STORE = (b"cache-control", b"no-store")  # unless the response says otherwise
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 API_PREFIXES = ("/v1/", "/witness/")
-PUBLISHED = ("/ledger/checkpoint", "/ledger/witnessed", "/ledger/key", "/ledger/tile/")
+PUBLISHED = ("/ledger/checkpoint", "/ledger/witnessed", "/ledger/key", "/ledger/policy", "/ledger/tile/")
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

@@ -80,13 +80,14 @@ async def ledger(request: Request) -> Response:
     start = None if before is None else _number(before)
     if before is not None and start is None:
         raise NotFound
-    folder, key = folder_of(request), _key(visit)
+    folder, key, in_force = folder_of(request), _key(visit), visit.services.charter.find()
     head = await asyncio.to_thread(find_head, folder)
     context: dict[str, Any] = {
         **_frame(visit),
         "head": head,
         "key": key.text() if key is not None else "",
         "trouble": _trouble(visit),
+        "first_root": in_force.first_root if in_force is not None else "",
     }
     if head is not None:
         entries = await asyncio.to_thread(read_page, folder, head, start)

@@ -1,7 +1,8 @@
 """The ledger's published files, as C2SP tlog-tiles has them: for verifiers, witnesses and other houses' pages.
 
 - what is served is ``checkpoint`` and what is a tile's path, read by ``LogFolder``: nothing else of the folder,
-  whatever the address says; beside them ``witnessed`` (the last head that fulfils the charter's policy) and ``key``;
+  whatever the address says; beside them ``witnessed`` (the last head that fulfils the charter's policy), ``key`` and
+  ``policy`` (what a reader tells a verifier, so that it knows whose ledger this is);
 - it is public: any site's script may read it. No cookie is read and none is set, also where nothing is found;
 - a full tile never changes and is kept for ever; a partial one goes away once it is full; a head is asked for anew;
 - the disk is read in threads.
@@ -17,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from commun.ledger.errors import LedgerError
 from commun.ledger.files import TILES, LogFolder
+from commun.ledger.policy import policy_naming
 from commun.ledger.tiles import Tile
 from commun.places import LEDGER_FOLDER
 from commun.web.visit import services_of
@@ -61,6 +63,20 @@ async def key(request: Request) -> Response:
     """The public key, as verifiers take it."""
     found = services_of(request).recorder.log
     return _head(request, f"{found.key.verifier.text()}\n".encode() if found is not None else None)
+
+
+async def policy(request: Request) -> Response:
+    """A C2SP tlog-policy: this ledger's key, and the witnesses that the charter in force asks for."""
+    services = services_of(request)
+    found, in_force = services.recorder.log, services.charter.find()
+    if found is None or in_force is None:
+        return _nothing()
+    public = services.settings.public_url.rstrip("/")
+    url = f"{public}/ledger" if public else ""
+    try:
+        return _head(request, policy_naming(found.key.verifier, in_force.charter.witnesses.policy, url=url))
+    except LedgerError as error:
+        return _unreadable(error)
 
 
 async def tile(request: Request) -> Response:

@@ -67,6 +67,7 @@ def web_routes() -> list[BaseRoute]:
         Route("/ledger/checkpoint", ledger_files.checkpoint),
         Route("/ledger/witnessed", ledger_files.witnessed),
         Route("/ledger/key", ledger_files.key),
+        Route("/ledger/policy", ledger_files.policy),
         Route("/ledger/tile/{path:path}", ledger_files.tile),
         Route("/receipt/{id}", receipt.receipt),
         Route("/receipt/{id}/bundle", receipt.bundle),
