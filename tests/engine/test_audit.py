@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from commun.audit.case import Case, case_of
+from commun.audit.comparing import machine_of
 from commun.audit.draws import draws, share_of
 from commun.audit.verdict import Finding, Judgement, Outcome, judge_exact
 from commun.drafting.models import default_model_clause
@@ -19,7 +20,7 @@ from commun.engine.rendering import Renderer, UnknownToken
 from commun.engine.sampling import candidates, logprob_of
 from commun.engine.weights import ModelLibrary, ReadyModel
 from commun.receipts.commitments import Values, whole_logprobs
-from commun.receipts.issue import Receipt
+from commun.receipts.issue import Receipt, engine_used
 from commun.receipts.statement import OPENVINO_SAMPLER, ContextUsed, Sampler, Scheme, Seed, decimal_text
 from commun.receipts.verification import Trust
 from made_receipt import made_receipt
@@ -115,6 +116,12 @@ def audited(reader, renderer):
         return judge_exact(case, recompute(case, reader, renderer, progress=lambda *_: None))
 
     return audit
+
+
+async def test_the_reader_names_itself_as_the_engine_does(engine, reader) -> None:
+    info = engine.info
+    receipt = made_receipt("turn", engine=engine_used(info.name, info.version, info.profile, info.notes))
+    assert machine_of(receipt.statement) == reader.machine
 
 
 @pytest.mark.parametrize("company", [1, 16])

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from commun.audit.calibration import Machine
 from commun.audit.case import Case
+from commun.audit.comparing import build_of
 from commun.audit.facts import Fact
 from commun.audit.verdict import Recomputed
 from commun.engine.rendering import Renderer
@@ -33,6 +35,12 @@ class LogitReader(Scorer):
         if threads:
             properties["INFERENCE_NUM_THREADS"] = str(threads)
         super().__init__(folder, DEVICE, properties)
+        self._machine = machine_here(profile, threads)
+
+    @property
+    def machine(self) -> Machine:
+        """What recomputes, as a receipt names what answers."""
+        return self._machine
 
     def rows(self, prompt: tuple[int, ...], answer: tuple[int, ...]) -> Iterator[Any]:
         """The logits (float32, one for each word) that each token of the answer was chosen from, in order. A row is
@@ -56,6 +64,18 @@ class LogitReader(Scorer):
             found.append(fact_of(row, token, temperature=case.temperature, top_p=case.top_p, share=share))
             progress(len(found), len(shares))
         return tuple(found)
+
+
+def machine_here(profile: str, threads: int) -> Machine:
+    import openvino
+    import openvino_genai
+
+    return Machine(
+        engine=build_of(openvino_genai.get_version(), openvino.get_version()),
+        profile=profile,
+        threads=str(threads),
+        processor=openvino.Core().get_property(DEVICE, "FULL_DEVICE_NAME"),
+    )
 
 
 def recompute(case: Case, reader: LogitReader, renderer: Renderer, *, progress: Progress) -> Recomputed:
