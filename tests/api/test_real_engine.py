@@ -1,10 +1,13 @@
 """The API on the embedded model: seeds, log-probabilities, schemas and scores are the real engine's."""
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from openai import OpenAI
 
@@ -12,16 +15,22 @@ from running import RunningCommun
 
 pytestmark = pytest.mark.engine
 ASK: Any = [{"role": "user", "content": "Name three colours of the rainbow."}]
+LOGGED_S = 30.0
 REASK_TOLERANCE = 1e-4  # docs/performance.md: recorded against recomputed log-probabilities, exact profile
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[OpenAI]:
+def commun(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[RunningCommun]:
     home = tmp_path_factory.mktemp("api")
     (home / "models").symlink_to(models, target_is_directory=True)
     with RunningCommun(home) as running:
         running.wait_ready()
-        yield OpenAI(base_url=f"{running.url}/v1", api_key=running.api_key(), max_retries=0, timeout=120)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(commun: RunningCommun) -> OpenAI:
+    return OpenAI(base_url=f"{commun.url}/v1", api_key=commun.api_key(), max_retries=0, timeout=120)
 
 
 def test_the_same_seed_gives_the_same_answer_streamed_and_whole(client: OpenAI) -> None:
@@ -75,3 +84,29 @@ def test_accents_and_emoji_arrive_whole(client: OpenAI) -> None:
     told = answer.choices[0].logprobs
     assert told.text_offset == sorted(told.text_offset)
     assert told.text_offset[-1] < len(text)
+
+
+def test_a_kept_answer_is_verified_with_the_policy_that_the_ledger_hands_out(
+    commun: RunningCommun, tmp_path: Path
+) -> None:
+    """All of it: the real model's answer, its receipt in the ledger, the charter's digest and the key from this house."""
+    commun.sign_in().close()  # who has never been here has no vault
+    key = commun.api_key("keeper")
+    keeper = OpenAI(base_url=f"{commun.url}/v1", api_key=key, max_retries=0, timeout=120)
+    answer = keeper.chat.completions.create(model="default", messages=ASK, max_tokens=24, store=True)
+    receipt: str = answer.model_extra["commun"]["receipt"]["id"] if answer.model_extra else ""
+    own = httpx2.Client(base_url=commun.url, headers={"authorization": f"Bearer {key}"}, timeout=60)
+    bundle = tmp_path / "answer.bundle.json"
+    deadline = time.monotonic() + LOGGED_S
+    while True:
+        bundle.write_bytes(own.get(f"/v1/receipts/{receipt}").content)
+        if json.loads(bundle.read_bytes())["ledger"]["receipt"] != "pending" or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    policy = tmp_path / "ledger-policy.txt"
+    policy.write_text(commun.command("ledger", "policy"))
+    assert policy.read_bytes() == own.get("/ledger/policy").content
+    [told] = re.findall(r"--charter ([0-9a-f]{64}) --policy", own.get("/ledger").text)
+    report = commun.command("receipt", "verify", str(bundle), "--charter", told, "--policy", str(policy), "--json")
+    found = json.loads(report)
+    assert (found["verdict"], found["reason"]) == ("verified", None)
