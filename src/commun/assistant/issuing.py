@@ -2,8 +2,10 @@
 
 Rules:
 
-- every turn that began gets one, whatever ended it: complete, stopped, failed (also before an engine had it),
-  interrupted; kept or temporary; a chat or a plain text; on an engine of our own or on another server;
+- every turn that began gets one at its end, whatever ended it: complete, stopped, failed (also before an engine had
+  it), interrupted; kept or temporary; a chat or a plain text; on an engine of our own or on another server. Not one
+  whose end this process did not see (``kill -9``, a power cut): what it had written is kept without a receipt, and the
+  page says so. Nor one whose receipt could not be made or kept: it is told as failed, and logged;
 - it says what happened, not what was wished: the sampling that was used, the messages that the model was given, the
   engine as it told itself. Of a turn that no engine had it names model and profile as the charter has them, no engine;
 - times are the wall clock's, UTC, in whole seconds; a clock that was set back ends a turn when it began;

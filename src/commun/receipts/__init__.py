@@ -17,7 +17,8 @@ In reading order:
 
 Rules:
 
-- a receipt is issued for every turn, also a stopped, failed or temporary one, in the transaction that keeps the answer;
+- a receipt is issued for every turn that ends, also a stopped, failed or temporary one, in the transaction that keeps
+  the answer. An answer that a kill -9 or a power cut has cut short has none;
 - the ledger gets SHA-256 of the envelope and nothing else. Without the salts, which only the conversation's owner has,
   nothing can be learnt from a receipt about what was written: erasing the salts erases that;
 - a receipt binds the server to its word. Whether the word is true is what an audit computes.
