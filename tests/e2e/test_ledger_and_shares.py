@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from acts import ask_and_wait
+from commun.ledger.keys import ED25519_COSIGNATURE, SignerKey
 from commun.receipts.statement import receipt_id
 from fake_engine import FakeEngine
+from founded import found_for_tests
 from site_server import Site, serving
 from test_accessibility import violations
 
@@ -128,6 +130,36 @@ def test_the_key_is_copied(context, site: Site) -> None:
     page.get_by_role("button", name="Copy the key").click()
     expect(page.locator("#said")).to_have_text("Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#vkey").inner_text()
+
+
+BROKEN_WORDS = """() => [...document.querySelectorAll(".wide thead th")].flatMap((cell) => {
+    const text = cell.firstChild;
+    return [...text.data.matchAll(/\\S+/g)].filter((word) => {
+        const range = document.createRange();
+        range.setStart(text, word.index);
+        range.setEnd(text, word.index + word[0].length);
+        return new Set([...range.getClientRects()].map((each) => Math.round(each.top))).size > 1;
+    }).map((word) => word[0]);
+})"""
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_on_the_narrowest_screen_no_head_of_a_column_is_broken_and_nothing_is_wider(
+    browser: Browser, tmp_path: Path, language: str
+) -> None:
+    keys = [SignerKey(f"witness.example/{at}", ED25519_COSIGNATURE, bytes([at]) * 32) for at in range(2)]
+    lines = [f"witness the-library-of-the-town-{at} {key.verifier.text()}" for at, key in enumerate(keys)]
+    policy = "\n".join([*lines, "quorum the-library-of-the-town-1"])
+    home = tmp_path / "watched"
+    found_for_tests(home, {'policy = ""': f'policy = """\n{policy}"""'})
+    with serving(home, FakeEngine()) as site:
+        narrow = browser.new_context(base_url=site.url, viewport={"width": 320, "height": 700})
+        page = narrow.new_page()
+        page.goto(f"/ledger?lang={language}")
+        expect(page.locator(".wide thead th")).to_have_count(3)
+        assert page.evaluate(BROKEN_WORDS) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        narrow.close()
 
 
 def test_the_ledger_is_read_without_scripts_and_without_an_account(context, page: Page, site: Site) -> None:
