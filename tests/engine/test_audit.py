@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commun.audit.case import Case, case_of
+from commun.audit.case import CannotAudit, Case, Why, case_of
 from commun.audit.comparing import machine_of
 from commun.audit.draws import draws, share_of
 from commun.audit.verdict import Finding, Judgement, Outcome, judge_exact
@@ -113,7 +113,7 @@ def receipt_for(prompt: Prompt, said: Sampling, ids, logprobs, text, *, finish="
 def audited(reader, renderer):
     def audit(receipt: Receipt) -> Judgement:
         case, _ = case_of(receipt.bundle().data(), Trust())
-        return judge_exact(case, recompute(case, reader, renderer, progress=lambda *_: None))
+        return judge_exact(case, recompute(case, reader, renderer, context_length=8192, progress=lambda *_: None))
 
     return audit
 
@@ -266,4 +266,11 @@ def test_tokens_that_the_model_has_not_are_refused_before_it_sees_them(reader, r
     case, _ = case_of(made_receipt("turn", values).bundle().data(), Trust())
     assert isinstance(case, Case)
     with pytest.raises(UnknownToken):
-        recompute(case, reader, renderer, progress=lambda *_: None)
+        recompute(case, reader, renderer, context_length=8192, progress=lambda *_: None)
+
+
+def test_a_conversation_that_the_model_could_not_have_read_is_not_asked_again(reader, renderer) -> None:
+    case, _ = case_of(made_receipt("turn", Values((1,) * 8190, None, (3, 4, 5), "", None)).bundle().data(), Trust())
+    with pytest.raises(CannotAudit) as refused:
+        recompute(case, reader, renderer, context_length=8192, progress=lambda *_: None)
+    assert refused.value.why is Why.TOO_LONG

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from commun.audit.calibration import Machine
-from commun.audit.case import Case
+from commun.audit.case import CannotAudit, Case, Why
 from commun.audit.comparing import build_of
 from commun.audit.facts import Fact
 from commun.audit.verdict import Recomputed
@@ -78,8 +78,14 @@ def machine_here(profile: str, threads: int) -> Machine:
     )
 
 
-def recompute(case: Case, reader: LogitReader, renderer: Renderer, *, progress: Progress) -> Recomputed:
-    """All that the model has to say on one answer."""
+def recompute(
+    case: Case, reader: LogitReader, renderer: Renderer, *, context_length: int, progress: Progress
+) -> Recomputed:
+    """All that the model has to say on one answer. ``context_length``: the model's, in tokens. Raises UnknownToken,
+    and CannotAudit for what the model could never have read.
+    """
+    if len(case.prompt) + len(case.answer) > context_length:
+        raise CannotAudit(Why.TOO_LONG)
     renderer.check_known((*case.prompt, *case.answer))
     prompt = None
     if case.messages is not None:

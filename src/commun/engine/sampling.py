@@ -38,6 +38,7 @@ from commun.audit.facts import SHIFT_LIMIT, Fact
 Floats = npt.NDArray[np.float32]
 
 SLACK: Final = 2.0**-22  # of a share: what sums in float32 may differ by from one C library to another
+LEAST_CHANCE: Final = np.float32(1e-30)  # of a word; below, it adds nothing to a mean
 HALVINGS: Final = 24  # of the range in which a shift is looked for
 THRESHOLDS: Final = (1e-3, 1e-5, 0.0)  # weights that are sorted first: mostly a few are enough
 
@@ -67,11 +68,10 @@ class Candidates:
 
     def surprise(self) -> tuple[float, float]:
         """Mean and variance of -ln of a candidate's probability, nats."""
-        chances = self.weights[self.weights > 0].astype(np.float64)
-        chances /= chances.sum()
-        surprises = -np.log(chances)
+        chances = self.weights / self.sums[-1]
+        surprises = -np.log(np.maximum(chances, LEAST_CHANCE))
         mean = float(chances @ surprises)
-        return mean, max(0.0, float(chances @ surprises**2) - mean**2)
+        return mean, max(0.0, float(chances @ np.square(surprises)) - mean**2)
 
     def _find(self, token: int) -> int | None:
         if self.ids is None:
