@@ -16,7 +16,7 @@ import pytest
 
 from charters import CHARTER, Fixed
 from charters import in_force as held
-from commun.app import create_app, purge_now_and_then
+from commun.app import create_app
 from commun.assistant import in_force
 from commun.charter.clauses import Retention
 from commun.charter.errors import NoCharter
@@ -26,6 +26,7 @@ from commun.charter.repository import Repository
 from commun.config import load_settings
 from commun.engine import openvino
 from commun.ledger.entries import RetentionStatement, Statement, read_statement
+from commun.upkeep import purge_now_and_then
 from fake_engine import FakeEngine
 from founded import amend_for_tests, found_for_tests
 from running import with_models

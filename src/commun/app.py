@@ -1,21 +1,17 @@
-"""The composition root: the only place that builds objects, and the only one that knows all rooms.
+"""The composition root: where objects are built, and the one place that knows all rooms.
 
-``create_app`` is the server; ``run_server``, ``run_chat``, ``make_api_key`` and ``make_link`` are what the command
-line calls. A data folder without a charter gets one at the first start (``first_start.py``).
+``create_app`` is the server; ``running.py`` is what the command line calls, out of the same parts. A data folder
+without a charter gets one at the first start (``first_start.py``); ``upkeep.py`` erases what has had its time.
 """
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Scope
 
 from commun.api.access_log import AccessLog
@@ -24,12 +20,10 @@ from commun.api.metrics import Metrics
 from commun.api.routes import api_routes
 from commun.api.witness import PREFIX, tell_evidence, witness_routes
 from commun.assistant.admission import Admission
-from commun.assistant.bounds import check_wishes
 from commun.assistant.energy import EnergyMeter
 from commun.assistant.engines import Engines, EngineWish, wish_of
 from commun.assistant.in_force import CharterInForce, Published, utc_now
 from commun.assistant.issuing import Issuer
-from commun.assistant.question import Question
 from commun.assistant.turn import Assistant
 from commun.charter.clauses import Model
 from commun.charter.edition import InForce
@@ -40,16 +34,15 @@ from commun.engine.manifest import Progress
 from commun.engine.room import has_free_memory
 from commun.engine.weights import ModelLibrary
 from commun.errors import CommunError
-from commun.first_start import FirstCharter, found_where_none_is, founding_note
+from commun.first_start import found_where_none_is
 from commun.ledger.opening import public_origin
 from commun.ledger.witness_keys import KEY_FILE as WITNESS_KEY_FILE
 from commun.ledger.witness_state import Witness
-from commun.logs import configure_logs
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, WITNESS_FOLDER
 from commun.recording.brief import BriefRecorder
 from commun.recording.bundles import Bundles
 from commun.recording.recorder import Recorder
-from commun.recording.statements import model_statement, retention_statement
+from commun.recording.statements import model_statement
 from commun.services import Services
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations
@@ -57,18 +50,13 @@ from commun.store.database import DATABASE_FILE, Database
 from commun.store.ledger_entries import LedgerEntries
 from commun.store.receipts import Receipts
 from commun.store.shares import Shares
+from commun.upkeep import purge_now_and_then
 from commun.web.guard import API_PREFIXES, Guard, GuardRules
 from commun.web.limits import RateLimits
 from commun.web.refusals import ProblemPage, page_error_handlers
 from commun.web.routes import web_routes
 
-PURGE_EVERY_S = 600
-DAY_S = 86_400
-UNDO_S = 3600  # a deleted conversation can be restored for this long, then it is erased
-NOBODYS_DAYS = 30  # for whoever asked to fetch the proof of logging of an answer that nobody keeps
-
 log = structlog.get_logger()
-Translate = Callable[[str], str]
 
 
 def build_engine(
@@ -289,128 +277,6 @@ def record_loaded(recorder: Recorder | BriefRecorder, _model: Model, info: Engin
         recorder.post(statement)
 
 
-def retention_entry(days: int, purged: int) -> bytes:
-    """What the ledger is told; ``Recorder.look`` finds it waiting."""
-    return retention_statement(conversations=purged, days=days, now=utc_now()).data()
-
-
-async def purge_now_and_then(services: Services) -> None:
-    """Erases what was deleted longer ago than UNDO_S, what the charter's clause ``retention`` lets nobody keep longer,
-    receipts that nobody keeps, and sessions and links that have expired.
-    """
-    while True:
-        await services.conversations.purge_deleted(older_than_s=UNDO_S)
-        in_force = services.charter.find()
-        days = in_force.charter.retention.days if in_force is not None else 0
-        if days:
-            purged = await services.conversations.purge_old(
-                older_than_s=days * DAY_S, record=partial(retention_entry, days)
-            )
-            if purged:
-                log.info("conversations were erased, as the charter's clause “retention” says", count=purged)
-        await services.receipts.purge_nobodys(older_than_s=min(days or NOBODYS_DAYS, NOBODYS_DAYS) * DAY_S)
-        await services.shares.purge_expired()
-        await services.accounts.purge_expired()
-        await asyncio.sleep(PURGE_EVERY_S)
-
-
-def run_server(settings: Settings, translate: Translate) -> None:
-    """``commun serve``."""
-    from commun.server import serve_until_stopped
-
-    configure_logs(settings)
-    app = create_app(settings)
-
-    async def announce(url: str) -> None:
-        first: FirstCharter | None = app.state.first_charter
-        if first is not None:
-            print(f"\n{founding_note(first, translate)}\n", flush=True)  # noqa: T201
-        token = await app.state.services.accounts.make_link()
-        print(translate("Commun is running. Open this link (it works once):"), flush=True)  # noqa: T201
-        print(f"\n    {url}/sign-in?token={token}\n", flush=True)  # noqa: T201
-
-    serve_until_stopped(app, settings, announce)
-
-
-def run_chat(
-    settings: Settings,
-    translate: Translate,
-    *,
-    seed: int | None,
-    bars: Callable[[], AbstractContextManager[Progress]],
-    persona: str | None = None,
-    language: str | None = None,
-    proofs: Path | None = None,
-) -> None:
-    """``commun chat``, under the charter and with receipts like every answer. ``bars`` shows what a first start has to
-    do. ``proofs``: a folder for the answers' bundles.
-    """
-    from commun.terminal import Proofs, converse, note
-
-    configure_logs(settings.model_copy(update={"log_level": "warning"}))
-
-    async def run() -> None:
-        database = Database(settings.home / DATABASE_FILE)
-        database.open()
-        receipts, entries = Receipts(database), LedgerEntries(database)
-        recorder = BriefRecorder(
-            home=settings.home, public_url=settings.public_url, entries=entries, receipts=receipts, now=utc_now
-        )
-        charter = CharterInForce(Published(settings.home), admit=recorder.admit)
-        first = await found_where_none_is(charter, settings.home)
-        if first is not None:
-            note(founding_note(first, translate) + "\n")
-        wishes = Question(seed=seed, persona=persona, language=language)
-        check_wishes(wishes, charter.get().charter, stored=False)
-        note(translate("Loading the model…"))
-        with bars() as progress:
-            engines = build_engines(settings, ModelLibrary(settings.home), progress=progress)
-            follow_charter(charter, engines)
-            engines.on_loaded(partial(record_loaded, recorder))
-            await engines.load(charter.get().charter)
-        assistant = build_assistant(settings, charter, engines, recorder, receipts)
-        bundles = Bundles(recorder, entries, receipts, charter_folder=settings.home / CHARTER_FOLDER)
-        watching = asyncio.create_task(charter.watch())
-        try:
-            await converse(
-                assistant, translate, wishes, proofs=None if proofs is None else Proofs(proofs, bundles.fresh)
-            )
-        finally:
-            watching.cancel()
-            await assistant.close()
-            await engines.close()
-            await recorder.close()
-            database.close()
-
-    asyncio.run(run())
-
-
-async def make_api_key(settings: Settings, name: str) -> str:
-    """``commun user key``: also while a server runs on the same data folder."""
-    async with open_accounts(settings) as accounts:
-        return await accounts.make_api_key(await accounts.ensure_founder(), name)
-
-
-async def make_link(settings: Settings) -> str:
-    """``commun user link``."""
-    from commun.server import base_url
-
-    async with open_accounts(settings) as accounts:
-        token = await accounts.make_link()
-    return f"{base_url(settings, settings.port)}/sign-in?token={token}"
-
-
-@contextlib.asynccontextmanager
-async def open_accounts(settings: Settings) -> AsyncIterator[Accounts]:
-    configure_logs(settings.model_copy(update={"log_level": "warning"}))  # standard output is the command's alone
-    database = Database(settings.home / DATABASE_FILE)
-    database.open()
-    try:
-        yield Accounts(database, session_days=settings.session_days)
-    finally:
-        database.close()
-
-
 def build_witness(settings: Settings) -> Witness:
     """The witness of this data folder. It makes its keys when it is first asked for one, and answers nobody before a
     log is added (``commun witness add``).
@@ -421,29 +287,3 @@ def build_witness(settings: Settings) -> Witness:
         name=public_origin(settings.public_url.rstrip("/") + PREFIX) if settings.public_url else "",
         tell=tell_evidence,
     )
-
-
-def create_witness_app(settings: Settings) -> Starlette:
-    """A witness alone: no model, no charter, no database."""
-
-    def refuse(_scope: Scope, error: CommunError) -> ASGIApp:
-        return PlainTextResponse(f"{error.text()}\n", error.status)
-
-    rules = replace(guard_rules(settings), api_prefixes=("/",))
-    return Starlette(
-        routes=witness_routes(build_witness(settings)),
-        middleware=[Middleware(AccessLog, metrics=Metrics()), Middleware(Guard, rules=rules, on_error=refuse)],
-    )
-
-
-def run_witness(settings: Settings, translate: Translate) -> None:
-    """``commun witness serve``."""
-    from commun.server import serve_until_stopped
-
-    configure_logs(settings)
-
-    async def announce(url: str) -> None:
-        print(translate("The witness is running. Ledgers ask it at:"), flush=True)  # noqa: T201
-        print(f"\n    {url}{PREFIX}\n", flush=True)  # noqa: T201
-
-    serve_until_stopped(create_witness_app(settings), settings, announce)

@@ -12,13 +12,14 @@ import pytest
 import uvicorn
 
 from commun import fetching
-from commun.app import build_witness, create_witness_app
+from commun.app import build_witness
 from commun.config import load_settings
 from commun.fetching import MAX_WITNESS_ANSWER, NotReachable, WitnessSite
 from commun.ledger.cosignature import open_checkpoint
 from commun.ledger.keys import VerifierKey
 from commun.ledger.note import read_signature_lines
 from commun.ledger.witness import MAX_REQUEST_BYTES
+from commun.running import create_witness_app
 from test_witness import KEY, ORIGIN, signed, submission
 from test_witness_state import FORKED
 

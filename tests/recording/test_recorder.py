@@ -9,7 +9,6 @@ from functools import partial
 import pytest
 from recorded import entries_of, in_force, kinds_of, office
 
-from commun.app import retention_entry
 from commun.charter.freezing import freeze
 from commun.ledger.entries import (
     EditionStatement,
@@ -33,6 +32,7 @@ from commun.recording.errors import (
 )
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, open_receipt_key
 from commun.recording.statements import retention_statement
+from commun.upkeep import retention_entry
 from founded import amend_for_tests, found_for_tests
 from made_receipt import made_receipt
 

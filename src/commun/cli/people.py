@@ -15,8 +15,8 @@ user_app = group(_("People and API keys."))
 def user_key(name: Annotated[str, typer.Argument(help=_("What the key is for."))], home: Home = None) -> None:
     import asyncio
 
-    from commun.app import make_api_key
     from commun.config import load_settings
+    from commun.running import make_api_key
 
     typer.echo(asyncio.run(make_api_key(load_settings(home=home), name)))
 
@@ -25,7 +25,7 @@ def user_key(name: Annotated[str, typer.Argument(help=_("What the key is for."))
 def user_link(home: Home = None) -> None:
     import asyncio
 
-    from commun.app import make_link
     from commun.config import load_settings
+    from commun.running import make_link
 
     typer.echo(asyncio.run(make_link(load_settings(home=home))))

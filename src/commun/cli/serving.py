@@ -14,8 +14,8 @@ def serve(
     host: Annotated[str | None, typer.Option(help=_("The address to listen on."), show_default=False)] = None,
     port: Annotated[int | None, typer.Option(help=_("The port to listen on."), show_default=False)] = None,
 ) -> None:
-    from commun.app import run_server
     from commun.config import load_settings
+    from commun.running import run_server
 
     run_server(load_settings(home=home, host=host, port=port), _)
 
@@ -33,8 +33,8 @@ def chat(
         Path | None, typer.Option(help=_("A folder for the proof of each answer, all that was said in it."))
     ] = None,
 ) -> None:
-    from commun.app import run_chat
     from commun.config import load_settings
+    from commun.running import run_chat
 
     settings = load_settings(home=home)
     run_chat(settings, _, seed=seed, bars=progress, persona=persona, language=language, proofs=proofs)

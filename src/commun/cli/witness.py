@@ -26,8 +26,8 @@ def serve(
     host: Annotated[str | None, typer.Option(help=_("The address to listen on."), show_default=False)] = None,
     port: Annotated[int | None, typer.Option(help=_("The port to listen on."), show_default=False)] = None,
 ) -> None:
-    from commun.app import run_witness
     from commun.config import load_settings
+    from commun.running import run_witness
 
     run_witness(load_settings(home=home, host=host, port=port), _)
 

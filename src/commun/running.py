@@ -1,0 +1,172 @@
+"""What the command line runs: the server, the chat, the witness; a key or a link, made beside a server.
+
+They are put together out of what ``app.py`` builds.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Scope
+
+from commun.api.access_log import AccessLog
+from commun.api.metrics import Metrics
+from commun.api.witness import PREFIX, witness_routes
+from commun.app import (
+    build_assistant,
+    build_engines,
+    build_witness,
+    create_app,
+    follow_charter,
+    guard_rules,
+    record_loaded,
+)
+from commun.assistant.bounds import check_wishes
+from commun.assistant.in_force import CharterInForce, Published, utc_now
+from commun.assistant.question import Question
+from commun.config import Settings
+from commun.engine.manifest import Progress
+from commun.engine.weights import ModelLibrary
+from commun.errors import CommunError
+from commun.first_start import FirstCharter, found_where_none_is, founding_note
+from commun.logs import configure_logs
+from commun.places import CHARTER_FOLDER
+from commun.recording.brief import BriefRecorder
+from commun.recording.bundles import Bundles
+from commun.store.accounts import Accounts
+from commun.store.database import DATABASE_FILE, Database
+from commun.store.ledger_entries import LedgerEntries
+from commun.store.receipts import Receipts
+from commun.web.guard import Guard
+
+Translate = Callable[[str], str]
+
+
+def run_server(settings: Settings, translate: Translate) -> None:
+    """``commun serve``."""
+    from commun.server import serve_until_stopped
+
+    configure_logs(settings)
+    app = create_app(settings)
+
+    async def announce(url: str) -> None:
+        first: FirstCharter | None = app.state.first_charter
+        if first is not None:
+            print(f"\n{founding_note(first, translate)}\n", flush=True)  # noqa: T201
+        token = await app.state.services.accounts.make_link()
+        print(translate("Commun is running. Open this link (it works once):"), flush=True)  # noqa: T201
+        print(f"\n    {url}/sign-in?token={token}\n", flush=True)  # noqa: T201
+
+    serve_until_stopped(app, settings, announce)
+
+
+def run_chat(
+    settings: Settings,
+    translate: Translate,
+    *,
+    seed: int | None,
+    bars: Callable[[], AbstractContextManager[Progress]],
+    persona: str | None = None,
+    language: str | None = None,
+    proofs: Path | None = None,
+) -> None:
+    """``commun chat``, under the charter and with receipts like every answer. ``bars`` shows what a first start has to
+    do. ``proofs``: a folder for the answers' bundles.
+    """
+    from commun.terminal import Proofs, converse, note
+
+    configure_logs(settings.model_copy(update={"log_level": "warning"}))
+
+    async def run() -> None:
+        database = Database(settings.home / DATABASE_FILE)
+        database.open()
+        receipts, entries = Receipts(database), LedgerEntries(database)
+        recorder = BriefRecorder(
+            home=settings.home, public_url=settings.public_url, entries=entries, receipts=receipts, now=utc_now
+        )
+        charter = CharterInForce(Published(settings.home), admit=recorder.admit)
+        first = await found_where_none_is(charter, settings.home)
+        if first is not None:
+            note(founding_note(first, translate) + "\n")
+        wishes = Question(seed=seed, persona=persona, language=language)
+        check_wishes(wishes, charter.get().charter, stored=False)
+        note(translate("Loading the model…"))
+        with bars() as progress:
+            engines = build_engines(settings, ModelLibrary(settings.home), progress=progress)
+            follow_charter(charter, engines)
+            engines.on_loaded(partial(record_loaded, recorder))
+            await engines.load(charter.get().charter)
+        assistant = build_assistant(settings, charter, engines, recorder, receipts)
+        bundles = Bundles(recorder, entries, receipts, charter_folder=settings.home / CHARTER_FOLDER)
+        watching = asyncio.create_task(charter.watch())
+        try:
+            await converse(
+                assistant, translate, wishes, proofs=None if proofs is None else Proofs(proofs, bundles.fresh)
+            )
+        finally:
+            watching.cancel()
+            await assistant.close()
+            await engines.close()
+            await recorder.close()
+            database.close()
+
+    asyncio.run(run())
+
+
+async def make_api_key(settings: Settings, name: str) -> str:
+    """``commun user key``: also while a server runs on the same data folder."""
+    async with open_accounts(settings) as accounts:
+        return await accounts.make_api_key(await accounts.ensure_founder(), name)
+
+
+async def make_link(settings: Settings) -> str:
+    """``commun user link``."""
+    from commun.server import base_url
+
+    async with open_accounts(settings) as accounts:
+        token = await accounts.make_link()
+    return f"{base_url(settings, settings.port)}/sign-in?token={token}"
+
+
+@contextlib.asynccontextmanager
+async def open_accounts(settings: Settings) -> AsyncIterator[Accounts]:
+    configure_logs(settings.model_copy(update={"log_level": "warning"}))  # standard output is the command's alone
+    database = Database(settings.home / DATABASE_FILE)
+    database.open()
+    try:
+        yield Accounts(database, session_days=settings.session_days)
+    finally:
+        database.close()
+
+
+def create_witness_app(settings: Settings) -> Starlette:
+    """A witness alone: no model, no charter, no database."""
+
+    def refuse(_scope: Scope, error: CommunError) -> ASGIApp:
+        return PlainTextResponse(f"{error.text()}\n", error.status)
+
+    rules = replace(guard_rules(settings), api_prefixes=("/",))
+    return Starlette(
+        routes=witness_routes(build_witness(settings)),
+        middleware=[Middleware(AccessLog, metrics=Metrics()), Middleware(Guard, rules=rules, on_error=refuse)],
+    )
+
+
+def run_witness(settings: Settings, translate: Translate) -> None:
+    """``commun witness serve``."""
+    from commun.server import serve_until_stopped
+
+    configure_logs(settings)
+
+    async def announce(url: str) -> None:
+        print(translate("The witness is running. Ledgers ask it at:"), flush=True)  # noqa: T201
+        print(f"\n    {url}{PREFIX}\n", flush=True)  # noqa: T201
+
+    serve_until_stopped(create_witness_app(settings), settings, announce)
