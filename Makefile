@@ -25,6 +25,8 @@ bench: .make/dev
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/gateway.py
 	$(BIN)/python benchmarks/charter.py
+	$(BIN)/python benchmarks/ledger.py
+	$(BIN)/python benchmarks/receipts.py
 
 test-vllm: .make/dev
 	$(BIN)/python -m pytest tests -m vllm
