@@ -180,12 +180,18 @@ def test_how_much_an_answer_can_show_is_told() -> None:
     assert "temperature 0" in filled(judge_exact(greedy, recomputed(greedy)).sentences()[-1])
 
 
-def test_measures_are_means_of_bounded_figures() -> None:
+def test_a_sure_answer_s_shifts_are_not_divided_by_nothing() -> None:
+    case = made_case()
+    sure = {place: {"entropy": 0.0, "shift": 0.1} for place in range(3)}
+    assert measures_of(recomputed(case, facts=sure).facts, ()).shift == pytest.approx(0.3)
+
+
+def test_measures_are_of_bounded_figures() -> None:
     case = made_case()
     again = recomputed(case, facts={0: {"shift": SHIFT_LIMIT, "is_drawn": False, "low": 0.0, "high": 0.0}})
     found = measures_of(again.facts, (float("inf"), 0.0, 0.0))
     assert (found.unlike, found.outside, found.worst_shift) == (1, 1 / 3, SHIFT_LIMIT)
-    assert found.shift == pytest.approx(SHIFT_LIMIT / 3)
+    assert found.shift == pytest.approx(SHIFT_LIMIT / 2.1)
     assert found.figures == pytest.approx(FIGURE_LIMIT / 3)
     assert found.evidence == pytest.approx(2)
     assert measures_of(again.facts, ()).figures is None

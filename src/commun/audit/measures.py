@@ -1,7 +1,8 @@
 """One answer's figures, out of its facts.
 
-- ``shift``: the mean of the tokens' shifts (each at most SHIFT_LIMIT): what binds the text to the draws, and so to
-  model, prompt and settings. The strongest figure;
+- ``shift``: the sum of the tokens' shifts (each at most SHIFT_LIMIT) over the sum of their entropies (at least
+  LEAST_ENTROPY): what binds the text to the draws, and so to model, prompt and settings. The strongest figure. Where
+  the model is sure, rounding moves no draw: per nat, honest answers are more alike than per token;
 - ``outside``: the share of tokens that no draw could have picked: they are beyond SHIFT_LIMIT;
 - ``figures``: the mean distance of the recorded log-probabilities from the recomputed ones, each at most
   FIGURE_LIMIT. Alone it proves nothing: whoever wrote with a cheap model can compute the right model's figures;
@@ -19,6 +20,7 @@ from typing import Final
 from commun.audit.facts import SHIFT_LIMIT, Fact
 
 FIGURE_LIMIT: Final = 1.0
+LEAST_ENTROPY: Final = 1.0  # nats, of a whole answer
 LEAST_VARIANCE: Final = 1e-6  # nats²: below, the surprise of a sure answer is rounding
 
 
@@ -44,11 +46,12 @@ def measures_of(facts: Sequence[Fact], distances: Sequence[float]) -> Measures:
     count = len(facts)
     surprises = [-math.log(fact.high - fact.low) for fact in facts if fact.is_candidate]
     variance = math.fsum(fact.variance for fact in facts)
+    entropy = math.fsum(fact.entropy for fact in facts)
     excess = math.fsum(surprises) - math.fsum(fact.entropy for fact in facts if fact.is_candidate)
     return Measures(
         tokens=count,
         unlike=sum(not fact.is_drawn for fact in facts),
-        shift=math.fsum(fact.shift for fact in facts) / count,
+        shift=math.fsum(fact.shift for fact in facts) / max(LEAST_ENTROPY, entropy),
         worst_shift=max(fact.shift for fact in facts),
         outside=sum(fact.shift >= SHIFT_LIMIT for fact in facts) / count,
         figures=math.fsum(min(FIGURE_LIMIT, one) for one in distances) / count if distances else None,
