@@ -9,6 +9,7 @@ from typing import Any
 
 from commun.engine.cache_size import BLOCK
 from commun.engine.grammar import SchemaTrial
+from commun.engine.prompt_ids import PromptIds
 from commun.engine.scoring import Scorer
 from commun.engine.vocabulary import table_of
 
@@ -45,9 +46,7 @@ class Runtime:
         self._tokenizer = self._pipeline.get_tokenizer()
         self._defaults = self._pipeline.get_config()
         self._table = table_of(self._tokenizer)
-        self._special_names = [
-            self._table.pieces[token].decode("utf-8", "replace") for token in sorted(self._table.special)
-        ]
+        self._prompts = PromptIds(self._tokenizer, self._table)
         self._cache_tokens = self._warm_up()
         self._trial: SchemaTrial | None = None
         self._scorer: Scorer | None = None
@@ -123,37 +122,16 @@ class Runtime:
         return [token_ids, logprobs, finish] if token_ids or finish else None
 
     def encode(self, text: str) -> list[int]:
-        """With what the model wants before a text (its BOS), if anything."""
-        return self._ids(text, add_special_tokens=True)
+        return self._prompts.of_text(text)
 
     def render(self, messages: list[list[str]]) -> list[int]:
-        """By the model's chat template; what people wrote never becomes a special token: their contents are marked
-        where such a token's name is broken in two, and the halves are encoded apart.
-        """
-        mark = unused_mark("".join(content for _, content in messages))
-        history = [{"role": role, "content": self._broken(content, mark)} for role, content in messages]
-        text = self._tokenizer.apply_chat_template(history, add_generation_prompt=True)
-        return [token for part in text.split(mark) for token in self._ids(part, add_special_tokens=False)]
+        return self._prompts.of_messages((role, content) for role, content in messages)
 
     def score(self, token_ids: list[int]) -> list[list[float]]:
         """See ``Scorer.score``."""
         if self._scorer is None:
             self._scorer = Scorer(self._path, DEVICE, self._properties)
         return self._scorer.score(token_ids)
-
-    def _broken(self, content: str, mark: str) -> str:
-        for name in self._special_names:
-            if name in content:
-                half = len(name) // 2 or 1
-                content = content.replace(name, name[:half] + mark + name[half:])
-        return content
-
-    def _ids(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        if not text:
-            return []
-        encoded = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
-        ids: list[int] = encoded.input_ids.data[0].tolist()
-        return ids
 
     def _tensor(self, token_ids: list[int]) -> Any:
         import numpy as np
@@ -186,8 +164,3 @@ class Runtime:
             self._trial = SchemaTrial(self._tokenizer, len(self._table.pieces), DEVICE)
         self._trial.check(schema)
         return self._genai.StructuredOutputConfig(json_schema=schema)
-
-
-def unused_mark(text: str) -> str:
-    """A character of the private use area that ``text`` does not hold."""
-    return next(chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in text)
