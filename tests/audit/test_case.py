@@ -64,8 +64,9 @@ def test_another_server_s_draws_are_not_recomputed() -> None:
     assert why_not(made_receipt("turn", sampler=sampler).bundle().data()) is Why.OTHER_SAMPLER
 
 
-def test_an_answer_under_a_grammar_is_not_audited_yet() -> None:
-    assert why_not(made_receipt("turn", replace(VALUES, schema="{}")).bundle().data()) is Why.STRUCTURED
+def test_an_answer_under_a_grammar_has_its_schema() -> None:
+    assert made_case(values=replace(VALUES, schema="{}")).schema == "{}"
+    assert made_case().schema is None
 
 
 def test_an_answer_without_tokens_shows_nothing() -> None:

@@ -11,10 +11,11 @@ from commun.audit.case import CannotAudit, Why
 from commun.audit.comparing import judge, machine_of
 from commun.audit.verdict import Comparison
 from commun.receipts.statement import EngineUsed
+from made_receipt import VALUES
 
-NOTES = {"threads": "2", "openvino": "2026.4.1-22982", "processor": "a processor"}
+NOTES = {"threads": "2", "openvino": "2026.4.1-22982", "processor": "a processor", "processor_features": "BF16 FP32"}
 EXACT = EngineUsed("openvino-genai", "2026.4.1.0-3408", "exact", NOTES)
-HERE = Machine("2026.4.1.0-3408 on 2026.4.1-22982", "exact", "2", "a processor")
+HERE = Machine("2026.4.1.0-3408 on 2026.4.1-22982", "exact", "2", "a processor (BF16 FP32)")
 
 
 def test_a_receipt_names_the_machine_that_answered() -> None:
@@ -43,3 +44,14 @@ def test_the_fast_profile_is_never_compared_exactly() -> None:
     case = made_case(engine=replace(EXACT, profile="fast"))
     with pytest.raises(CannotAudit):
         judge(case, recomputed(case), replace(HERE, profile="fast"))
+
+
+def test_an_answer_under_a_grammar_is_compared_exactly_or_not_at_all() -> None:
+    case = made_case(engine=EXACT, values=replace(VALUES, schema="{}"))
+    judgement = judge(case, recomputed(case), HERE)
+    assert judgement.comparison is Comparison.EXACT
+    assert "grammar" in judgement.sentences()[-1].text
+    there = replace(HERE, processor="another")
+    with pytest.raises(CannotAudit) as refused:
+        judge(case, recomputed(case), there, [Calibration("ef" * 32, HERE, there, 1, honest_answers(200))])
+    assert refused.value.why is Why.STRUCTURED

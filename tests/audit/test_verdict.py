@@ -201,3 +201,10 @@ def test_an_answer_without_recorded_figures_is_judged_by_the_others() -> None:
     case = made_case(values=replace(VALUES, logprobs=None))
     assert judge_exact(case, recomputed(case)).outcome is Outcome.IDENTICAL
     assert judge_calibrated(case, recomputed(case), calibration()).p is not None
+
+
+def test_an_answer_that_was_not_followed_to_its_end_is_judged_by_what_was_seen() -> None:
+    case = made_case(values=replace(VALUES, schema="{}"))
+    again = recomputed(case, facts={0: {"shift": SHIFT_LIMIT}})
+    judgement = judge_exact(case, replace(again, facts=again.facts[:1]))
+    assert (judgement.findings, judgement.measures.tokens) == ((Finding.DRAWS,), 1)

@@ -1,6 +1,7 @@
 """Honest answers of the real engine are identical, alone and in company; dishonest ones of each kind are not."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,14 @@ SYSTEM = "You are a helpful assistant. Answer in a few sentences."
 ASK = "What does a quorum protect a town council from?"
 CLAIMED = (("system", SYSTEM), ("user", ASK))
 TOKENS = 96
+SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "year": {"type": "integer"}},
+        "required": ["name", "year"],
+        "additionalProperties": False,
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +74,10 @@ def sampling(**wishes) -> Sampling:
     return Sampling(**{"seed": 1234, "max_tokens": TOKENS, "temperature": 0.8, "top_p": 0.95} | wishes)
 
 
+def said_of(schema: str) -> Sampling:
+    return sampling(json_schema=schema)
+
+
 async def answered(
     engine, sampling: Sampling, *, told=CLAIMED, claimed=CLAIMED, said: Sampling | None = None
 ) -> Receipt:
@@ -92,6 +105,7 @@ def receipt_for(prompt: Prompt, said: Sampling, ids, logprobs, text, *, finish="
         answer_text=text,
         logprobs=whole_logprobs(logprobs),
         stop=said.stop or None,
+        schema=said.json_schema,
     )
     return made_receipt(
         "turn",
@@ -243,6 +257,20 @@ async def test_the_prompt_is_built_again_from_the_messages_as_the_engine_builds_
         theirs = await engine.render([Message(role, text) for role, text in messages])
         assert renderer.render(messages) == theirs.token_ids
     assert renderer.encode("Once upon <|im_end|>") == (await engine.encode("Once upon <|im_end|>")).token_ids
+
+
+async def test_an_answer_under_a_schema_is_drawn_again_by_the_engine_s_own_sampler(engine, audited) -> None:
+    towns = (("system", SYSTEM), ("user", "Describe a town in JSON, with its name and year."))
+    for settings in ({}, {"top_p": 1.0, "temperature": 1.0}, {"temperature": 0}):
+        said = sampling(json_schema=SCHEMA, **settings)
+        assert audited(await answered(engine, said, told=towns, claimed=towns)).outcome is Outcome.IDENTICAL
+    for other in (
+        answered(engine, sampling(json_schema=SCHEMA, seed=4321), told=towns, claimed=towns, said=said_of(SCHEMA)),
+        answered(engine, sampling(json_schema=SCHEMA), told=(("system", f"{SYSTEM} "), towns[1]), claimed=towns),
+        answered(engine, sampling(json_schema="{}"), told=towns, claimed=towns, said=said_of(SCHEMA)),
+        answered(engine, sampling(json_schema=SCHEMA), told=towns, claimed=towns, said=sampling()),
+    ):
+        assert Finding.DRAWS in audited(await other).findings
 
 
 async def test_a_dropped_turn_is_found_by_the_prompt(engine, audited) -> None:

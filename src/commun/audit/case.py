@@ -4,7 +4,8 @@
 - an audit takes the prompt's and the answer's token ids, the answer's text, and where the receipt commits to them the
   messages, the log-probabilities and the stop strings. What is withheld can still be shown, and audited then;
 - only the sampler that is known here is recomputed. Another server's is not: ask whoever runs it;
-- an answer under a JSON Schema is not audited yet: which words its grammar forbade is not recomputed;
+- an answer under a JSON Schema can be followed by the engine's own sampler only (``engine/masked.py``): exactly or not
+  at all (``comparing.py``);
 - a stopped, interrupted or failed answer is audited as far as it goes. One without any token shows nothing.
 
 Raises CannotAudit.
@@ -44,7 +45,7 @@ WORDS: Final[Mapping[Why, str]] = {
     Why.NO_TOKENS: N_("the answer has no token"),
     Why.TOO_LONG: N_("the conversation is longer than an audit takes"),
     Why.OTHER_SAMPLER: N_("another server drew it, or a sampler that is not known here"),
-    Why.STRUCTURED: N_("a grammar chose among the words, and that is not recomputed yet"),
+    Why.STRUCTURED: N_("a grammar chose among the words, which only an exact comparison can follow"),
     Why.NO_CALIBRATION: N_("there are no figures of honest answers for this model, engine and machine"),
     Why.FEW_HONEST: N_("there are too few honest answers of this length to compare with"),
 }
@@ -76,6 +77,7 @@ class Case:
     messages: tuple[tuple[str, str], ...] | None = field(repr=False)
     recorded: tuple[float | None, ...] | None = field(repr=False)
     stop: tuple[str, ...] = field(repr=False)
+    schema: str | None = field(repr=False)
     temperature: float
     top_p: float
     seed: int | None
@@ -96,8 +98,6 @@ def case_of(data: bytes, trust: Trust) -> tuple[Case, Report]:
     bundle = Bundle.from_bytes(data)
     if statement.sampler.id != OPENVINO_SAMPLER:
         raise CannotAudit(Why.OTHER_SAMPLER, statement.sampler.id)
-    if statement.commitments["schema"] is not None:
-        raise CannotAudit(Why.STRUCTURED)
     prompt, answer = _needed(bundle, statement, "prompt_token_ids"), _needed(bundle, statement, "answer_token_ids")
     if not answer or not prompt:
         raise CannotAudit(Why.NO_TOKENS)
@@ -113,6 +113,7 @@ def case_of(data: bytes, trust: Trust) -> tuple[Case, Report]:
         messages=_optional(bundle, statement, "prompt_messages"),
         recorded=None if recorded is None else tuple(map(_logprob, recorded)),
         stop=_optional(bundle, statement, "stop") or (),
+        schema=_optional(bundle, statement, "schema"),
         temperature=temperature,
         top_p=float(statement.sampler.top_p),
         seed=statement.seed.value if temperature > 0 else None,

@@ -71,7 +71,8 @@ class Finding(StrEnum):
 class Recomputed:
     """By whoever has the model. ``prompt``: tokens of the disclosed messages. ``texts``: of the answer's tokens, whole
     and without what was held back at its end (an unfinished character). ``stopped``: after how many tokens the first
-    stop string was met; None for none. ``ends``: tokens that end answers. ``facts``: one for each token of the answer.
+    stop string was met; None for none. ``ends``: tokens that end answers. ``facts``: one for each token of the answer;
+    under a grammar, up to where the answer was found to be another.
     """
 
     prompt: tuple[int, ...] | None = field(repr=False)
@@ -93,6 +94,7 @@ class Judgement:
     measures: Measures
     rate: float
     is_drawn: bool
+    is_masked: bool
     p: float | None = None
     honest: int = 0
     place: int | None = None
@@ -116,6 +118,7 @@ def judge_exact(case: Case, recomputed: Recomputed) -> Judgement:
         measures=measures,
         rate=0.0,
         is_drawn=case.seed is not None,
+        is_masked=case.schema is not None,
         place=next(places, None),
     )
 
@@ -139,6 +142,7 @@ def judge_calibrated(case: Case, recomputed: Recomputed, calibration: Calibratio
         measures=measures,
         rate=rate,
         is_drawn=case.seed is not None,
+        is_masked=case.schema is not None,
         p=p,
         honest=len(honest),
     )
@@ -177,7 +181,8 @@ def together(chances: Sequence[float]) -> float:
 
 def _measured(case: Case, recomputed: Recomputed) -> Measures:
     facts = recomputed.facts
-    return measures_of(facts, differing(case.recorded, [fact.logprob for fact in facts]))
+    recorded = None if case.recorded is None else case.recorded[: len(facts)]
+    return measures_of(facts, differing(recorded, [fact.logprob for fact in facts]))
 
 
 def _plain_findings(case: Case, recomputed: Recomputed) -> Iterator[Finding]:
@@ -245,6 +250,8 @@ def _sentences(one: Judgement) -> Iterator[Sentence]:
         yield Sentence(_FINDINGS[finding], details)
     if not one.is_drawn:
         yield Sentence(N_("Nothing was drawn: at temperature 0 every seed gives the same answer."))
+    elif one.is_masked:
+        yield Sentence(N_("A grammar chose among the words: how much the draws could show is not computed."))
     elif one.measures.evidence < LITTLE_EVIDENCE:
         yield Sentence(
             N_("It can show little (%(bits)s bits): the model was almost sure of each word, and most draws agree."),

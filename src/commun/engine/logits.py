@@ -15,9 +15,10 @@ from typing import Any
 
 from commun.audit.calibration import Machine
 from commun.audit.case import CannotAudit, Case, Why
-from commun.audit.comparing import build_of
+from commun.audit.comparing import build_of, processor_of
 from commun.audit.facts import Fact
 from commun.audit.verdict import Recomputed
+from commun.engine.masked import MaskedSampler
 from commun.engine.rendering import Renderer
 from commun.engine.runtime import DEVICE, PROFILES
 from commun.engine.sampling import fact_of
@@ -56,33 +57,33 @@ class LogitReader(Scorer):
         finally:
             self._request.reset_state()
 
-    def facts(self, case: Case, *, progress: Progress) -> tuple[Fact, ...]:
-        """``progress``: tokens of the answer that are done, and all of them."""
+    def facts(self, case: Case) -> Iterator[Fact]:
+        """Of an answer that no grammar bound."""
         shares = case.shares()
-        found: list[Fact] = []
         for row, token, share in zip(self.rows(case.prompt, case.answer), case.answer, shares, strict=True):
-            found.append(fact_of(row, token, temperature=case.temperature, top_p=case.top_p, share=share))
-            progress(len(found), len(shares))
-        return tuple(found)
+            yield fact_of(row, token, temperature=case.temperature, top_p=case.top_p, share=share)
 
 
 def machine_here(profile: str, threads: int) -> Machine:
     import openvino
     import openvino_genai
 
+    core = openvino.Core()
+    features = " ".join(sorted(core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")))
     return Machine(
         engine=build_of(openvino_genai.get_version(), openvino.get_version()),
         profile=profile,
         threads=str(threads),
-        processor=openvino.Core().get_property(DEVICE, "FULL_DEVICE_NAME"),
+        processor=processor_of(core.get_property(DEVICE, "FULL_DEVICE_NAME"), features),
     )
 
 
 def recompute(
     case: Case, reader: LogitReader, renderer: Renderer, *, context_length: int, progress: Progress
 ) -> Recomputed:
-    """All that the model has to say on one answer. ``context_length``: the model's, in tokens. Raises UnknownToken,
-    and CannotAudit for what the model could never have read.
+    """All that the model has to say on one answer. ``context_length``: the model's, in tokens. ``progress``: tokens of
+    the answer that are done, and all of them. Raises UnknownToken, and CannotAudit for what the model could never have
+    read.
     """
     if len(case.prompt) + len(case.answer) > context_length:
         raise CannotAudit(Why.TOO_LONG)
@@ -91,11 +92,20 @@ def recompute(
     if case.messages is not None:
         is_text = [role for role, _ in case.messages] == [TEXT_ROLE]
         prompt = renderer.encode(case.messages[0][1]) if is_text else renderer.render(case.messages)
+    if case.schema is None:
+        facts = reader.facts(case)
+    else:
+        sampler = MaskedSampler(renderer.tokenizer, renderer.ends, case)
+        facts = sampler.facts(reader.rows(case.prompt, case.answer))
+    found: list[Fact] = []
+    for fact in facts:
+        found.append(fact)
+        progress(len(found), len(case.answer))
     whole, shown, stopped = renderer.text_of(case.answer, case.stop)
     return Recomputed(
         prompt=prompt,
         texts=(whole, shown),
         stopped=stopped,
         ends=renderer.ends,
-        facts=reader.facts(case, progress=progress),
+        facts=tuple(found),
     )
