@@ -14,8 +14,13 @@ from commun.charter.joining import Invitation
 from commun.charter.roles import edition_digest, make_root, make_targets
 from commun.charter.source import read_charter
 from commun.cli import app
+from commun.cli.signers import key_path
 from commun.drafting.desk import Desk
 from commun.errors import NotFound
+from commun.ledger.witness_keys import KEY_FILE as WITNESS_KEY_FILE
+from commun.places import KEYS_FOLDER, MACHINE_KEYS
+from commun.recording.receipt_key import RECEIPT_KEY_FILE
+from commun.recording.recorder import LEDGER_KEY_FILE
 
 PASSPHRASE = "correct horse battery"
 AMENDMENT = re.compile(r"Proposed as ([0-9a-f]{12})")
@@ -310,6 +315,16 @@ def test_every_mistake_of_a_folder_is_told_with_its_place(alice, capsys):
     told = capsys.readouterr().err
     assert re.search(r"charter\.toml:\d+: .*sampling\.temperature", told)
     assert "prompts/system.fr.md" in told
+
+
+def test_the_machines_own_keys_are_nobodys_choice_for_signing(alice):
+    """A server makes them beside the founder's: signing must not begin to ask which."""
+    assert {WITNESS_KEY_FILE, LEDGER_KEY_FILE, RECEIPT_KEY_FILE} == MACHINE_KEYS
+    keys = alice.home / KEYS_FOLDER
+    (board_key,) = keys.glob("*.key")
+    for name in MACHINE_KEYS:
+        (keys / name).write_text("not a board member's")
+    assert key_path(alice.home, None) == board_key
 
 
 def test_a_key_gets_another_passphrase(alice):

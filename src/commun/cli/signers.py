@@ -11,7 +11,7 @@ import typer
 
 from commun.cli.words import _
 from commun.errors import ConfigError
-from commun.places import KEYS_FOLDER
+from commun.places import KEYS_FOLDER, MACHINE_KEYS
 from commun.secret_file import write_secret
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def key_path(home: Path, named: Path | None) -> Path:
     """Raises ConfigError where it is not clear which."""
     if named is not None:
         return named
-    found = sorted((home / KEYS_FOLDER).glob("*.key"))
+    found = sorted(path for path in (home / KEYS_FOLDER).glob("*.key") if path.name not in MACHINE_KEYS)
     if len(found) != 1:
         reason = "there is no key in the data folder" if not found else "there are several keys in the data folder"
         raise ConfigError(setting="--key", reason=f"{reason}; name one")
