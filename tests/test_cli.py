@@ -20,6 +20,8 @@ CHARTER_COMMANDS = (
 COMMANDS = [
     ["serve"],
     ["chat"],
+    ["audit", "check"],
+    ["audit", "calibrate"],
     *(["charter", name] for name in CHARTER_COMMANDS),
     *(["charter", "board", name] for name in ("invite", "join", "add", "remove")),
     *(["ledger", name] for name in ("verify", "tail", "show", "export", "key", "policy", "compare")),

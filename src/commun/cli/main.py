@@ -10,6 +10,7 @@ import typer
 
 from commun import __version__
 from commun.cli import serving
+from commun.cli.audit import audit_app
 from commun.cli.board import board_app
 from commun.cli.charter import charter_app
 from commun.cli.ledger import ledger_app
@@ -36,6 +37,7 @@ app.command(
     help=_("Talk with the model in the terminal. Nothing is stored."),
     epilog=example("echo 'What is a quorum?' | commun chat"),
 )(serving.chat)
+app.add_typer(audit_app, name="audit")
 charter_app.add_typer(board_app, name="board")
 app.add_typer(charter_app, name="charter")
 app.add_typer(ledger_app, name="ledger")

@@ -213,7 +213,7 @@ class ModelLibrary:
         with staging_in(self._root) as staging:
             path = default_model.obtain(staging, progress)
             manifest = replace(
-                _described(read_gguf(path), default_model.DEFAULT_ID),
+                described(read_gguf(path), default_model.DEFAULT_ID),
                 name=default_model.NAME,
                 licence=default_model.LICENCE,
                 source=default_model.SOURCE,
@@ -247,7 +247,7 @@ class ModelLibrary:
 
         gguf = read_gguf(path)
         check_family(gguf)
-        manifest = replace(_described(gguf, self._free_id(name)), source=source)
+        manifest = replace(described(gguf, self._free_id(name)), source=source)
         if licence:
             manifest = replace(manifest, licence=licence)
         return self._install_gguf(manifest, path, progress, thorough=True)
@@ -359,7 +359,7 @@ class ModelLibrary:
         return model_id
 
 
-def _described(gguf: "Gguf", model_id: str) -> Manifest:
+def described(gguf: "Gguf", model_id: str) -> Manifest:
     """What a GGUF file says of itself."""
     family = gguf.text("general.architecture")
     return Manifest(

@@ -1,0 +1,9 @@
+"""Auditing on one's own machine: bundles and weights in, verdicts out. No server, no network, nothing stored.
+
+- ``weights.py``      the weights that a receipt names: found here, checked byte for byte, converted where need be
+- ``asking.py``       the model is asked again, one pass an answer; what follows is ``commun.audit``'s business
+- ``calibrating.py``  the figures of one's own honest answers, for others to compare with
+- ``telling.py``      in words, each figure in one line, and as JSON
+
+Above the engine and beside the pages, which know nothing of it. docs/spec/audit.md says what is compared.
+"""

@@ -1,0 +1,225 @@
+"""audit: did this answer come from that model, that prompt and that draw? And what honest answers look like.
+
+``commun audit BUNDLE…`` is what people type: a group whose command ``check`` need not be named. A bundle that is called
+like a command is named ``./calibrate``.
+
+No server is asked and no data folder needed; one that is there lends its models. Exit status: 0 identical or
+consistent; 1 inconsistent, or a receipt is refused; 2 not audited: something is missing, or the command line is wrong.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from typer.core import TyperGroup
+
+from commun.cli.progress import progress
+from commun.cli.words import Home, _, example
+from commun.errors import N_, CommunError
+
+if TYPE_CHECKING:
+    from commun.audit.calibration import Calibration
+    from commun.auditing.asking import Audited
+    from commun.auditing.weights import Weights
+    from commun.engine.manifest import Progress
+    from commun.receipts.verification import Trust
+
+DEFAULT: Final = "check"
+NOT_AUDITED: Final = 2
+RATE: Final = 0.02  # audit.verdict's own; a test compares them: `--help` should import nothing
+
+
+class NoFile(CommunError):
+    code = "no_file"
+    problem = N_("The file “%(file)s” cannot be opened.")
+    cure = N_("Check its name, and your right to it.")
+
+
+class _Audit(TyperGroup):
+    """Without the name of a command the arguments are bundles."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+audit_app = typer.Typer(
+    cls=_Audit,
+    help=_("Audit answers: “commun audit BUNDLE…” asks the model again whether it could have given them."),
+    no_args_is_help=True,
+    subcommand_metavar="BUNDLE… | COMMAND [ARGS]…",
+)
+
+Bundles = Annotated[
+    list[str], typer.Argument(metavar="BUNDLE…", help=_("Proofs of answers; - for the standard input."))
+]
+ModelFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="FILE",
+        help=_("The model's GGUF file or OpenVINO folder; else the models of the data folder."),
+        show_default=False,
+    ),
+]
+Charter = Annotated[
+    str,
+    typer.Option(
+        metavar="DIGEST", help=_("The digest of the first root of the charter that you know."), show_default=False
+    ),
+]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key", metavar="KEY", help=_("A receipt key that you know; may be given more than once."), show_default=False
+    ),
+]
+Policy = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=_("Your own trust policy (C2SP tlog-policy) in place of the charter's."),
+        show_default=False,
+    ),
+]
+
+
+@audit_app.command(
+    DEFAULT,
+    help=_(
+        "Asks the model again, offline, whether it could have given these answers. Exit status: 0 identical or "
+        "consistent, 1 inconsistent or refused, 2 not audited."
+    ),
+    epilog=example("commun audit answer.bundle.json --model SmolLM2-135M-Instruct.Q4_1.gguf"),
+)
+def check(
+    bundles: Bundles,
+    *,
+    model: ModelFile = None,
+    calibration: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help=_("Figures of honest answers; may be given more than once."), show_default=False
+        ),
+    ] = None,
+    charter: Charter = "",
+    policy: Policy = None,
+    key: Keys = None,
+    rate: Annotated[
+        float, typer.Option(min=1e-6, max=0.5, help=_("How often an honest answer may be called inconsistent."))
+    ] = RATE,
+    json: Annotated[bool, typer.Option("--json", help=_("Everything as JSON."))] = False,
+    home: Home = None,
+) -> None:
+    with _NotAuditedOnError():
+        from commun.auditing.asking import Verdicts, ask
+        from commun.auditing.telling import EXIT, as_json, conclude, told
+
+        comparison = Verdicts(tuple(map(_calibration, calibration or ())), rate)
+        looked = _looked(bundles, _trust(charter, key, policy))
+        with progress() as report:
+            answers = ask(looked, _weights(home, model, report), comparison, progress=report)
+        if json:
+            from json import dumps
+
+            typer.echo(dumps(as_json(answers, rate=rate), indent=1, allow_nan=False))
+        else:
+            for line in told(answers, _, rate=rate):
+                typer.echo(line)
+    raise typer.Exit(EXIT[conclude(answers, rate=rate)[0]])
+
+
+@audit_app.command(
+    help=_("Writes down what honest answers of your own server look like, recomputed on this machine."),
+    epilog=example("commun audit calibrate answers/*.bundle.json --out calibration.json"),
+)
+def calibrate(
+    bundles: Bundles,
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help=_("The file to write."), show_default=False)],
+    batch: Annotated[int, typer.Option(min=1, max=20_000, help=_("How many of the answers ran at once, at most."))] = 1,
+    model: ModelFile = None,
+    charter: Charter = "",
+    policy: Policy = None,
+    key: Keys = None,
+    home: Home = None,
+) -> None:
+    with _NotAuditedOnError():
+        from commun.auditing.asking import ask
+        from commun.auditing.calibrating import Measured, calibration_of, check_alike, least_rate
+
+        looked = _looked(bundles, _trust(charter, key, policy))
+        check_alike(looked)
+        with progress() as report:
+            answers = ask(looked, _weights(home, model, report), Measured(), progress=report)
+        made = calibration_of(answers, batch=batch)
+        _write(out, made.data())
+    typer.echo(_("%(file)s has the figures of %(answers)s answers.") % {"file": out, "answers": len(made.answers)})
+    typer.echo(_("It serves for answers of this model and machine, audited on this machine, of about these lengths."))
+    typer.echo(
+        _("The smallest rate of false alarms that so many answers allow is %(rate)s; 2 %% takes 149 of each length.")
+        % {"rate": f"{least_rate(len(made.answers)):.2%}"}
+    )
+    typer.echo(_("That they are honest is your word: nothing can compute it."))
+
+
+class _NotAuditedOnError:
+    """An error of ours is told, and the status is that of what was not audited: 1 would speak against an answer."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
+        if isinstance(error, CommunError):
+            from commun.cli.main import tell
+
+            tell(error)
+            raise typer.Exit(NOT_AUDITED) from error
+
+
+def _looked(bundles: Sequence[str], trust: "Trust") -> "list[Audited]":
+    from commun.auditing.asking import look
+    from commun.receipts.bundle import MAX_BUNDLE_BYTES
+
+    return [look(name, _read(name, MAX_BUNDLE_BYTES), trust) for name in bundles]
+
+
+def _trust(charter: str, keys: Sequence[str] | None, policy: Path | None) -> "Trust":
+    from commun.ledger.policy import MAX_POLICY_BYTES
+    from commun.receipts.verification import Trust
+
+    return Trust(charter.lower(), tuple(keys or ()), None if policy is None else _read(str(policy), MAX_POLICY_BYTES))
+
+
+def _calibration(file: Path) -> "Calibration":
+    from commun.audit.calibration import MAX_CALIBRATION_BYTES, Calibration
+
+    return Calibration.from_bytes(_read(str(file), MAX_CALIBRATION_BYTES))
+
+
+def _weights(home: Path | None, model: Path | None, report: "Progress") -> "Weights":
+    from commun.auditing.weights import Weights
+    from commun.config import load_settings
+
+    return Weights(load_settings(home=home).home, model, progress=report)
+
+
+def _read(name: str, limit: int) -> bytes:
+    """One byte more than may be, at most: whoever reads it says that it is too long."""
+    if name == "-":
+        return sys.stdin.buffer.read(limit + 1)
+    try:
+        with Path(name).open("rb") as file:
+            return file.read(limit + 1)
+    except OSError as error:
+        raise NoFile(file=name) from error
+
+
+def _write(file: Path, data: bytes) -> None:
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        raise NoFile(file=str(file)) from error
