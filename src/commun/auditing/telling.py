@@ -109,7 +109,7 @@ def told(answers: Sequence[Audited], translate: Translate, *, rate: float) -> It
 
 
 def figures(judgement: Judgement) -> Iterator[Sentence]:
-    """Each in one line, with what it means."""
+    """Each in one line, with what it means. Those that are not computed of such an answer are left out."""
     found = judgement.measures
     yield Sentence(COMPARISONS[judgement.comparison], {"honest": judgement.honest})
     yield Sentence(
@@ -128,10 +128,11 @@ def figures(judgement: Judgement) -> Iterator[Sentence]:
         {"share": f"{found.outside:.2%}"},
     )
     yield _log_probabilities(found)
-    yield Sentence(
-        N_("Likelihood: the answer's surprise is %(likelihood)s standard deviations from what such draws bring."),
-        {"likelihood": f"{found.likelihood:.2f}"},
-    )
+    if judgement.is_drawn and not judgement.is_masked:
+        yield Sentence(
+            N_("Likelihood: the answer's surprise is %(likelihood)s standard deviations from what such draws bring."),
+            {"likelihood": f"{found.likelihood:.2f}"},
+        )
 
 
 def _log_probabilities(found: Measures) -> Sentence:
