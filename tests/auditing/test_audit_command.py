@@ -26,7 +26,20 @@ from running import RunningCommun, with_models
 
 pytestmark = pytest.mark.engine
 
-ASKED = ("What does a quorum protect a town council from?", "Name three trees of Brittany, with a word on each.")
+SCHEMA = {
+    "type": "object",
+    "properties": {"tree": {"type": "string"}, "tall": {"type": "boolean"}},
+    "required": ["tree"],
+}
+ASKED: tuple[dict[str, Any], ...] = (
+    {"messages": [{"role": "user", "content": "What does a quorum protect a town council from?"}]},
+    {"messages": [{"role": "user", "content": "Name three trees of Brittany, with a word on each."}]},
+    {
+        "messages": [{"role": "user", "content": "Name a tree of Brittany."}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "tree", "schema": SCHEMA}},
+    },
+    {"messages": [{"role": "user", "content": "Name a tree of Brittany."}], "temperature": 0, "max_tokens": 20},
+)
 
 
 def commun(*arguments: str | Path, home: Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -49,9 +62,8 @@ def answers(models: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path
     with RunningCommun(with_models(folder / "server", models)) as server:
         server.wait_ready()
         head = {"Authorization": f"Bearer {server.api_key()}"}
-        for number, text in enumerate(ASKED):
-            body: dict[str, Any] = {"model": "default", "messages": [{"role": "user", "content": text}]}
-            body |= {"receipt": "bundle", "max_tokens": 60, "temperature": 0.8}
+        for number, wishes in enumerate(ASKED):
+            body = {"model": "default", "receipt": "bundle", "max_tokens": 60, "temperature": 0.8} | wishes
             got = httpx2.post(f"{server.url}/v1/chat/completions", json=body, headers=head, timeout=120)
             assert got.status_code == 200, got.text
             files.append(folder / f"answer-{number}.bundle.json")
@@ -88,8 +100,11 @@ def test_answers_of_a_server_are_identical_in_another_house(answers, elsewhere) 
     result = commun("audit", *answers, home=elsewhere)
     assert (result.returncode, result.stderr.strip()) == (0, "")
     assert result.stdout.count("Identical: each token is the one") == len(answers)
-    assert "Together: identical. 2 identical, 0 consistent, 0 inconsistent, 0 refused, 0 not audited." in result.stdout
+    assert "Together: identical. 4 identical, 0 consistent, 0 inconsistent, 0 refused, 0 not audited." in result.stdout
     assert "Compared exactly" in result.stdout
+    assert "A grammar chose among the words" in result.stdout
+    assert "Nothing was drawn" in result.stdout
+    assert result.stdout.count("Likelihood") == 2, "of the two that were drawn freely"
 
 
 def test_one_changed_word_is_refused_by_the_receipt_and_not_audited(answers, elsewhere, tmp_path) -> None:
