@@ -36,11 +36,11 @@ The tree (code, HTTP status)::
     └── InternalError                 internal_error          500
 
 Errors of one room or module live with it, on the same tree: ``charter/errors.py`` draws the charter's branch,
-``ledger/errors.py`` the ledger's, ``receipts/errors.py`` the receipts', ``recording/errors.py`` what the ledger says against
-the charter; ``audit/case.py`` CannotAudit, ``audit/calibration.py`` BadCalibration, ``auditing/`` what keeps an audit from
-being made; ``engine/rendering.py`` UnknownToken; ``recording/cosignatures.py`` WitnessSilent, AnotherHistory;
-``drafting/editing.py`` CannotEdit, ``drafting/founding.py`` AlreadyFounded, ``drafting/desk.py`` DeskFull,
-``drafting/witnesses.py`` UnusableWitnesses, ``terminal.py`` ProofNotKept, ``web/board_desk.py`` OtherClock,
+``ledger/errors.py`` the ledger's, ``receipts/errors.py`` the receipts', ``recording/errors.py`` what the ledger says
+against the charter; ``audit/case.py`` CannotAudit, ``audit/calibration.py`` BadCalibration, ``auditing/`` what keeps an
+audit from being made; ``engine/rendering.py`` UnknownToken; ``recording/cosignatures.py`` WitnessSilent,
+AnotherHistory; ``drafting/editing.py`` CannotEdit, ``drafting/founding.py`` AlreadyFounded, ``drafting/desk.py``
+DeskFull, ``drafting/witnesses.py`` UnusableWitnesses; ``terminal.py`` ProofNotKept; ``web/board_desk.py`` OtherClock,
 ``web/share.py`` SharesOff, ``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault;
 ``store/recovery.py`` RecoveryCodeMistyped, RecoveryCodeWrong; ``store/upgrade.py`` NewerDatabase, DamagedDatabase;
 ``api/errors.py`` UnknownAddress.
