@@ -11,7 +11,7 @@ from audit.facts import made_case, recomputed
 from commun.audit.calibration import Calibration, Honest, Machine
 from commun.audit.case import CannotAudit, Why
 from commun.audit.facts import SHIFT_LIMIT
-from commun.audit.measures import FIGURE_LIMIT, measures_of
+from commun.audit.measures import FIGURE_LIMIT, SURE_NATS, measures_of
 from commun.audit.verdict import (
     FIGURE_BOUND,
     SHIFT_BOUND,
@@ -32,7 +32,7 @@ MACHINE = Machine("2026.4.1.0", "fast", "2", "a processor")
 def honest_answers(count: int, tokens: int = 3) -> tuple[Honest, ...]:
     chance = random.Random(3)
     return tuple(
-        Honest(tokens, chance.uniform(0.001, 0.01), 0.0, chance.uniform(0.01, 0.03), 1.0) for _ in range(count)
+        Honest(tokens, chance.uniform(0.0001, 0.001), 0.0, chance.uniform(0.01, 0.03), 1.0) for _ in range(count)
     )
 
 
@@ -183,7 +183,7 @@ def test_how_much_an_answer_can_show_is_told() -> None:
 def test_a_sure_answer_s_shifts_are_not_divided_by_nothing() -> None:
     case = made_case()
     sure = {place: {"entropy": 0.0, "shift": 0.1} for place in range(3)}
-    assert measures_of(recomputed(case, facts=sure).facts, ()).shift == pytest.approx(0.3)
+    assert measures_of(recomputed(case, facts=sure).facts, ()).shift == pytest.approx(0.3 / SURE_NATS)
 
 
 def test_measures_are_of_bounded_figures() -> None:
@@ -191,7 +191,7 @@ def test_measures_are_of_bounded_figures() -> None:
     again = recomputed(case, facts={0: {"shift": SHIFT_LIMIT, "is_drawn": False, "low": 0.0, "high": 0.0}})
     found = measures_of(again.facts, (float("inf"), 0.0, 0.0))
     assert (found.unlike, found.outside, found.worst_shift) == (1, 1 / 3, SHIFT_LIMIT)
-    assert found.shift == pytest.approx(SHIFT_LIMIT / 2.1)
+    assert found.shift == pytest.approx(SHIFT_LIMIT / (2.1 + SURE_NATS))
     assert found.figures == pytest.approx(FIGURE_LIMIT / 3)
     assert found.evidence == pytest.approx(2)
     assert measures_of(again.facts, ()).figures is None

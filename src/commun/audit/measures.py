@@ -1,8 +1,9 @@
 """One answer's figures, out of its facts.
 
-- ``shift``: the sum of the tokens' shifts (each at most SHIFT_LIMIT) over the sum of their entropies (at least
-  LEAST_ENTROPY): what binds the text to the draws, and so to model, prompt and settings. The strongest figure. Where
-  the model is sure, rounding moves no draw: per nat, honest answers are more alike than per token;
+- ``shift``: the sum of the tokens' shifts (each at most SHIFT_LIMIT) over the sum of their entropies and SURE_NATS:
+  what binds the text to the draws, and so to model, prompt and settings. The strongest figure. Where the model is sure,
+  rounding moves no draw: per nat, honest answers are more alike than per token; and without SURE_NATS one near tie in
+  a sure answer would count for as much as many in another;
 - ``outside``: the share of tokens that no draw could have picked: they are beyond SHIFT_LIMIT;
 - ``figures``: the mean distance of the recorded log-probabilities from the recomputed ones, each at most
   FIGURE_LIMIT. Alone it proves nothing: whoever wrote with a cheap model can compute the right model's figures;
@@ -20,7 +21,7 @@ from typing import Final
 from commun.audit.facts import SHIFT_LIMIT, Fact
 
 FIGURE_LIMIT: Final = 1.0
-LEAST_ENTROPY: Final = 1.0  # nats, of a whole answer
+SURE_NATS: Final = 80.0  # of those tried, the one under which honest answers of the fast profile differ least
 LEAST_VARIANCE: Final = 1e-6  # nats²: below, the surprise of a sure answer is rounding
 
 
@@ -51,7 +52,7 @@ def measures_of(facts: Sequence[Fact], distances: Sequence[float]) -> Measures:
     return Measures(
         tokens=count,
         unlike=sum(not fact.is_drawn for fact in facts),
-        shift=math.fsum(fact.shift for fact in facts) / max(LEAST_ENTROPY, entropy),
+        shift=math.fsum(fact.shift for fact in facts) / (entropy + SURE_NATS),
         worst_shift=max(fact.shift for fact in facts),
         outside=sum(fact.shift >= SHIFT_LIMIT for fact in facts) / count,
         figures=math.fsum(min(FIGURE_LIMIT, one) for one in distances) / count if distances else None,
