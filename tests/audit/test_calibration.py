@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commun.audit.calibration import MAX_HONEST, BadCalibration, Calibration, Honest, Machine
+from commun.audit.measures import Measures
 
 MACHINE = Machine("2026.4.1.0-3408", "exact", "2", "a processor")
 figure = st.integers(0, 10**9).map(lambda units: units / 10**9)
@@ -66,3 +67,9 @@ def test_answers_are_compared_with_answers_of_about_their_length() -> None:
         "", MACHINE, MACHINE, 1, tuple(Honest(tokens, 0, 0, None, 0) for tokens in (10, 50, 100, 200, 500))
     )
     assert [each.tokens for each in one.comparable(100)] == [50, 100, 200]
+
+
+def test_an_answer_does_not_stray_from_its_own_figures_by_how_they_are_written_down() -> None:
+    found = Measures(64, 0, 3.3e-10, 3.3e-8, 0.0, 2.00000000049e-6, 1e-5, 0.1234567890123, 90.0)
+    own = Honest.of(found)
+    assert Calibration.from_bytes(Calibration("ef" * 32, MACHINE, MACHINE, 1, (own,)).data()).answers == (own,)

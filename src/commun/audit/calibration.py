@@ -63,7 +63,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Honest:
-    """One honest answer's figures."""
+    """One honest answer's figures, in the units in which they are written down: what is compared with them is, too."""
 
     tokens: int
     shift: float
@@ -73,7 +73,14 @@ class Honest:
 
     @classmethod
     def of(cls, measures: Measures) -> "Honest":
-        return cls(measures.tokens, measures.shift, measures.outside, measures.figures, measures.likelihood)
+        figures = None if measures.figures is None else _written(measures.figures)
+        return cls(
+            measures.tokens,
+            _written(measures.shift),
+            _written(measures.outside),
+            figures,
+            _written(measures.likelihood),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,11 @@ def _honest(row: Any) -> Honest:
 def _row(one: Honest) -> Sequence[int]:
     figures = NO_FIGURES if one.figures is None else _units(one.figures)
     return [one.tokens, _units(one.shift), _units(one.outside), figures, _units(one.likelihood)]
+
+
+def _written(number: float) -> float:
+    """As a file gives it back: an answer must not stray from its own figures by their rounding."""
+    return _units(number) / UNITS
 
 
 def _units(number: float) -> int:

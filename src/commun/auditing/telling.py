@@ -118,10 +118,10 @@ def figures(judgement: Judgement) -> Iterator[Sentence]:
     )
     yield Sentence(
         N_(
-            "Shift: %(worst)s at most, %(mean)s per nat of surprise: by how much this model's logits would have to be "
+            "Shift: %(worst)s at most, %(share)s per nat of surprise: by how much this model's logits would have to be "
             "wrong for the draws to give these tokens. Rounding alone stays below %(bound)s."
         ),
-        {"mean": _short(found.shift), "worst": _short(found.worst_shift), "bound": _short(SHIFT_BOUND)},
+        {"share": _short(found.shift), "worst": _short(found.worst_shift), "bound": _short(SHIFT_BOUND)},
     )
     yield Sentence(
         N_("Outside: %(share)s of the tokens are such that nothing within reason would draw them."),
