@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from recorded import Clock, entries_of, in_force, office
 
-from commun import app
+from commun import app, running
 from commun.charter.freezing import freeze
 from commun.charter.repository import Repository
 from commun.config import load_settings
@@ -175,10 +175,10 @@ def test_a_chat_in_the_terminal_tells_the_ledger_which_model_was_loaded(home, mo
         engine = FakeEngine(answer)
         monkeypatch.setattr(app, "build_engine", lambda *_, **__: engine)
         monkeypatch.setattr(sys, "stdin", io.StringIO("Why?"))
-        app.run_chat(load_settings(home=home), str, seed=None, bars=lambda: contextlib.nullcontext(lambda *_: None))
+        running.run_chat(load_settings(home=home), str, seed=None, bars=lambda: contextlib.nullcontext(lambda *_: None))
         return engine.info.model_digest
 
-    monkeypatch.setattr(app, "configure_logs", lambda _settings: None)
+    monkeypatch.setattr(running, "configure_logs", lambda _settings: None)
     digests = [chat("Because."), chat("Therefore.")]
     told = [one.model for one in entries_of(home) if isinstance(one, ModelStatement)]
     assert told == digests, "once for each time"
