@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from commun.ledger.policy import Standing
-from commun.receipts.statement import ContextUsed, EngineUsed, Scheme, Seed, State, Statement
+from commun.receipts.statement import ContextUsed, EngineUsed, Scheme, Seed, State, Statement, is_receipt_id
 from commun.store.conversations import MessageState
 from commun.store.receipts import StoredReceipt
-from commun.web.receipt import opened_with, statement_of
-from commun.web.receipt_view import ReceiptView, Recorded, disclosed_of, is_receipt_id, receipt_view
+from commun.web.receipt import opened_with
+from commun.web.receipt_view import ReceiptView, Recorded, disclosed_of, receipt_view
 from commun.web.templating import part
 from commun.web.transcript import answer_view, why_unsealed
 from made_receipt import made_receipt
@@ -36,7 +36,9 @@ def view(
 ) -> ReceiptView:
     made = made_receipt("turn", **changes)
     found = recorded or Recorded(1204, 2000)
-    return receipt_view(stored(made, kept=kept), statement_of(made.envelope), found, language, model="Small model")
+    return receipt_view(
+        stored(made, kept=kept), Statement.from_envelope(made.envelope), found, language, model="Small model"
+    )
 
 
 def row(shown: ReceiptView, name: str):
@@ -192,7 +194,7 @@ def test_what_a_page_holds_is_put_into_the_bundle_and_verified_first() -> None:
 
 
 def test_a_statement_is_read_from_its_envelope() -> None:
-    assert isinstance(statement_of(made_receipt("turn").envelope), Statement)
+    assert isinstance(Statement.from_envelope(made_receipt("turn").envelope), Statement)
 
 
 def test_a_receipt_of_a_ledger_that_was_begun_anew_is_not_said_to_be_in_this_one() -> None:

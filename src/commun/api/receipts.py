@@ -8,7 +8,6 @@
 """
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,6 +18,7 @@ from commun.api.keys import key_of, services_of
 from commun.errors import NotFound
 from commun.receipts.bundle import PENDING, Bundle, Logged
 from commun.receipts.issue import Receipt
+from commun.receipts.statement import is_receipt_id
 from commun.store.accounts import Caller
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 BUNDLES_AT_ONCE = 8  # each has the charter's files
 NOT_CACHED = {"cache-control": "no-store"}
-_ID = re.compile(r"[0-9a-f]{64}")
 
 log = structlog.get_logger()
 
@@ -58,7 +57,7 @@ async def _fresh(services: "Services", receipt: Receipt) -> Bundle:
 async def get_receipt(request: Request, caller: Caller) -> Response:
     """GET /v1/receipts/{id}. Raises NoReceipt."""
     receipt_id = request.path_params["receipt"]
-    if not _ID.fullmatch(receipt_id):
+    if not is_receipt_id(receipt_id):
         raise NoReceipt
     services = services_of(request)
     try:

@@ -51,12 +51,11 @@ def complete(
     from commun.fetching import ReceiptSite
     from commun.receipts.bundle import PENDING, Bundle
     from commun.receipts.completing import completed
-    from commun.receipts.dsse import Envelope
     from commun.receipts.statement import Statement
     from commun.server import base_url
 
     bundle = Bundle.from_bytes(read(file))
-    statement = Statement.from_payload(Envelope.from_bytes(bundle.envelope).payload)
+    statement = Statement.from_envelope(bundle.envelope)
     settings = load_settings(home=home)
     with contextlib.closing(ReceiptSite(source or base_url(settings, settings.port))) as site:
         later = site.find_bundle(statement.receipt)

@@ -146,9 +146,14 @@ def pre_authentication_encoding(payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
 
 
+def envelope_digest(envelope: bytes) -> str:
+    """SHA-256, hex: what the ledger knows a receipt by."""
+    return hashlib.sha256(envelope).hexdigest()
+
+
 def entry_of(envelope: bytes) -> bytes:
-    """The receipt's entry in the ledger: SHA-256 of the envelope, under its type's name, and nothing else."""
-    return ReceiptStatement(hashlib.sha256(envelope).hexdigest()).data()
+    """The receipt's entry in the ledger: the envelope's digest, under its type's name, and nothing else."""
+    return ReceiptStatement(envelope_digest(envelope)).data()
 
 
 def decoded(text: Any, what: str) -> bytes:

@@ -29,6 +29,7 @@ missing, unknown, of another type or beyond its bound (STATEMENT_FIELDS), and fi
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,7 +40,7 @@ from typing import Any, Final
 import rfc8785
 
 from commun.charter.strict_json import NotStrict, read_object
-from commun.receipts.dsse import MAX_PAYLOAD_BYTES, canonical_with_ascii_names
+from commun.receipts.dsse import MAX_PAYLOAD_BYTES, Envelope, canonical_with_ascii_names
 from commun.receipts.errors import Reason, ReceiptError
 from commun.receipts.fields import check_statement, read_time, time_text
 
@@ -48,6 +49,7 @@ PREDICATE_TYPE: Final = "urn:commun:answer-receipt:v1"
 SUBJECT_NAME: Final = "answer"
 SUBJECT_DIGEST: Final = "hmacSha256"  # of in-toto's digest sets: a commitment is no plain SHA-256
 RECEIPT_ID_LABEL: Final = b"commun-receipt-id/1\n"
+_RECEIPT_ID: Final = re.compile(r"[0-9a-f]{64}")
 # Of what draws the tokens. Another one, or another version of one, has another id.
 OPENVINO_SAMPLER: Final = "openvino-genai/mt19937-cdf/1"
 REMOTE_SAMPLER: Final = "remote"
@@ -225,6 +227,11 @@ class Statement:
         }
 
     @classmethod
+    def from_envelope(cls, envelope: bytes) -> "Statement":
+        """What the envelope holds; its signature is not verified. Raises ReceiptError."""
+        return cls.from_payload(Envelope.from_bytes(envelope).payload)
+
+    @classmethod
     def from_payload(cls, payload: bytes) -> "Statement":
         """Step 3. Raises ReceiptError."""
         try:
@@ -276,6 +283,10 @@ class Statement:
 def receipt_id(turn_id: str) -> str:
     """Hex. A turn's own id opens pages; its receipt's id only names it."""
     return hashlib.sha256(RECEIPT_ID_LABEL + turn_id.encode()).hexdigest()
+
+
+def is_receipt_id(text: str) -> bool:
+    return _RECEIPT_ID.fullmatch(text) is not None
 
 
 def decimal_text(number: float | Decimal) -> str:

@@ -34,7 +34,7 @@ from commun.receipts.dsse import ReceiptSigner
 from commun.receipts.issue import Receipt
 from commun.receipts.statement import Seed
 from commun.recording.editions import RecordedEditions, frozen_names
-from commun.recording.epochs import derived_seed, drawn_seed
+from commun.recording.epochs import seed_of
 from commun.recording.errors import LedgerRefuses
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, find_receipt_key
 from commun.recording.recorder import LEDGER_KEY_FILE, Recorder
@@ -91,7 +91,7 @@ class BriefRecorder:
         return self._signer
 
     def seed(self, turn_id: str, nonce: bytes = b"") -> Seed:
-        return drawn_seed() if self._epoch is None else derived_seed(self._epoch, turn_id, nonce)
+        return seed_of(self._epoch, turn_id, nonce)
 
     def submit(self, receipt: Receipt) -> None:
         """After its commit: the row is what counts, and ``close`` sees to it."""
@@ -142,9 +142,7 @@ class BriefRecorder:
         """Raises what ``Recorder.admit`` does of an edition that the ledger says is another, older or stopped."""
         editions = RecordedEditions()
         for stored in await self._entries.of_kind(EditionStatement.type):
-            statement = read_statement(stored.entry)
-            if isinstance(statement, EditionStatement):
-                editions.add(stored.position, statement)
+            editions.note(stored)
         repository = Repository(self._home / CHARTER_FOLDER)
         frozen = await asyncio.to_thread(frozen_names, repository, in_force.newest.number)
         if not editions.is_complete(in_force, frozen):

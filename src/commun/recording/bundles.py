@@ -14,7 +14,6 @@ Rules:
 """
 
 import asyncio
-import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,7 +31,7 @@ from commun.ledger.merkle import prove_inclusion
 from commun.ledger.proof import LogProof
 from commun.ledger.tiles import TileReader
 from commun.receipts.bundle import PENDING, Bundle, Logged, LoggedEdition
-from commun.receipts.dsse import Envelope
+from commun.receipts.dsse import envelope_digest
 from commun.receipts.issue import NOT_LOGGED, Receipt, make_bundle
 from commun.receipts.statement import CharterUsed, Statement
 from commun.store.ledger_entries import LedgerEntries, StoredEntry
@@ -84,7 +83,7 @@ class Bundles:
 
     async def completed(self, bundle: Bundle) -> Bundle:
         """``bundle``: without charter and ledger; with both as of now."""
-        digest = _digest_of(bundle.envelope)
+        digest = envelope_digest(bundle.envelope)
         return await self._with_proofs(bundle, await self._receipts.find_position(digest), digest)
 
     async def ledger_part(self, position: int | None, entry_sha256: str, statement: Statement) -> Logged:
@@ -101,7 +100,7 @@ class Bundles:
 
     async def _with_proofs(self, plain: Bundle, position: int | None, digest: str) -> Bundle:
         """Raises ReceiptError where the envelope is none, which no receipt of ours is."""
-        statement = Statement.from_payload(Envelope.from_bytes(plain.envelope).payload)
+        statement = Statement.from_envelope(plain.envelope)
         charter = await self._charter(statement.charter)
         return replace(plain, charter=charter, ledger=await self.ledger_part(position, digest, statement))
 
@@ -130,10 +129,6 @@ class Bundles:
             while len(self._files) > EDITIONS_KEPT:
                 self._files.popitem(last=False)
         return files
-
-
-def _digest_of(envelope: bytes) -> str:
-    return hashlib.sha256(envelope).hexdigest()
 
 
 def _charter_files(folder: Path, used: CharterUsed) -> Files | None:

@@ -33,7 +33,6 @@ class Confirmation:
         self._stored = stored
         self._keep = keep
         self._head = WitnessedHead(ledger.key.verifier)
-        self._text = ""
         self._loop = asyncio.get_running_loop()
         self._keeping: set[asyncio.Task[None]] = set()
         self._witnesses = Witnesses(ledger, self._policy, on_witnessed=self._confirmed) if asks else None
@@ -41,7 +40,6 @@ class Confirmation:
 
     def use(self, policy: str) -> None:
         """A charter's text, "" for none. Raises BadPolicy, which no verified charter does."""
-        self._text = policy
         self._head.use(policy)
         for note in (self._stored, self._log.head.data):
             if note is not None:

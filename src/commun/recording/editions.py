@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Final
 
 from commun.charter.edition import InForce
 from commun.charter.repository import Repository, freeze_name, unfreeze_name
-from commun.ledger.entries import EditionStatement, Event
+from commun.ledger.entries import EditionStatement, Event, read_statement
 from commun.recording.errors import OlderThanLedger, OtherEditionInLedger, StoppedInLedger
+from commun.store.ledger_entries import StoredEntry
 
 if TYPE_CHECKING:
     from commun.charter.freezes import FreezeState
@@ -58,6 +59,12 @@ class RecordedEditions:
         name = (statement.number, statement.event)
         self._digests.setdefault(name, set()).add(statement.digest)
         self._positions.setdefault(name, position)
+
+    def note(self, stored: StoredEntry) -> None:
+        """An entry of the ledger, whatever its kind."""
+        statement = read_statement(stored.entry) if stored.kind == EditionStatement.type else None
+        if isinstance(statement, EditionStatement):
+            self.add(stored.position, statement)
 
     def has(self, name: Name) -> bool:
         return name in self._digests

@@ -36,6 +36,11 @@ def is_over(epoch: StoredEpoch, *, now: float) -> bool:
     return not 0 <= now - epoch.opened < EPOCH_S
 
 
+def seed_of(epoch: StoredEpoch | None, turn_id: str, nonce: bytes = b"") -> Seed:
+    """Derived from the open epoch; drawn where there is none (nothing is answered then, but for tests)."""
+    return drawn_seed() if epoch is None else derived_seed(epoch, turn_id, nonce)
+
+
 def derived_seed(epoch: StoredEpoch, turn_id: str, nonce: bytes = b"") -> Seed:
     name = turn_id.encode()
     salt = hmac.digest(epoch.secret, LABEL + name, hashlib.sha256)

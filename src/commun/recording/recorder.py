@@ -56,7 +56,7 @@ from commun.recording.catching_up import catch_up, new_origin
 from commun.recording.confirmation import Confirmation
 from commun.recording.cosignatures import WitnessState
 from commun.recording.editions import Name, RecordedEditions, frozen_names, read_happened
-from commun.recording.epochs import derived_seed, drawn_seed, is_over, new_epoch
+from commun.recording.epochs import is_over, new_epoch, seed_of
 from commun.recording.errors import LedgerRefuses
 from commun.recording.queue import LedgerQueue
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, open_receipt_key
@@ -72,7 +72,6 @@ ADMIT_S: Final = 10.0  # a disk that takes longer for one entry refuses
 MAX_AT_ONCE: Final = 4096  # of them submitted at a time
 
 log = structlog.get_logger()
-HeadWatcher = Callable[[Head], None]
 
 
 class Recorder:
@@ -106,7 +105,6 @@ class Recorder:
         self._epoch: StoredEpoch | None = None
         self._coming: tuple[StoredEpoch, Future[int]] | None = None  # waits for the disk
         self._seen: set[str] = set()  # without a position when last looked
-        self._watchers: list[HeadWatcher] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
 
@@ -161,10 +159,6 @@ class Recorder:
             raise LedgerStopped
         return self._signer
 
-    def on_head(self, watcher: HeadWatcher) -> None:
-        """``watcher`` is called in the event loop with each new head."""
-        self._watchers.append(watcher)
-
     # Opening
 
     async def open(self) -> None:
@@ -215,7 +209,7 @@ class Recorder:
     async def _read_entries(self) -> None:
         self._editions = RecordedEditions()
         for stored in await self._entries.of_kind(EditionStatement.type):
-            self._note(stored)
+            self._editions.note(stored)
 
     async def _key_statements(self, key: str) -> list[ReceiptKeyStatement]:
         before = [read_statement(stored.entry) for stored in await self._entries.of_kind(ReceiptKeyStatement.type)]
@@ -283,8 +277,8 @@ class Recorder:
     # Seeds
 
     def seed(self, turn_id: str, nonce: bytes = b"") -> Seed:
-        """Derived from the open epoch; drawn where there is none (nothing is answered then, but for tests)."""
-        return drawn_seed() if self._epoch is None else derived_seed(self._epoch, turn_id, nonce)
+        """Of the open epoch."""
+        return seed_of(self._epoch, turn_id, nonce)
 
     async def _ensure_epoch(self) -> None:
         now = self._now().timestamp()
@@ -338,17 +332,9 @@ class Recorder:
 
     def _headed(self, head: Head, entries: tuple[StoredEntry, ...]) -> None:
         for stored in entries:
-            self._note(stored)
+            self._editions.note(stored)
         if self._confirmation is not None:
             self._confirmation.notice(head)
-        for watcher in self._watchers:
-            watcher(head)
-
-    def _note(self, stored: StoredEntry) -> None:
-        if stored.kind == EditionStatement.type:
-            statement = read_statement(stored.entry)
-            if isinstance(statement, EditionStatement):
-                self._editions.add(stored.position, statement)
 
     # While it runs
 

@@ -17,7 +17,6 @@ Rules:
 What belongs to another account, was deleted, or does not exist is NotFound. Raises VaultLocked, VaultError.
 """
 
-import hashlib
 import json
 import struct
 import time
@@ -31,6 +30,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, 
 from commun.errors import NotFound
 from commun.ledger.keys import from_base64, to_base64
 from commun.receipts.commitments import FIELDS, Values, value_from_json, value_to_json, whole_logprobs
+from commun.receipts.dsse import envelope_digest
 from commun.receipts.issue import Receipt
 from commun.store import rows
 from commun.store.database import Database
@@ -220,7 +220,7 @@ class Receipts:
 def _row(receipt: Receipt, now: float) -> dict[str, Any]:
     return {
         "id": receipt.statement.receipt,
-        "entry_sha256": hashlib.sha256(receipt.envelope).hexdigest(),
+        "entry_sha256": envelope_digest(receipt.envelope),
         "created": now,
         "key": receipt.key,
     }

@@ -21,10 +21,11 @@ from commun.assistant.question import Question
 from commun.assistant.turn import Turn
 from commun.engine.base import Message
 from commun.errors import BadRequest, CommunError, NotFound
+from commun.receipts.statement import is_receipt_id
 from commun.store.conversations import Conversation, MessageState, OpenTurn
 from commun.web.live import AnswerStream, Live, content_of, live_turns
 from commun.web.pages import ChatView, chat_of, chat_response, new_chat, persona_of, present_edition
-from commun.web.receipt_view import disclosed_of, is_receipt_id
+from commun.web.receipt_view import disclosed_of
 from commun.web.rules import check_temporary, take_as_told
 from commun.web.sidebar import sidebar_of
 from commun.web.templating import part

@@ -20,13 +20,12 @@ from starlette.responses import JSONResponse, Response
 from commun.errors import BadRequest, NotFound
 from commun.receipts.bundle import Bundle, read_disclosed
 from commun.receipts.commitments import FIELDS, check_commitment
-from commun.receipts.dsse import Envelope
 from commun.receipts.errors import ReceiptError
-from commun.receipts.statement import Statement
+from commun.receipts.statement import Statement, is_receipt_id
 from commun.services import Services
 from commun.store.receipts import StoredReceipt
 from commun.web.pages import shown_name
-from commun.web.receipt_view import ReceiptView, Recorded, file_name, is_receipt_id, receipt_view
+from commun.web.receipt_view import ReceiptView, Recorded, file_name, receipt_view
 from commun.web.share_view import can_be_shared
 from commun.web.templating import page, part
 from commun.web.visit import Visit, check_asking, member_of, visit_of
@@ -83,16 +82,12 @@ def opened_with(made: Bundle, disclosed: str) -> Bundle:
     """``disclosed``: a bundle's field of this name, as JSON. Raises BadRequest unless each value is the receipt's."""
     try:
         found = read_disclosed(disclosed.encode())
-        committed = statement_of(made.envelope).commitments
+        committed = Statement.from_envelope(made.envelope).commitments
         for name, item in found.items():
             check_commitment(name, item.value, item.salt, committed[name])
     except (ReceiptError, UnicodeEncodeError) as error:
         raise BadRequest from error
     return replace(made, disclosed=found)
-
-
-def statement_of(envelope: bytes) -> Statement:
-    return Statement.from_payload(Envelope.from_bytes(envelope).payload)
 
 
 async def _stored(visit: Visit) -> StoredReceipt:
@@ -104,7 +99,7 @@ async def _stored(visit: Visit) -> StoredReceipt:
 
 
 def _view(visit: Visit, stored: StoredReceipt) -> ReceiptView:
-    statement = statement_of(stored.envelope)
+    statement = Statement.from_envelope(stored.envelope)
     return receipt_view(
         stored,
         statement,

@@ -9,7 +9,6 @@ Rules:
 - nothing that anybody wrote stands in it: texts are in the file that the owner downloads.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -46,7 +45,6 @@ SEEDS: Final = {
     Scheme.REMOTE: N_("asked of the other server, which sampled"),
     Scheme.DERIVED: N_("derived from a secret whose digest stood in the ledger before"),
 }
-_ID: Final = re.compile("[0-9a-f]{64}")
 # Of docs/spec/receipt.md, beside those that a verifier tells.
 
 
@@ -140,10 +138,6 @@ def receipt_view(
         nobodys=stored.conversation_id is None,
         answer_url=url if stored.message_id and stored.conversation_id else "",
     )
-
-
-def is_receipt_id(text: str) -> bool:
-    return _ID.fullmatch(text) is not None
 
 
 def file_name(receipt_id: str) -> str:

@@ -21,14 +21,14 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from commun.errors import N_, BadRequest, CommunError, NotFound, Refused, TooManyRequests
 from commun.receipts.bundle import Bundle
 from commun.receipts.errors import ReceiptError
-from commun.receipts.statement import State, Statement
+from commun.receipts.statement import State, Statement, is_receipt_id
 from commun.store.receipts import StoredReceipt
 from commun.store.shares import MadeShare, OpenedShare
 from commun.web.i18n import LANGUAGES, choose_language, long_date
 from commun.web.pages import engine_view, shown_name
-from commun.web.receipt_view import Recorded, file_name, is_receipt_id, receipt_view
+from commun.web.receipt_view import Recorded, file_name, receipt_view
 from commun.web.rules import state_of
-from commun.web.share_view import DAYS, bundle_to_share, can_be_shared, shared_answer, statement_of
+from commun.web.share_view import DAYS, bundle_to_share, can_be_shared, shared_answer
 from commun.web.sidebar import sidebar_of
 from commun.web.templating import page, part
 from commun.web.visit import Visit, check_address, member_of, services_of, zone_named
@@ -149,7 +149,7 @@ async def bundle(request: Request) -> Response:
     visit = _stranger(request)
     try:
         _opened_share, found = await _opened(visit)
-        statement = statement_of(found)
+        statement = Statement.from_envelope(found.envelope)
     except (NotFound, ReceiptError):
         return _closed(visit, NotFound())
     except TooManyRequests as error:

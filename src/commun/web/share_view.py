@@ -14,7 +14,6 @@ from markupsafe import Markup
 
 from commun.receipts.bundle import Bundle
 from commun.receipts.commitments import FIELDS, Message
-from commun.receipts.dsse import Envelope
 from commun.receipts.issue import make_bundle
 from commun.receipts.statement import Statement
 from commun.store.receipts import StoredReceipt
@@ -57,11 +56,6 @@ def bundle_to_share(stored: StoredReceipt, *, conversation: bool) -> Bundle:
     return whole if conversation else whole.without(*(name for name in FIELDS if name not in ALONE))
 
 
-def statement_of(bundle: Bundle) -> Statement:
-    """Raises ReceiptError."""
-    return Statement.from_payload(Envelope.from_bytes(bundle.envelope).payload)
-
-
 def shared_answer(bundle: Bundle) -> SharedAnswer:
     """Raises ReceiptError."""
     text = bundle.disclosed.get("answer_text")
@@ -70,7 +64,7 @@ def shared_answer(bundle: Bundle) -> SharedAnswer:
     messages = cast("tuple[Message, ...]", told.value) if told is not None else ()
     spoken = [_spoken(role, content) for role, content in messages]
     return SharedAnswer(
-        statement=statement_of(bundle),
+        statement=Statement.from_envelope(bundle.envelope),
         html=Markup(render_markdown(answer)),  # noqa: S704  (sanitised by render_markdown)
         thought=Markup(render_markdown(thought)) if thought else Markup(""),  # noqa: S704  (the same)
         question=spoken[-1] if spoken else None,
