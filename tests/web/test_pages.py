@@ -38,19 +38,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
-@pytest.fixture
-def stranger(site: Site) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=site.url, timeout=20) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def member(site: Site) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True) as client:
-        assert client.get(site.link()).status_code == 200
-        yield client
-
-
 def asked(member: httpx2.Client, question: str = "Hello?") -> dict[str, str]:
     """A finished conversation, as our script sees it."""
     data = member.post("/ask", data={"question": question}, headers=JSON).json()

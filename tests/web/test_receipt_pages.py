@@ -41,19 +41,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
-@pytest.fixture
-def stranger(site: Site) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=site.url, timeout=20) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def member(site: Site) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True) as client:
-        assert client.get(site.link()).status_code == 200
-        yield client
-
-
 def ending(client: httpx2.Client, answer_id: str) -> dict[str, Any]:
     found = END.search(client.get(f"/answers/{answer_id}/events").text)
     assert found
