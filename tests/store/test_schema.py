@@ -36,6 +36,7 @@ def test_every_column_says_what_it_reveals(column):
 def test_titles_messages_and_keys_are_sealed():
     sealed = {str(column) for column in COLUMNS if column.comment.startswith("Sealed")}
     assert sealed == {
+        "audit_samples.sealed",
         "conversations.title",
         "conversations.sealed_key",
         "messages.content",

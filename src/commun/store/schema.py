@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, text
 
-REVISION: Final = "0003"  # the newest migration; checked with plain SQL at start, so that Alembic is seldom imported
+REVISION: Final = "0004"  # the newest migration; checked with plain SQL at start, so that Alembic is seldom imported
 
 metadata = MetaData()
 
@@ -24,6 +24,8 @@ accounts = Table(
     Column("theme", String, nullable=False, comment="In clear: light, dark or as the browser says."),
     Column("vault_id", String, comment="In clear: which of the account's key pairs is in use; empty before the first."),
     Column("told_edition", Integer, comment="In clear: the newest edition of the charter that its owner was told of."),
+    Column("audit_asked", Float, comment="In clear: when its owner first said yes or no to audits of answers."),
+    Column("audit_agreed", Float, comment="In clear: since when its owner agrees to audits; empty: does not."),
     comment="One row per account.",
 )
 
@@ -278,6 +280,36 @@ epochs = Table(
     Column("closed", Float, comment="In clear: when another one took its place."),
     Column("position", Integer, comment="In clear: its place in the ledger."),
     comment="The secrets that the seeds of answers come from, a new one each day.",
+)
+
+audit_samples = Table(
+    "audit_samples",
+    metadata,
+    Column(
+        "receipt_id",
+        String,
+        ForeignKey("receipts.id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="In clear: the receipt of which answer.",
+    ),
+    Column(
+        "account_id",
+        String,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: whose answer it is.",
+    ),
+    Column("created", Float, nullable=False, comment="In clear: when it was kept."),
+    Column("key", String, nullable=False, comment="In clear: a digest of the public key that it is sealed to."),
+    Column(
+        "sealed",
+        LargeBinary,
+        comment="Sealed: question and answer with their receipt, to the audit key, which is a file beside the "
+        "database; empty once its time is over; the length shows, in bytes.",
+    ),
+    Column("handed", Float, comment="In clear: when it was handed to another Commun to be audited."),
+    comment="Answers that the draw chose for an audit and whose owner agrees to that. Erased after the audit.",
 )
 
 shares = Table(

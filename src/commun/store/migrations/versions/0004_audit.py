@@ -1,0 +1,22 @@
+"""Who agreed that answers be audited, and what is kept for that. Never edited: a change is a new file."""
+
+from alembic import op
+from sqlalchemy import Column, Float, ForeignKey, LargeBinary, String
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    op.add_column("accounts", Column("audit_asked", Float))
+    op.add_column("accounts", Column("audit_agreed", Float))
+    op.create_table(
+        "audit_samples",
+        Column("receipt_id", String, ForeignKey("receipts.id", ondelete="CASCADE"), primary_key=True),
+        Column("account_id", String, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+        Column("created", Float, nullable=False),
+        Column("key", String, nullable=False),
+        Column("sealed", LargeBinary),
+        Column("handed", Float),
+    )
+    op.create_index("ix_audit_samples_account_id", "audit_samples", ["account_id"])
