@@ -43,7 +43,7 @@ AnotherHistory; ``drafting/editing.py`` CannotEdit, ``drafting/founding.py`` Alr
 DeskFull, ``drafting/witnesses.py`` UnusableWitnesses; ``terminal.py`` ProofNotKept; ``web/board_desk.py`` OtherClock,
 ``web/share.py`` SharesOff, ``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault;
 ``store/recovery.py`` RecoveryCodeMistyped, RecoveryCodeWrong; ``store/upgrade.py`` NewerDatabase, DamagedDatabase;
-``api/errors.py`` UnknownAddress.
+``api/errors.py`` UnknownAddress, ``api/requests.py`` UnsupportedSampling.
 
 Rules:
 

@@ -129,6 +129,28 @@ def test_what_is_not_supported_is_refused_by_name(client: httpx2.Client, change:
 
 
 @pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"top_k": 5}, "from one build of it to another"),
+        ({"min_p": 0.1}, "described without it"),
+        ({"presence_penalty": 0.5}, "by what was written before"),
+        ({"repetition_penalty": 1.1}, "by what was written before"),
+        ({"use_beam_search": True}, "whole answers"),
+        ({"prediction": {"type": "content", "content": "a"}}, "take further draws"),
+        ({"logit_bias": {"5": 1}}, "favours or forbids single words"),
+        ({"mirostat": 2}, "no such sampler"),
+    ],
+)
+def test_a_way_of_drawing_that_no_audit_could_follow_is_refused_with_its_reason(
+    client: httpx2.Client, change: dict[str, Any], reason: str
+) -> None:
+    for path, body in (("/chat/completions", CHAT), ("/completions", TEXT)):
+        refused = problem(client.post(path, json=body | change), 400, "unsupported_parameter")
+        assert refused["param"] == next(iter(change))
+        assert reason in refused["message"]
+
+
+@pytest.mark.parametrize(
     ("change", "param"),
     [
         ({"messages": []}, "messages"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from commun.charter.clauses import CLAUSES, Bounds, ModelFile, Profile, Texts, clause_digest
 from commun.charter.errors import CharterMistakes
+from commun.charter.refused_settings import REFUSED
 from commun.charter.source import (
     MAX_FILE_BYTES,
     MAX_FILES,
@@ -124,6 +125,11 @@ class TestTheSpecification:
     def test_it_names_no_key_that_there_is_not(self):
         rows = re.findall(r"(?m)^\| `([^`]+)` \|", SPECIFICATION.partition("## Published form")[0])
         assert sorted(rows) == sorted(key.path for key in (*CHARTER_KEYS, *MODEL_KEYS))
+
+    def test_it_names_every_setting_that_is_refused_beside_its_reason(self):
+        rows = dict(re.findall(r"(?m)^\| ([^|]+) \| ([^|]+) \|$", SPECIFICATION))
+        for name, reason in REFUSED.items():
+            assert f"`{name}`" in rows[reason].split(", "), name
 
     def test_it_names_every_clause(self):
         listed = re.search(r"clauses that can be entrenched: (.*)\.", SPECIFICATION)[1]

@@ -3,6 +3,7 @@
 import pytest
 
 from commun.charter.errors import CharterMistakes
+from commun.charter.refused_settings import REFUSED
 from commun.charter.source import read_charter
 from commun.charter.source_mistakes import MISSING_KEY, MISTYPED_KEY
 from source_example import GOLDEN, changed, line_of, told
@@ -29,7 +30,7 @@ MISTAKES = [
         "[sampling.top_k]",
         "[sampling.top_p]",
         "“sampling.top_k” is not allowed",
-        "top_p",
+        "Take it out; “temperature” and “top_p”",
     ),
     (
         "charter.toml",
@@ -379,6 +380,16 @@ def test_a_mistake_is_told_at_its_line_with_its_cure(mistake):
     assert found[0][0] == file
     assert found[0][1] == (line_of(files[file], at) or line_of(GOLDEN[file], at))
     assert cure in found[0][3]
+
+
+@pytest.mark.parametrize("name", [*REFUSED, "Top-K"])
+def test_a_setting_of_other_programs_is_refused_with_its_reason(name):
+    (mistake,) = told(changed("charter.toml", "caller_seed", f"{name} = 1\ncaller_seed"))
+    reason = REFUSED[name.lower().replace("-", "_")]
+    assert mistake[2] == (
+        f"“sampling.{name}” is not allowed, since an answer drawn with it could not be recomputed: {reason}."
+    )
+    assert mistake[3].startswith("Take it out")
 
 
 @pytest.mark.parametrize("character", ["\u202e", "\\u202e"])

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
-from commun.errors import InvalidParameter, UnsupportedParameter
+from commun.charter.refused_settings import find_reason
+from commun.errors import N_, InvalidParameter, UnsupportedParameter
 
 MAX_STOPS = 4  # OpenAI's bound
 MAX_MESSAGES = 4096
@@ -38,6 +39,12 @@ ALWAYS_THE_SAME = {
     *("tools", "tool_calls", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
     *("modalities", "service_tier", "verbosity", "annotations"),
 }
+
+
+class UnsupportedSampling(UnsupportedParameter):
+    """A way of drawing under which no answer could be audited. ``details``: ``parameter``, ``reason``."""
+
+    problem = N_("The parameter “%(parameter)s” is not supported here: %(reason)s.")
 
 
 class Asked(BaseModel):
@@ -247,7 +254,8 @@ def _named(error: ValidationError, body: bytes) -> InvalidParameter | Unsupporte
     name, known = _path(first["loc"], document)
     last = known[-1] if known else ""
     if first["type"] == "extra_forbidden" or last in UNSUPPORTED:
-        return UnsupportedParameter(parameter=name)
+        reason = find_reason(str(last)) if len(known) == 1 else None
+        return UnsupportedSampling(parameter=name, reason=reason) if reason else UnsupportedParameter(parameter=name)
     if last == "type" and "content" in known:
         return InvalidParameter(parameter=name, reason="only parts of type “text” can be read")
     if len(found) > 1 and found[1]["loc"][:1] == first["loc"][:1] and last in {"prompt", "stop"}:

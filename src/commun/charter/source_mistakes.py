@@ -16,6 +16,7 @@ from commun.errors import N_
 MAX_MISTAKES: Final = 500
 MAX_SHOWN: Final = 80  # characters of a text out of the folder
 MAX_CHOICES: Final = 1_000  # characters of a list to choose from
+OUR_OWN: Final = frozenset({"choices", "reason"})  # details that are no text out of the folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ MISSING_TABLE = Fault(N_("The part [%(key)s] is missing."), N_("Write it as docs
 UNKNOWN_KEY = Fault(N_("“%(key)s” means nothing in a charter."), N_("Take it out."))
 MISTYPED_KEY = Fault(N_("“%(key)s” means nothing in a charter."), N_("Is “%(near)s” meant? Otherwise take it out."))
 NOT_RECOMPUTABLE = Fault(
-    N_("“%(key)s” is not allowed: an answer drawn with it could not be recomputed."),
+    N_("“%(key)s” is not allowed, since an answer drawn with it could not be recomputed: %(reason)s."),
     N_("Take it out; “temperature” and “top_p” may be set."),
 )
 NOT_TEXT = Fault(N_("“%(key)s” must be a text in quotation marks."), N_("Write, for example: %(example)s"))
@@ -159,7 +160,7 @@ class Mistakes:
         if self.is_full:
             return
         filled = tuple(
-            (name, shown(str(value), most=MAX_CHOICES if name == "choices" else MAX_SHOWN))
+            (name, shown(str(value), most=MAX_CHOICES if name in OUR_OWN else MAX_SHOWN))
             for name, value in details.items()
         )
         self._found[Mistake(shown(file), line, fault.problem, fault.cure, filled)] = None

@@ -34,12 +34,6 @@ TOOL: Final = r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}"
 SHA256: Final = r"[0-9a-f]{64}"
 LINK: Final = r"https?://[^\s]{1,2000}"
 
-# What cannot be recomputed from a seed (DESIGN §6), by the names that other programs give it.
-NOT_RECOMPUTABLE_KEYS: Final = frozenset(
-    {"top_k", "num_beams", "beam_width", "speculative", "speculative_decoding", "draft", "draft_model", "draft_tokens"}
-    | {"num_assistant_tokens", "assistant_confidence_threshold", "prompt_lookup", "max_ngram_size", "lookahead"}
-)
-
 
 class Kind(StrEnum):
     """As the specification calls it."""

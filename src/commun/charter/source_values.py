@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from commun.charter.positions import Path, Positions, Unscannable, find_positions
+from commun.charter.refused_settings import find_reason
 from commun.charter.source_mistakes import (
     EMPTY,
     HIDDEN,
@@ -52,7 +53,6 @@ from commun.charter.source_schema import (
     MAX_ITEM,
     MAX_PLACES,
     MOST_TABLES,
-    NOT_RECOMPUTABLE_KEYS,
     OPTIONAL_TABLES,
     VERSION,
     Key,
@@ -189,8 +189,8 @@ class _Reader:
     def unknown(self, name: str, schema: Table, path: Path) -> None:
         here = (*path, name)
         near = () if self.mistakes.is_full else get_close_matches(name[:MAX_NAME], schema.parts, n=1)
-        if name.lower().replace("-", "_") in NOT_RECOMPUTABLE_KEYS:
-            self.add(NOT_RECOMPUTABLE, here, key=_dotted(here))
+        if reason := find_reason(name):
+            self.add(NOT_RECOMPUTABLE, here, key=_dotted(here), reason=reason)
         elif near:
             self.add(MISTYPED_KEY, here, key=_dotted(here), near=near[0])
         else:

@@ -67,7 +67,7 @@ def tell(error: CommunError) -> None:
     typer.echo(error.text(_), err=True)
     for mistake in getattr(error, "mistakes", ()):
         place = f"{mistake.file}:{mistake.line}" if mistake.line else mistake.file
-        details = dict(mistake.details)
+        details = {name: _(value) if name == "reason" else value for name, value in mistake.details}
         sentences = (_(text) % details if details else _(text) for text in (mistake.problem, mistake.cure))
         typer.echo(f"  {place}: {' '.join(sentences)}", err=True)
 

@@ -18,9 +18,9 @@ The order of candidates with equal weights is the C++ library's own business and
 found to be exact (docs/spec/audit.md has the figures, tests/engine/test_sampling.py repeats them at small n).
 
 What no charter can allow, because it could not be recomputed: top-k (candidates in heap order), beams, speculative
-decoding (further draws for what is accepted). What no charter has a clause for, and the engine is therefore never
-asked for: min_p, penalties of repetition, presence and frequency. They could be recomputed; a sampler with them would
-have another id.
+decoding (further draws for what is accepted). What no charter allows, and the engine is therefore never asked for:
+min_p, penalties of repetition, presence and frequency. They could be recomputed; a sampler with them would have another
+id. Each of these names is refused with its reason (``charter/refused_settings.py``), in a charter and over the API.
 
 How far a token is from the draw is told in logit units (``shift``): the least e such that logits which differ from
 these by at most e each would make this token the draw's. It forgives what rounding does, be it at the interval's edge,
