@@ -10,6 +10,7 @@ from typing import Any
 from commun.assistant.in_force import CharterInForce
 from commun.charter.clauses import (
     Allowed,
+    Audit,
     Board,
     Bounds,
     Callers,
@@ -82,6 +83,7 @@ CHARTER = Charter(
     ),
     retention=Retention(0),
     temporary=Temporary(TemporaryRule.OFFERED),
+    audit=Audit(Decimal(0)),
     disclosure=Texts("An AI.", "Une IA."),
     sources=Allowed(()),
     tools=Allowed(()),

@@ -14,6 +14,7 @@ from commun.charter.changes import ORDER, TITLES, Change, changes
 from commun.charter.clauses import (
     CLAUSES,
     Allowed,
+    Audit,
     Board,
     Bounds,
     Charter,
@@ -258,6 +259,16 @@ def test_every_clause_has_a_place_in_the_order_and_a_heading() -> None:
             [
                 "Conversations are now kept for 30 days after their last message and then deleted; so far they were kept until their owner deleted them.",
             ],
+        ),
+        (
+            {"audit": Audit(Decimal("0.05"))},
+            [
+                "More answers are now drawn for an audit by others: a share of 0.05 instead of 0.01 of those whose owner agrees to it.",
+            ],
+        ),
+        (
+            {"audit": Audit(Decimal(0))},
+            ["Answers are no longer drawn for audits; so far a share of 0.01 was, where the owner agreed."],
         ),
         (
             {"temporary": Temporary(TemporaryRule.ONLY)},

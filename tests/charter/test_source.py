@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from commun.charter.clauses import CLAUSES, Bounds, ModelFile, Profile, Texts, clause_digest
+from commun.charter.clauses import CLAUSES, Bounds, ModelFile, Profile, Texts, clause_digest, clause_value
 from commun.charter.errors import CharterMistakes
 from commun.charter.refused_settings import REFUSED
 from commun.charter.source import (
@@ -55,6 +55,14 @@ class TestWhatIsRead:
         text = GOLDEN["charter.toml"].decode()
         start, end = text.index("[[personas]]"), text.index("[models]")
         assert read_charter({**files, "charter.toml": (text[:start] + text[end:]).encode()}).personas == ()
+
+    def test_a_charter_without_audits_is_one_and_draws_none(self):
+        """As charters were before there was the clause: same values, same digests."""
+        without = read_charter(changed("charter.toml", "[audit]\nsample_rate = 0.01\n", ""))
+        zero = read_charter(changed("charter.toml", "sample_rate = 0.01", "sample_rate = 0.0"))
+        assert without == zero
+        assert clause_value(without, "audit") == {"sample_rate": "0"}
+        assert clause_digest(without, "audit") == clause_digest(zero, "audit")
 
     def test_the_model_s_digest_follows_the_engine_s_rule(self):
         entries = [("b/é.bin", 3, "1" * 64), ("a.bin", 0, "2" * 64)]

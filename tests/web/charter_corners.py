@@ -29,6 +29,7 @@ NUMBER_PLACES = (
     (("sampling", "top_p"), "least"),
     (("sampling", "max_tokens"), "most"),
     (("retention",), "days"),
+    (("audit",), "sample_rate"),
     (("mandate",), "until"),
     (("callers",), "ignore_eos"),
     (("tools",), "allowed"),
@@ -71,6 +72,7 @@ def _each(places: list[Place]) -> Iterator[dict[str, bytes]]:
     charter["board"]["members"] = [{"name": "Zoé", "key": KEYS[0]}, {"name": "Yan", "key": KEYS[1]}]
     charter["board"]["quorum"] = Raw("1")
     charter["entrenched"] = {"clauses": [], "guards": []}
+    charter["audit"] = {"sample_rate": Raw("0")}
     charter["sampling"]["temperature"] = {name: Raw("0") for name in ("default", "least", "most")}
     charter["sampling"]["top_p"] = {name: Raw("1") for name in ("default", "least", "most")}
     charter["sampling"]["max_tokens"] = {name: Raw("1") for name in ("default", "least", "most")}

@@ -160,6 +160,7 @@ def _charter_tree(
         "callers": {name: flag() for name in ("system_messages", "plain_completions", "structured_output", "stop_strings", "ignore_eos")},
         "retention": {"days": Raw(chance.choice(("0", "365", "36500")))},
         "temporary": {"rule": chance.choice(("offered", "only", "never"))},
+        **({"audit": {"sample_rate": Raw(chance.choice(("0", "0.01", "1", "5e-1")))}} if chance.random() < 0.7 else {}),
         "disclosure": both("An AI.", "Une IA :\n« ça » "),
         "sources": {"allowed": chance.sample(("web", "feeds", "documents"), chance.randint(0, 3))},
         "tools": {"allowed": chance.sample(("search", "Z", "a/b", "_x.y"), chance.randint(0, 4))},

@@ -1,7 +1,10 @@
 """How the assistant answers and what it may do: the differences (rules: ``changes.py``)."""
 
+from decimal import Decimal
+
 from commun.charter.clauses import (
     Allowed,
+    Audit,
     Bounds,
     Callers,
     Context,
@@ -179,6 +182,33 @@ _TEMPORARY = {
 def temporary(before: Temporary, after: Temporary) -> Found:
     if before != after:
         yield change("temporary", _TEMPORARY[after.rule])
+
+
+_SAMPLED = N_(
+    "Answers may now be drawn for an audit by others: a share of %(after)s of those whose owner agrees to it. They are "
+    "kept for that, sealed, for seven days at most."
+)
+_NOT_SAMPLED = N_("Answers are no longer drawn for audits; so far a share of %(before)s was, where the owner agreed.")
+_MORE_SAMPLED = N_(
+    "More answers are now drawn for an audit by others: a share of %(after)s instead of %(before)s of those whose "
+    "owner agrees to it."
+)
+_LESS_SAMPLED = N_(
+    "Fewer answers are now drawn for an audit by others: a share of %(after)s instead of %(before)s of those whose "
+    "owner agrees to it."
+)
+
+
+def audit(before: Audit, after: Audit) -> Found:
+    yield from from_to("audit", before.sample_rate, after.sample_rate, _sampled)
+
+
+def _sampled(before: Decimal, after: Decimal) -> str:
+    if not before:
+        return _SAMPLED
+    if not after:
+        return _NOT_SAMPLED
+    return _MORE_SAMPLED if after > before else _LESS_SAMPLED
 
 
 _SOURCES = {

@@ -40,6 +40,7 @@ ORDER: Final[dict[str, Callable[[Any, Any], Found]]] = {
     "callers": changed_conduct.callers,
     "retention": changed_conduct.retention,
     "temporary": changed_conduct.temporary,
+    "audit": changed_conduct.audit,
     "disclosure": changed_people.disclosure,
     "sources": changed_conduct.sources,
     "tools": changed_conduct.tools,
@@ -62,6 +63,7 @@ TITLES: Final = {
     "callers": N_("What programs may ask for"),
     "retention": N_("How long conversations are kept"),
     "temporary": N_("Temporary conversations"),
+    "audit": N_("Audits by others"),
     "disclosure": N_("What people are told"),
     "sources": N_("Sources"),
     "tools": N_("Tools"),
@@ -121,7 +123,17 @@ def _first(charter: Charter) -> Iterator[Change]:
 
 
 def _laid_down(charter: Charter) -> Iterator[Change]:
-    settings = ("sampling", "context", "callers", "retention", "temporary", "disclosure", "software", "witnesses")
+    settings = (
+        "sampling",
+        "context",
+        "callers",
+        "retention",
+        "temporary",
+        "audit",
+        "disclosure",
+        "software",
+        "witnesses",
+    )
     values: dict[str, object] = {
         "board.quorum": charter.board.quorum,
         "models": {"default": charter.models.default},

@@ -198,6 +198,13 @@ class Temporary:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """``sample_rate``: which share of the answers whose owner agrees is drawn for an audit by others; 0: none."""
+
+    sample_rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Allowed:
     """Names of sources or tools that may be used; none, unless named."""
 
@@ -241,6 +248,7 @@ class Charter:
     callers: Callers
     retention: Retention
     temporary: Temporary
+    audit: Audit
     disclosure: Texts
     sources: Allowed
     tools: Allowed
@@ -286,6 +294,7 @@ CLAUSES: Final[dict[str, Callable[[Charter], Any]]] = {
     "callers.ignore_eos": lambda c: c.callers.ignore_eos,
     "retention": lambda c: c.retention,
     "temporary": lambda c: c.temporary,
+    "audit": lambda c: c.audit,
     "disclosure": lambda c: c.disclosure,
     "sources": lambda c: c.sources,
     "tools": lambda c: c.tools,

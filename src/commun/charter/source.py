@@ -17,6 +17,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from commun.charter import source_mistakes as faults
 from commun.charter.clauses import (
     LANGUAGES,
     Allowed,
+    Audit,
     Board,
     Bounds,
     Callers,
@@ -60,6 +62,7 @@ MAX_FILE_BYTES: Final = 256 << 10
 MAX_TOTAL_BYTES: Final = 4 << 20
 MAX_ENTRIES: Final = 4_096  # of one folder, what is passed over included
 MAX_NAME: Final = 128
+NO_AUDITS: Final = {"sample_rate": Decimal(0)}  # what a charter without the clause says
 
 _PROMPT_FILE: Final = re.compile(rf"{PROMPTS}/(?P<id>{PERSONA_ID})\.(?P<language>{'|'.join(LANGUAGES)})\.md")
 _MODEL_FILE: Final = re.compile(rf"{MODELS}/(?P<id>{MODEL_ID})\.toml")
@@ -258,6 +261,7 @@ def _charter(values: dict[str, Any], texts: Mapping[str, str], models: tuple[Mod
         callers=Callers(**values["callers"]),
         retention=Retention(**values["retention"]),
         temporary=Temporary(TemporaryRule(values["temporary"]["rule"])),
+        audit=Audit(**values.get("audit", NO_AUDITS)),
         disclosure=Texts(**values["disclosure"]),
         sources=Allowed(tuple(sorted(values["sources"]["allowed"]))),
         tools=Allowed(tuple(sorted(values["tools"]["allowed"]))),

@@ -145,6 +145,7 @@ CHARTER_KEYS: Final = (
     _yes_no("callers.ignore_eos"),
     _whole("retention.days", 0, MAX_DAYS, 365),
     _choice("temporary.rule", tuple(TemporaryRule)),
+    Key("audit.sample_rate", Kind.NUMBER, "sample_rate = 0.01", least=Decimal(0), most=Decimal(1)),
     *_texts("disclosure", 1_000, "You are talking with an AI.", "Vous parlez avec une IA."),
     _list("sources.allowed", len(SOURCES), '"documents"', choices=SOURCES),
     _list("tools.allowed", 100, "", form=TOOL),
@@ -171,7 +172,7 @@ MODEL_KEYS: Final = (
     _line("files[].sha256", 64, "0123…", form=SHA256),
 )
 
-OPTIONAL_TABLES: Final = frozenset({"personas[]", "files[]"})
+OPTIONAL_TABLES: Final = frozenset({"personas[]", "files[]", "audit"})
 MOST_TABLES: Final = {"board.members[]": MAX_MEMBERS, "personas[]": MAX_PERSONAS, "files[]": MAX_MODEL_FILES}
 
 

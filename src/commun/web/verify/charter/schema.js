@@ -29,6 +29,7 @@ export const CHARTER_CLAUSES = [
   "callers.ignore_eos",
   "retention",
   "temporary",
+  "audit",
   "disclosure",
   "sources",
   "tools",
@@ -44,8 +45,8 @@ const SCHEMA_DIGEST = /^[0-9a-f]{64}$/;
 const SCHEMA_LINK = /^https?:\/\/[^\s]{1,2000}$/u;
 export const SCHEMA_VERSION = /^(?:0|[1-9][0-9]{0,5})(?:\.(?:0|[1-9][0-9]{0,5})){0,3}$/;
 
-function schemaTable(parts) {
-  return { kind: "table", parts: new Map(Object.entries(parts)) };
+function schemaTable(parts, more = {}) {
+  return { kind: "table", parts: new Map(Object.entries(parts)), ...more };
 }
 
 function schemaTables(most, parts, more = {}) {
@@ -131,6 +132,7 @@ export const CHARTER_SCHEMA = schemaTable({
   }),
   retention: schemaTable({ days: schemaWhole(0, 36500) }),
   temporary: schemaTable({ rule: schemaChoice("offered", "only", "never") }),
+  audit: schemaTable({ sample_rate: schemaNumber(0n, 1000000n) }, { absent: { sample_rate: "0" } }),
   disclosure: schemaBoth(schemaText(1, 1000)),
   sources: schemaTable({ allowed: schemaList(3, { choices: ["documents", "feeds", "web"] }) }),
   tools: schemaTable({ allowed: schemaList(100, { form: SCHEMA_TOOL }) }),
