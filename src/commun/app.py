@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from functools import cache, partial
 
 import structlog
 from starlette.applications import Starlette
@@ -39,17 +40,20 @@ from commun.ledger.opening import public_origin
 from commun.ledger.witness_keys import KEY_FILE as WITNESS_KEY_FILE
 from commun.ledger.witness_state import Witness
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, WITNESS_FOLDER
+from commun.recording.audit_key import AUDIT_KEY_FILE, open_audit_key
 from commun.recording.brief import BriefRecorder
 from commun.recording.bundles import Bundles
 from commun.recording.recorder import Recorder
 from commun.recording.statements import model_statement
 from commun.services import Services
 from commun.store.accounts import Accounts
+from commun.store.audit_samples import AuditSamples
 from commun.store.conversations import Conversations
 from commun.store.database import DATABASE_FILE, Database
 from commun.store.ledger_entries import LedgerEntries
 from commun.store.receipts import Receipts
 from commun.store.shares import Shares
+from commun.store.vault import PublicKey
 from commun.upkeep import purge_now_and_then
 from commun.web.guard import API_PREFIXES, Guard, GuardRules
 from commun.web.limits import RateLimits
@@ -132,6 +136,16 @@ def build_assistant(
     )
 
 
+def build_samples(settings: Settings, database: Database) -> AuditSamples:
+    """Its key is made when the first answer is drawn."""
+
+    @cache
+    def key() -> PublicKey:
+        return open_audit_key(settings.home / KEYS_FOLDER / AUDIT_KEY_FILE).public
+
+    return AuditSamples(database, key)
+
+
 def follow_charter(charter: CharterInForce, engines: Engines) -> None:
     """From now on the engine is the one that the charter in force names."""
 
@@ -181,6 +195,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
     database = Database(settings.home / DATABASE_FILE)
     library = ModelLibrary(settings.home)
     receipts, entries = Receipts(database), LedgerEntries(database)
+    samples = build_samples(settings, database)
     recorder = Recorder(
         home=settings.home, public_url=settings.public_url, entries=entries, receipts=receipts, now=utc_now
     )
@@ -192,6 +207,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         charter=charter,
         accounts=Accounts(database, session_days=settings.session_days),
         conversations=Conversations(database),
+        conversations=Conversations(database, samples=samples),
         assistant=build_assistant(settings, charter, engines, recorder, receipts),
         library=library,
         database=database,
@@ -199,6 +215,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         recorder=recorder,
         bundles=Bundles(recorder, entries, receipts, charter_folder=settings.home / CHARTER_FOLDER),
         shares=Shares(database),
+        samples=samples,
     )
     metrics = Metrics()
     follow_charter(charter, engines)

@@ -9,6 +9,7 @@ from commun.engine.weights import ModelLibrary
 from commun.recording.bundles import Bundles
 from commun.recording.recorder import Recorder
 from commun.store.accounts import Accounts
+from commun.store.audit_samples import AuditSamples
 from commun.store.conversations import Conversations
 from commun.store.database import Database
 from commun.store.receipts import Receipts
@@ -28,3 +29,4 @@ class Services:
     recorder: Recorder
     bundles: Bundles
     shares: Shares
+    samples: AuditSamples

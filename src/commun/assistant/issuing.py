@@ -20,7 +20,7 @@ only then handed to the ledger (``Logbook.submit``).
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -123,7 +123,8 @@ class Issuer:
         """Raises ReceiptError for a statement that no reader would accept: a fault of ours."""
         ended = max(beginning.began, self._second())
         statement = statement_of(beginning, ending, ended, origin=self._logbook.origin)
-        return issue(statement, values_of(ending), self._signer())
+        receipt = issue(statement, values_of(ending), self._signer())
+        return replace(receipt, sample_rate=beginning.terms.charter.audit.sample_rate)
 
     async def keep(self, receipt: Receipt) -> None:
         """The receipt of an answer that nobody keeps; when this returns it survives a crash."""

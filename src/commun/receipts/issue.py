@@ -11,6 +11,7 @@ The commit point is not here: the caller writes envelope and sealed salts in the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Final
 
 from commun.receipts.bundle import Bundle, Disclosed, Logged
@@ -26,7 +27,7 @@ UNNAMED: Final = "unknown"
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """``envelope``: what is signed, logged and shown. ``entry``: for the ledger. ``salts``: by field, for nobody but
-    the conversation's owner.
+    the conversation's owner. ``sample_rate``: which share of answers the charter that it ran under draws for audits.
     """
 
     statement: Statement
@@ -35,6 +36,7 @@ class Receipt:
     key: str
     salts: Mapping[str, bytes] = field(repr=False)
     values: Values = field(repr=False)
+    sample_rate: Decimal = Decimal(0)
 
     def bundle(self, *, charter: Mapping[str, bytes] | None = None, ledger: Logged = NOT_LOGGED) -> Bundle:
         return make_bundle(

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, sel
 
 from commun.receipts.issue import Receipt
 from commun.store import receipts, rows
+from commun.store.audit_samples import AuditSamples, erase_of_conversation
 from commun.store.database import Database
 from commun.store.ledger_entries import add_waiting
 from commun.store.people import Caller, Viewer
@@ -33,10 +34,15 @@ _RESEAL = (
 
 
 class Conversations:
-    """All conversations of everybody. ``now``: seconds since 1970."""
+    """All conversations of everybody. ``samples``: where answers are kept for audits; None: nowhere. ``now``: seconds
+    since 1970.
+    """
 
-    def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, database: Database, *, samples: AuditSamples | None = None, now: Callable[[], float] = time.time
+    ) -> None:
         self._database = database
+        self._samples = samples
         self._now = now
 
     async def list(self, viewer: Viewer, *, limit: int | None = None) -> builtins.list[Summary]:
@@ -119,6 +125,7 @@ class Conversations:
                 key,
                 self._database,
                 self._now,
+                self._samples,
             )
 
         return await self._database.write(
@@ -173,6 +180,8 @@ class Conversations:
             if receipt is not None:
                 place = receipts.Place(owner.account_id, conversation_id, str(ids[-1]), owner.key_id, token)
                 receipts.add(connection, key, receipt, place=place, content=answer, now=now)
+                if self._samples is not None:
+                    self._samples.take(connection, receipt, owner.account_id)
             return conversation_id
 
         return await self._database.write(work)
@@ -188,13 +197,17 @@ class Conversations:
         await self._database.write(work)
 
     async def delete(self, viewer: Viewer, conversation_id: str) -> None:
-        """Hides it; ``restore`` brings it back until ``purge_deleted`` removes it for good. Raises NotFound."""
+        """Hides it; ``restore`` brings it back until ``purge_deleted`` removes it for good. What of it is kept for an
+        audit is erased at once. Raises NotFound.
+        """
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> int:
             rows.get_owned(connection, viewer, conversation_id)
             rows.change(connection, conversation_id, deleted=self._now())
+            return erase_of_conversation(connection, conversation_id)
 
-        await self._database.write(work)
+        if await self._database.write(work):
+            await self._database.forget()
 
     async def restore(self, viewer: Viewer, conversation_id: str) -> None:
         """Raises NotFound, also when there is nothing to undo."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, exists, select, update
 from commun.errors import Conflict, InvalidParameter, NotFound
 from commun.receipts.issue import Receipt
 from commun.store import receipts, rows
+from commun.store.audit_samples import AuditSamples
 from commun.store.database import Database
 from commun.store.people import Viewer
 from commun.store.schema import messages
@@ -112,6 +113,7 @@ class OpenTurn:
     _key: ConversationKey = field(repr=False)
     _database: Database = field(repr=False)
     _now: Callable[[], float] = field(repr=False)
+    _samples: AuditSamples | None = field(default=None, repr=False)
 
     async def checkpoint(self, content: dict[str, Any]) -> None:
         """Stores what there is of the answer, which goes on running; after ``keep`` it does nothing."""
@@ -132,6 +134,8 @@ class OpenTurn:
             if receipt is not None:
                 place = receipts.Place(self._account_id, self.conversation_id, self.answer_id)
                 receipts.add(connection, self._key, receipt, place=place, content=content, now=now)
+                if self._samples is not None:
+                    self._samples.take(connection, receipt, self._account_id)
 
         await self._database.write(work)
 
