@@ -7,7 +7,7 @@ without a charter gets one at the first start (``first_start.py``); ``upkeep.py`
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from functools import partial
+from functools import cache, partial
 from functools import cache, partial
 
 import structlog
@@ -206,7 +206,6 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         settings=settings,
         charter=charter,
         accounts=Accounts(database, session_days=settings.session_days),
-        conversations=Conversations(database),
         conversations=Conversations(database, samples=samples),
         assistant=build_assistant(settings, charter, engines, recorder, receipts),
         library=library,
