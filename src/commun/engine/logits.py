@@ -1,9 +1,9 @@
 """Asking the model again: one prefill over prompt and answer, reduced to one ``Fact`` a token as it comes.
 
-- the exported IR of a verified model on the plain OpenVINO runtime (``scoring.Scorer``), with the profile's own
-  precisions: another executor of the same weights than the one that answered;
-- CHUNK positions at a time: memory is bounded by 25 MB of logits, whatever the answer's length, beside the model and
-  its cache;
+- the exported graph of a verified model on the plain OpenVINO runtime (``paged.PagedModel``), with the profile's own
+  precisions: without the pipeline that answered, its scheduler and its sampler;
+- a part of the positions at a time: memory is bounded by 25 MB of logits, whatever the answer's length, beside the
+  model and its cache;
 - what was read is what was hashed: whoever calls looks at the model's marks afterwards (``ReadyModel.check``).
 
 Token ids come from a stranger's file: those that the model has not are refused before it sees them (UnknownToken).
@@ -19,23 +19,23 @@ from commun.audit.comparing import build_of, processor_of
 from commun.audit.facts import Fact
 from commun.audit.verdict import Recomputed
 from commun.engine.masked import MaskedSampler
+from commun.engine.paged import PagedModel
 from commun.engine.rendering import Renderer
 from commun.engine.runtime import DEVICE, PROFILES
 from commun.engine.sampling import fact_of
-from commun.engine.scoring import CHUNK, Scorer
 from commun.receipts.commitments import TEXT_ROLE
 
 Progress = Callable[[int, int], None]
 
 
-class LogitReader(Scorer):
+class LogitReader:
     """``folder``: a model's, verified by the caller. ``threads``: 0 means every core. Not thread-safe."""
 
     def __init__(self, folder: Path, *, profile: str, threads: int = 0) -> None:
         properties = dict(PROFILES[profile])
         if threads:
             properties["INFERENCE_NUM_THREADS"] = str(threads)
-        super().__init__(folder, DEVICE, properties)
+        self._model = PagedModel(folder, DEVICE, properties)
         self._machine = machine_here(profile, threads)
 
     @property
@@ -47,15 +47,7 @@ class LogitReader(Scorer):
         """The logits (float32, one for each word) that each token of the answer was chosen from, in order. A row is
         valid until the next one is asked for.
         """
-        every = [*prompt, *answer][:-1]  # after the last token nothing was chosen
-        first = len(prompt) - 1
-        self._request.reset_state()
-        try:
-            for start in range(0, len(every), CHUNK):
-                chunk = every[start : start + CHUNK]
-                yield from self._infer(chunk, start)[max(0, first - start) :]
-        finally:
-            self._request.reset_state()
+        return self._model.rows([*prompt, *answer[:-1]], len(prompt) - 1)  # after the last token nothing was chosen
 
     def facts(self, case: Case) -> Iterator[Fact]:
         """Of an answer that no grammar bound."""

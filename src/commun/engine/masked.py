@@ -27,9 +27,9 @@ from commun.audit.case import CannotAudit, Case, Why
 from commun.audit.facts import SHIFT_LIMIT, Fact
 from commun.audit.verdict import SHIFT_BOUND
 from commun.engine.grammar import named
+from commun.engine.paged import CHUNK
 from commun.engine.runtime import ANY_OBJECT, DEVICE, PROFILES
 from commun.engine.sampling import Floats, logprob_of
-from commun.engine.scoring import CHUNK
 
 GIVE_UP: Final = 8
 SURE: Final = 1e4  # the logit of the only word that is left; the others have 0
