@@ -20,8 +20,11 @@ CHARTER_COMMANDS = (
 COMMANDS = [
     ["serve"],
     ["chat"],
+    ["backup"],
+    ["restore"],
     ["audit", "check"],
     ["audit", "calibrate"],
+    ["audit", "sample"],
     *(["charter", name] for name in CHARTER_COMMANDS),
     *(["charter", "board", name] for name in ("invite", "join", "add", "remove")),
     *(["ledger", name] for name in ("verify", "tail", "show", "export", "key", "policy", "compare")),

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from commun import __version__
-from commun.cli import serving
+from commun.cli import keeping, serving
 from commun.cli.audit import audit_app
 from commun.cli.board import board_app
 from commun.cli.charter import charter_app
@@ -37,6 +37,13 @@ app.command(
     help=_("Talk with the model in the terminal. Nothing is stored."),
     epilog=example("echo 'What is a quorum?' | commun chat"),
 )(serving.chat)
+app.command(
+    help=_("Copy this Commun into one file, also while it runs."), epilog=example("commun backup commun-2026-11-22.tar")
+)(keeping.backup)
+app.command(
+    help=_("Make a fresh data folder out of a backup."),
+    epilog=example("commun restore commun-2026-11-22.tar --home ./commun --ledger new"),
+)(keeping.restore)
 app.add_typer(audit_app, name="audit")
 charter_app.add_typer(board_app, name="board")
 app.add_typer(charter_app, name="charter")
