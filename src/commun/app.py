@@ -50,9 +50,12 @@ from commun.store.accounts import Accounts
 from commun.store.audit_samples import AuditSamples
 from commun.store.conversations import Conversations
 from commun.store.database import DATABASE_FILE, Database
+from commun.store.invitations import Invitations
 from commun.store.ledger_entries import LedgerEntries
+from commun.store.passwords import Hasher
 from commun.store.receipts import Receipts
 from commun.store.shares import Shares
+from commun.store.ways_in import WaysIn
 from commun.store.vault import PublicKey
 from commun.upkeep import purge_now_and_then
 from commun.web.guard import API_PREFIXES, Guard, GuardRules
@@ -202,10 +205,13 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
     charter = CharterInForce(Published(settings.home), admit=recorder.admit)
     early = EarlyProcess()
     engines = build_engines(settings, library, engine=engine, spare=early.find)
+    accounts, hasher = Accounts(database, session_days=settings.session_days), Hasher()
     services = Services(
         settings=settings,
         charter=charter,
-        accounts=Accounts(database, session_days=settings.session_days),
+        accounts=accounts,
+        ways_in=WaysIn(accounts, hasher),
+        invitations=Invitations(accounts, hasher),
         conversations=Conversations(database, samples=samples),
         assistant=build_assistant(settings, charter, engines, recorder, receipts),
         library=library,

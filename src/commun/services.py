@@ -12,8 +12,10 @@ from commun.store.accounts import Accounts
 from commun.store.audit_samples import AuditSamples
 from commun.store.conversations import Conversations
 from commun.store.database import Database
+from commun.store.invitations import Invitations
 from commun.store.receipts import Receipts
 from commun.store.shares import Shares
+from commun.store.ways_in import WaysIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class Services:
     settings: Settings
     charter: CharterInForce
     accounts: Accounts
+    ways_in: WaysIn
+    invitations: Invitations
     conversations: Conversations
     assistant: Assistant
     library: ModelLibrary

@@ -4,15 +4,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import insert
-
-from commun.store import sessions as rows
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations, MessageState
 from commun.store.database import DATABASE_FILE, Database
-from commun.store.people import SignedIn, Viewer
-from commun.store.schema import accounts as accounts_table
+from commun.store.invitations import Invitations
+from commun.store.passwords import Cost, Hasher
+from commun.store.people import Role, SignedIn, Viewer
 from commun.store.tree import new_id
+from commun.store.ways_in import WaysIn
+
+PASSWORD = "four unrelated garden chairs"
+CHEAP = Cost(time=1, memory=64)  # the real one takes a tenth of a second each: test_passwords.py has it
 
 
 class Clock:
@@ -32,6 +34,8 @@ class Store:
     accounts: Accounts
     conversations: Conversations
     clock: Clock
+    ways_in: WaysIn
+    invitations: Invitations
 
     async def sign_in(self) -> SignedIn:
         return await self.accounts.redeem_link(await self.accounts.make_link(), session=None)
@@ -40,18 +44,11 @@ class Store:
         return (await self.sign_in()).viewer
 
     async def somebody_else(self) -> Viewer:
-        """Another person, with a vault of their own (they get a door of their own with the people issue)."""
-        now, account_id = self.clock(), new_id()
+        """Another person, invited, with a vault of their own."""
+        return (await self.invited(f"Somebody {new_id()}")).viewer
 
-        def work(connection):
-            row = {"id": account_id, "role": "member", "created": now, "language": "", "theme": ""}
-            connection.execute(insert(accounts_table), row)
-            return rows.new_session(connection, account_id, now, now + 1000)
-
-        viewer = await self.accounts.viewer(await self.database.write(work))
-        assert viewer is not None
-        assert viewer.key is not None
-        return viewer
+    async def invited(self, name: str, password: str = PASSWORD, role: Role = Role.MEMBER) -> SignedIn:
+        return await self.invitations.accept(await self.invitations.make(role), name, password)
 
     async def chat(
         self, viewer, question="Why?", answer="Because.", *, title="A chat", conversation_id=None, parent_id=None
@@ -67,7 +64,8 @@ class Store:
 def open_store(home: Path, *, exclusive: bool = True) -> Store:
     database = Database(home / DATABASE_FILE)
     database.open(exclusive=exclusive)
-    clock = Clock()
-    return Store(
-        home, database, Accounts(database, session_days=30, now=clock), Conversations(database, now=clock), clock
-    )
+    clock, hasher = Clock(), Hasher(CHEAP)
+    accounts = Accounts(database, session_days=30, now=clock)
+    conversations = Conversations(database, now=clock)
+    ways_in, invitations = WaysIn(accounts, hasher), Invitations(accounts, hasher)
+    return Store(home, database, accounts, conversations, clock, ways_in, invitations)

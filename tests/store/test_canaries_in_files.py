@@ -41,7 +41,7 @@ async def plant(store):
     signed_in = await store.accounts.redeem_link(link)
     viewer = signed_in.viewer
     key = await store.accounts.make_api_key(viewer.account_id, "named in clear")
-    code = await store.accounts.make_recovery_code(viewer)
+    code = await store.ways_in.make_recovery_code(viewer)
     turn = await store.conversations.start_turn(
         viewer, conversation_id=None, parent_id=None, question=CANARIES["question"], title=CANARIES["title"]
     )

@@ -44,7 +44,7 @@ def test_titles_messages_and_keys_are_sealed():
         "receipts.sealed",
         "sessions.wrapped_key",
         "shares.sealed",
-        "vaults.recovery",
+        "unlocks.wrapped_key",
     }
 
 

@@ -73,8 +73,8 @@ def test_another_browser_is_signed_in_but_locked_until_the_recovery_code(store, 
     async def scenario():
         first = await store.sign_in()
         turn = await store.chat(first.viewer)
-        code = await store.accounts.make_recovery_code(first.viewer)
-        assert await store.accounts.has_recovery_code(first.viewer)
+        code = await store.ways_in.make_recovery_code(first.viewer)
+        assert await store.ways_in.has_recovery_code(first.viewer)
         other = await store.sign_in()
         assert other.viewer.key is None
         assert other.viewer.account_id == first.viewer.account_id
@@ -82,14 +82,16 @@ def test_another_browser_is_signed_in_but_locked_until_the_recovery_code(store, 
             store.conversations.list(other.viewer),
             store.conversations.get(other.viewer, turn.conversation_id),
             store.conversations.search(other.viewer, "x"),
-            store.accounts.make_recovery_code(other.viewer),
+            store.ways_in.make_recovery_code(other.viewer),
             store.conversations.start_turn(other.viewer, conversation_id=None, parent_id=None, question="?", title=""),
         ):
             with pytest.raises(VaultLocked):
                 await locked
-        opened = await store.accounts.unlock(other.token, other.viewer, code.lower())
+        signed_in = await store.ways_in.unlock(other.token, other.viewer, code.lower())
+        opened = signed_in.viewer
         assert len(await store.conversations.list(opened)) == 1
-        assert await store.accounts.viewer(other.token) == opened
+        assert await store.accounts.viewer(signed_in.token) == opened
+        assert await store.accounts.viewer(other.token) is None
         assert all(one.unlocked for one in await store.accounts.sessions(opened))
 
     run(scenario())
@@ -100,13 +102,13 @@ def test_a_wrong_code_is_told_from_a_mistyped_one(store, run):
         first = await store.sign_in()
         other = await store.sign_in()
         with pytest.raises(RecoveryCodeWrong):
-            await store.accounts.unlock(other.token, other.viewer, write_code(new_secret()))
-        older = await store.accounts.make_recovery_code(first.viewer)
-        await store.accounts.make_recovery_code(first.viewer)
+            await store.ways_in.unlock(other.token, other.viewer, write_code(new_secret()))
+        older = await store.ways_in.make_recovery_code(first.viewer)
+        await store.ways_in.make_recovery_code(first.viewer)
         with pytest.raises(RecoveryCodeMistyped):
-            await store.accounts.unlock(other.token, other.viewer, older[:-1])
+            await store.ways_in.unlock(other.token, other.viewer, older[:-1])
         with pytest.raises(Refused):
-            await store.accounts.unlock(other.token, other.viewer, older)
+            await store.ways_in.unlock(other.token, other.viewer, older)
         assert (await store.accounts.viewer(other.token)).key is None
 
     run(scenario())
@@ -116,11 +118,11 @@ def test_a_vault_is_not_opened_for_a_session_that_is_not_ones_own(store, run):
     async def scenario():
         first = await store.sign_in()
         other = await store.sign_in()
-        code = await store.accounts.make_recovery_code(first.viewer)
+        code = await store.ways_in.make_recovery_code(first.viewer)
         with pytest.raises(NotSignedIn):
-            await store.accounts.unlock(first.token, other.viewer, code)
+            await store.ways_in.unlock(first.token, other.viewer, code)
         with pytest.raises(NotSignedIn):
-            await store.accounts.start_over(first.token, other.viewer)
+            await store.ways_in.start_over(first.token, other.viewer)
         assert (await store.accounts.viewer(first.token)).vault_id == first.viewer.vault_id
 
     run(scenario())
@@ -131,7 +133,7 @@ def test_starting_over_hides_what_cannot_be_opened_and_locks_the_other_browsers(
         first = await store.sign_in()
         turn = await store.chat(first.viewer)
         other = await store.sign_in()
-        fresh = await store.accounts.start_over(other.token, other.viewer)
+        fresh = (await store.ways_in.start_over(other.token, other.viewer)).viewer
         assert fresh.key is not None
         assert await store.conversations.list(fresh) == []
         with pytest.raises(NotFound):

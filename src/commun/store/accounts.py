@@ -1,7 +1,8 @@
 """Accounts: who signs in, with which browser or API key, and what opens their vault.
 
 Who owns what: the database owns the truth; this class owns two small caches of it (``tokens.Recent``), which any
-change through this class empties. A change by another process is noticed when an entry expires, seconds later.
+change through this class empties (``change``, which ``ways_in.py`` and ``invitations.py`` write through, too). A change
+by another process is noticed when an entry expires, seconds later.
 """
 
 import time
@@ -9,17 +10,18 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from commun.errors import NotFound, VaultLocked
+from commun.errors import NotFound
 from commun.store import sessions as rows
 from commun.store.database import Database
-from commun.store.people import ApiKeyInfo, Caller, SessionInfo, SignedIn, Viewer
+from commun.store.names import NameTaken, key_of, read_name
+from commun.store.people import ApiKeyInfo, Caller, Role, SessionInfo, SignedIn, Viewer
 from commun.store.receipts import clear_callers
-from commun.store.recovery import RecoveryCodeWrong, new_secret, read_code, write_code
 from commun.store.schema import accounts, api_keys, links, sessions, vaults
 from commun.store.tokens import API_KEY_PREFIX, Recent, digest, new_api_key, new_token
 from commun.store.tree import new_id
-from commun.store.vault import PublicKey, VaultError, unwrap, wrap
+from commun.store.vault import AccountKey, PublicKey
 
 __all__ = ["Accounts", "ApiKeyInfo", "Caller", "SessionInfo", "SignedIn", "Viewer"]
 
@@ -61,15 +63,29 @@ class Accounts:
             kept = rows.find_session(connection, session, now) if session else None
             if kept is not None and session and kept.viewer.account_id == account_id:
                 return SignedIn(session, kept.viewer)
-            opened = rows.new_session(connection, account_id, now, now + self._session_s)
-            found = rows.find_session(connection, opened, now)
-            if found is None:
-                raise NotFound
-            return SignedIn(opened, found.viewer)
+            return self.enter(connection, account_id, None, session=session)
 
-        signed_in = await self._database.write(work)
-        self._forget()
-        return signed_in
+        return await self.change(work)
+
+    def enter(
+        self, connection: Connection, account_id: str, key: tuple[AccountKey, str] | None, *, session: str | None
+    ) -> SignedIn:
+        """A new session, in the writer: nothing that a browser held before becomes one. ``key``: what it opens, and
+        which vault that is. ``session``: the browser's former cookie, which ends. Raises NotFound where the account is
+        disabled.
+        """
+        now = self._now()
+        if session:
+            rows.end_session(connection, session)
+        token = rows.new_session(connection, account_id, now, now + self._session_s, key=key)
+        return SignedIn(token, self.again(connection, token))
+
+    def again(self, connection: Connection, token: str) -> Viewer:
+        """Whose session this is, as it now stands."""
+        found = rows.find_session(connection, token, self._now())
+        if found is None:
+            raise NotFound
+        return found.viewer
 
     async def viewer(self, token: str) -> Viewer | None:
         """Whose cookie this is; None if nobody's or expired. On the path of every request: remembered for seconds."""
@@ -124,6 +140,10 @@ class Accounts:
         if not removed:
             raise NotFound
 
+    async def revoke_others(self, viewer: Viewer) -> int:
+        """Signs every other browser of this person out; returns how many there were."""
+        return await self.change(lambda connection: rows.end_others(connection, viewer.account_id, viewer.session_id))
+
     async def purge_expired(self) -> int:
         """Removes sessions and links that have ended; returns how many sessions."""
         now = self._now()
@@ -133,73 +153,6 @@ class Accounts:
             return connection.execute(delete(sessions).where(sessions.c.expires <= now)).rowcount
 
         return await self._database.write(work)
-
-    # The vault
-
-    async def make_recovery_code(self, viewer: Viewer) -> str:
-        """A code that opens the vault in another browser; replaces the older one. Shown once. Raises VaultLocked."""
-        if viewer.key is None:
-            raise VaultLocked
-        secret = new_secret()
-        wrapped = wrap(viewer.key, secret, rows.recovering(viewer.account_id, viewer.vault_id))
-        change = (
-            update(vaults)
-            .where(vaults.c.id == viewer.vault_id, vaults.c.account_id == viewer.account_id)
-            .values(recovery=wrapped, recovery_made=self._now())
-        )
-        await self._database.write(lambda connection: connection.execute(change))
-        return write_code(secret)
-
-    async def has_recovery_code(self, viewer: Viewer) -> bool:
-        query = select(vaults.c.id).where(vaults.c.id == viewer.vault_id, vaults.c.recovery.is_not(None))
-        return await self._database.read(lambda connection: connection.execute(query).first() is not None)
-
-    async def unlock(self, token: str, viewer: Viewer, code: str) -> Viewer:
-        """Opens the vault in this browser, for as long as it stays signed in. Raises RecoveryCodeMistyped and
-        RecoveryCodeWrong (both Refused), NotSignedIn if ``token`` is not this session's.
-        """
-        secret = read_code(code)
-
-        def work(connection: Connection) -> Viewer:
-            query = select(vaults.c.recovery).where(
-                vaults.c.id == viewer.vault_id, vaults.c.account_id == viewer.account_id
-            )
-            recovery = connection.execute(query).scalar()
-            if recovery is None:
-                raise RecoveryCodeWrong
-            try:
-                key = unwrap(recovery, secret, rows.recovering(viewer.account_id, viewer.vault_id))
-            except VaultError:
-                raise RecoveryCodeWrong from None
-            rows.give_key(
-                connection,
-                key,
-                token,
-                account_id=viewer.account_id,
-                session_id=viewer.session_id,
-                vault_id=viewer.vault_id,
-            )
-            return self._again(connection, token)
-
-        return await self._change(work)
-
-    async def start_over(self, token: str, viewer: Viewer) -> Viewer:
-        """A new key pair for an account whose key is lost. Older conversations stay sealed and are hidden; other
-        browsers are locked. Raises NotSignedIn if ``token`` is not this session's.
-        """
-        now = self._now()
-
-        def work(connection: Connection) -> Viewer:
-            rows.new_vault(connection, token, viewer.account_id, viewer.session_id, now)
-            return self._again(connection, token)
-
-        return await self._change(work)
-
-    def _again(self, connection: Connection, token: str) -> Viewer:
-        found = rows.find_session(connection, token, self._now())
-        if found is None:
-            raise NotFound
-        return found.viewer
 
     # Preferences
 
@@ -215,9 +168,13 @@ class Accounts:
         """From now on only what changes after this edition of the charter is told."""
         await self._prefer(viewer, "told_edition", edition)
 
+    async def set_name(self, viewer: Viewer, typed: str) -> None:
+        """What the person signs in with from now on. Raises NameNotUsable, NameTaken."""
+        await self.change(lambda connection: give_name(connection, viewer.account_id, read_name(typed)))
+
     async def _prefer(self, viewer: Viewer, column: str, value: str | int) -> None:
         change = update(accounts).where(accounts.c.id == viewer.account_id).values({column: value})
-        await self._change(lambda connection: connection.execute(change))
+        await self.change(lambda connection: connection.execute(change))
 
     # API keys
 
@@ -244,22 +201,22 @@ class Accounts:
         return api_key
 
     async def caller(self, api_key: str) -> Caller | None:
-        """Whose API key this is; None if nobody's or revoked. Remembered for seconds."""
+        """Whose API key this is; None if nobody's or revoked, or its owner is disabled. Remembered for seconds."""
         image, generation, now = digest(api_key), self._callers.generation, self._now()
         known = self._callers.find(image)
         if known is not None:
             return known
         query = (
-            select(api_keys, accounts.c.vault_id, vaults.c.public_key)
+            select(api_keys, accounts.c.vault_id, accounts.c.role, vaults.c.public_key)
             .join(accounts, accounts.c.id == api_keys.c.account_id)
             .outerjoin(vaults, vaults.c.id == accounts.c.vault_id)
-            .where(api_keys.c.token_hash == image)
+            .where(api_keys.c.token_hash == image, accounts.c.disabled.is_(None))
         )
         row = await self._database.read(lambda connection: connection.execute(query).first())
         if row is None:
             return None
         public_key = PublicKey.from_bytes(row.public_key) if row.public_key is not None else None
-        caller = Caller(row.account_id, row.id, row.name, public_key, row.vault_id or "")
+        caller = Caller(row.account_id, row.id, row.name, public_key, row.vault_id or "", Role(row.role))
         if row.last_used is None or now - row.last_used > TOUCH_EVERY_S:
             used = update(api_keys).where(api_keys.c.id == row.id).values(last_used=now)
             self._database.post(lambda connection: connection.execute(used))
@@ -283,16 +240,32 @@ class Accounts:
                 raise NotFound
             clear_callers(connection, key_id)
 
-        await self._change(work)
+        await self.change(work)
         await self._database.forget()
 
-    async def _change(self, work: Callable[[Connection], T]) -> T:
+    async def change(self, work: Callable[[Connection], T]) -> T:
         """Writes, then forgets what was remembered: in this order, so that no reader brings the old state back."""
         try:
             return await self._database.write(work)
         finally:
             self._forget()
 
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self._database.read(work)
+
+    @property
+    def now(self) -> float:
+        return self._now()
+
     def _forget(self) -> None:
         self._viewers.clear()
         self._callers.clear()
+
+
+def give_name(connection: Connection, account_id: str, name: str) -> None:
+    """Raises NameTaken."""
+    try:
+        change = update(accounts).where(accounts.c.id == account_id).values(name=name, name_key=key_of(name))
+        connection.execute(change)
+    except IntegrityError as error:
+        raise NameTaken from error

@@ -1,8 +1,25 @@
 """Who somebody is, as the rest of the program sees it."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from commun.store.vault import AccountKey, PublicKey
+
+
+class Role(StrEnum):
+    """What an account may do. A board's keyholders are no role of accounts: they are keys of the charter."""
+
+    ADMINISTRATOR = "administrator"
+    MEMBER = "member"
+
+
+class Kind(StrEnum):
+    """A way in. Each opens the vault, but for a passkey that holds no key; each signs in, but for a passphrase."""
+
+    PASSWORD = "password"  # noqa: S105  (the name of a kind)
+    PASSPHRASE = "passphrase"  # noqa: S105
+    PASSKEY = "passkey"
+    RECOVERY = "recovery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +27,8 @@ class Viewer:
     """A signed-in browser. ``key`` None: signed in, but the vault is locked. ``vault_id``: the key pair in use.
 
     ``language`` and ``theme``: "" until chosen (then the browser decides). ``told_edition``: the newest edition of the
-    charter that the person was told of; None: nobody was told of any yet.
+    charter that the person was told of; None: nobody was told of any yet. ``name``: what the person signs in with; "":
+    none was chosen yet (the founder, who comes by a link).
     """
 
     account_id: str
@@ -20,6 +38,12 @@ class Viewer:
     key: AccountKey | None = field(repr=False)
     vault_id: str
     told_edition: int | None = None
+    role: Role = Role.MEMBER
+    name: str = ""
+
+    @property
+    def administers(self) -> bool:
+        return self.role is Role.ADMINISTRATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +55,7 @@ class Caller:
     name: str
     public_key: PublicKey | None = field(repr=False)
     vault_id: str
+    role: Role = Role.MEMBER
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +76,34 @@ class SessionInfo:
     expires: float
     current: bool
     unlocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockInfo:
+    """One way in. ``name``: what its owner calls a passkey. ``opens``: it opens the vault in use, too. ``signs_in``: a
+    browser that is signed out comes in with it.
+    """
+
+    id: str
+    kind: Kind
+    name: str
+    created: float
+    last_used: float | None
+    opens: bool
+    signs_in: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationInfo:
+    """``note``: for whom it is. ``made_by``: an account's id, None for the command line. ``used``: None until then."""
+
+    id: str
+    role: Role
+    note: str
+    made_by: str | None
+    created: float
+    expires: float
+    used: float | None
 
 
 @dataclass(frozen=True, slots=True)

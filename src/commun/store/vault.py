@@ -10,8 +10,9 @@ Keys
     conversation key), reads only while it holds the owner's secret, opens a long conversation with one key operation,
     and erases a conversation by dropping one row.
 
-    The private account key is never stored in clear. It is *wrapped* by secrets with at least 128 bits of entropy: the
-    token of a session cookie, a recovery code. (A password would need Argon2id first; there are none yet.)
+    The private account key is never stored in clear. It is *wrapped*, once for each way in: by secrets with at least 128
+    bits of entropy (the token of a session cookie, a recovery code, what a passkey derives) and by what Argon2id makes
+    of a password (``passwords.py``), which is as hard to guess as the password is.
 
 Formats (all begin with one version byte; unknown versions are refused)
     ========================  =====================================================================================
@@ -44,11 +45,13 @@ What is not covered
     - Metadata is in clear: ``docs/what-is-visible.md`` lists every column and what it reveals, sizes included.
     - Whoever can write to the database can delete rows, put an older version of a row or of the whole file back, and
       choose which branch is shown. Only the content of what is shown is protected.
-    - With every session signed out and the recovery code lost, the conversations are lost. There is no master key.
+    - With every session signed out and every way in lost, the conversations are lost. There is no master key, and no
+      administrator's key.
+    - Whoever copies the database can try passwords, at the cost of one Argon2id each.
     - Backups made before a deletion still hold what was deleted, sealed.
 
 Refuses to
-    derive keys from passwords; open what does not name its context; say why a seal did not open.
+    wrap under a password as it was typed; open what does not name its context; say why a seal did not open.
 """
 
 import os

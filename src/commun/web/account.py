@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from commun.errors import BadRequest, NotSignedIn, Refused
-from commun.store.accounts import Viewer
+from commun.store.people import SignedIn, Viewer
+from commun.web.audits import consent_of, rate_of
 from commun.web.i18n import LANGUAGES, long_date
 from commun.web.pages import engine_view
 from commun.web.sidebar import sidebar_of
@@ -69,7 +70,7 @@ async def _unlock_page(visit: Visit, problem: str = "") -> Response:
     viewer = _known(visit)
     if viewer.key is not None:
         return _see("/")
-    has_code = await visit.services.accounts.has_recovery_code(viewer)
+    has_code = await visit.services.ways_in.has_recovery_code(viewer)
     status = 200 if not problem else 403
     return page(visit, "unlock.html", status=status, has_code=has_code, problem=problem)
 
@@ -86,16 +87,21 @@ async def unlock(request: Request) -> Response:
     check_signing_in(request)
     code = _field(await _form(request), "code")
     try:
-        await visit.services.accounts.unlock(visit.token, _known(visit), code)
+        signed_in = await visit.services.ways_in.unlock(visit.token, _known(visit), code)
     except Refused as error:
         return await _unlock_page(visit, error.text(visit.translate))
-    return _see("/")
+    return _signed_in(request, signed_in)
+
+
+def _signed_in(request: Request, signed_in: SignedIn, url: str = "/") -> Response:
+    response = _see(url)
+    remember_session(request, response, signed_in.token)
+    return response
 
 
 async def start_over(request: Request) -> Response:
     visit = await visit_of(request)
-    await visit.services.accounts.start_over(visit.token, _known(visit))
-    return _see("/")
+    return _signed_in(request, await visit.services.ways_in.start_over(visit.token, _known(visit)))
 
 
 async def settings(request: Request) -> Response:
@@ -124,7 +130,9 @@ async def _settings_page(visit: Visit, *, new_key: str = "", new_code: str = "")
         shares=shares,
         public_shares=visit.services.settings.public_shares,
         days=days,
-        has_code=await accounts.has_recovery_code(visit.owner),
+        has_code=await visit.services.ways_in.has_recovery_code(visit.owner),
+        consent=await consent_of(visit),
+        consent_rate=rate_of(visit),
         new_key=new_key,
         new_code=new_code,
     )
@@ -164,4 +172,4 @@ async def revoke_session(request: Request) -> Response:
 
 async def make_code(request: Request) -> Response:
     visit = await member_of(request)
-    return await _settings_page(visit, new_code=await visit.services.accounts.make_recovery_code(visit.owner))
+    return await _settings_page(visit, new_code=await visit.services.ways_in.make_recovery_code(visit.owner))

@@ -1,4 +1,6 @@
-"""Who agreed that answers be audited, and what is kept for that. Never edited: a change is a new file."""
+"""Who agreed that answers be audited, what is kept for that, and secrets of seeds that are published. Never edited: a
+change is a new file.
+"""
 
 from alembic import op
 from sqlalchemy import Column, Float, ForeignKey, LargeBinary, String
@@ -20,3 +22,15 @@ def upgrade() -> None:
         Column("handed", Float),
     )
     op.create_index("ix_audit_samples_account_id", "audit_samples", ["account_id"])
+    op.add_column("epochs", Column("published", Float))
+    op.create_table(
+        "spent_nonces",
+        Column("receipt_id", String, primary_key=True),
+        Column("created", Float, nullable=False),
+    )
+    # However a receipt's row goes: its nonce must not serve a second time while its secret is in use.
+    op.execute(
+        "CREATE TRIGGER receipts_spend_their_nonces AFTER DELETE ON receipts "
+        "WHEN OLD.created >= (SELECT min(opened) FROM epochs WHERE closed IS NULL AND position IS NOT NULL) "
+        "BEGIN INSERT OR IGNORE INTO spent_nonces VALUES (OLD.id, OLD.created); END"
+    )

@@ -1,0 +1,51 @@
+"""A founder's folder from before there were other people: everything in it still opens."""
+
+import sqlite3
+from contextlib import closing
+
+from commun.store import upgrade as upgrading
+from commun.store.database import DATABASE_FILE
+from commun.store.people import Kind, Role
+from commun.store.recovery import new_secret, write_code
+from commun.store.sessions import wrapping
+from commun.store.tokens import digest, identify, new_token
+from commun.store.vault import AccountKey, bind, wrap
+from opened_store import open_store
+
+
+def test_the_founder_of_an_older_folder_is_an_administrator_whose_code_and_cookie_still_open(tmp_path, run):
+    home = tmp_path / "old"
+    home.mkdir(mode=0o700)
+    path = home / DATABASE_FILE
+    path.touch(mode=0o600)
+    upgrading.upgrade(path, to="0003")
+    key, secret, cookie, link = AccountKey.generate(), new_secret(), new_token(), new_token()
+    recovery = wrap(key, secret, bind("vaults", "recovery", "ada", "v1"))
+    abandoned = wrap(AccountKey.generate(), new_secret(), bind("vaults", "recovery", "ada", "v0"))
+    session = wrap(key, cookie.encode(), wrapping("s1", "ada", "v1"))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO accounts VALUES ('ada', 'founder', 1.0, 'fr', 'dark', 'v1', 3)")
+        connection.execute(
+            "INSERT INTO vaults VALUES ('v0', 'ada', 1.0, ?, ?, 2.0)", (key.public.to_bytes(), abandoned)
+        )
+        connection.execute("INSERT INTO vaults VALUES ('v1', 'ada', 3.0, ?, ?, 4.0)", (key.public.to_bytes(), recovery))
+        session_row = ("s1", "ada", identify(cookie), 5.0, 5.0, 9e12, "v1", session)
+        connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", session_row)
+        connection.execute("INSERT INTO links VALUES (?, 9e12)", (digest(link),))
+    store = open_store(home)
+
+    async def scenario():
+        viewer = await store.accounts.viewer(cookie)
+        assert (viewer.account_id, viewer.role, viewer.name) == ("ada", Role.ADMINISTRATOR, "")
+        assert (viewer.language, viewer.theme, viewer.told_edition) == ("fr", "dark", 3)
+        assert viewer.key.to_bytes() == key.to_bytes()
+        [way] = await store.ways_in.list(viewer)
+        assert (way.kind, way.created, way.opens) == (Kind.RECOVERY, 4.0, True)
+        other = await store.accounts.redeem_link(link)
+        assert other.viewer.account_id == "ada"
+        assert other.viewer.key is None
+        opened = await store.ways_in.unlock(other.token, other.viewer, write_code(secret))
+        assert opened.viewer.key.to_bytes() == key.to_bytes()
+
+    run(scenario())
+    store.database.close()
