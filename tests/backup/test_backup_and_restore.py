@@ -50,9 +50,8 @@ def browser(site: Site, cookies: Any = None) -> httpx2.Client:
 def ask(client: httpx2.Client, question: str = WORDS) -> tuple[str, str]:
     """The conversation's and the receipt's ids, once the answer has ended."""
     reply = client.post("/ask", data={"question": question}, headers=JSON).json()
-    answer = re.search(r'id="m-(\w+)" data-id="\w+" data-running', reply["main"])
-    assert answer
-    events = client.get(f"/answers/{answer[1]}/events").text
+    answer = re.findall(r'class="message answer" id="m-(\w+)"', reply["main"])[-1]
+    events = client.get(f"/answers/{answer}/events").text
     found = SEAL.search(events)
     assert found, events
     return reply["url"], found[1]

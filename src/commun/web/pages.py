@@ -13,13 +13,14 @@ from commun.engine.base import EngineState
 from commun.engine.weights import ModelLibrary
 from commun.errors import N_, CommunError, NotFound
 from commun.services import Services
-from commun.store.conversations import Conversation, MessageState
+from commun.store.conversations import Conversation, MessageState, StoredMessage
+from commun.web.audits import is_to_be_asked, rate_of
 from commun.web.live import live_turns, text_so_far
 from commun.web.render import render_markdown, split_reasoning
 from commun.web.rules import check_temporary, is_only_temporary, rules_of, told_of, why_nothing_is_answered
 from commun.web.sidebar import sidebar_of, view_hits
 from commun.web.templating import page, part
-from commun.web.transcript import MessageView, view_path
+from commun.web.transcript import MessageView, imported_from, view_path
 from commun.web.visit import Visit, member_of
 
 STARTERS: Final = (
@@ -220,14 +221,24 @@ async def export_markdown(request: Request) -> Response:
     """The shown branch, as one reads it."""
     visit = await member_of(request)
     found = await visit.services.conversations.get(visit.owner, request.path_params["id"])
+    return _download(markdown_of(visit, found), "text/markdown; charset=utf-8", f"{found.id}.md")
+
+
+def markdown_of(visit: Visit, found: Conversation) -> str:
     _ = visit.translate
-    names = {"user": _("You"), "assistant": "Commun"}
     parts = [f"# {found.title}\n"]
     for message in found.path():
         moment = visit.local(message.created).isoformat(sep=" ", timespec="minutes")
-        parts.append(f"## {names.get(message.role, message.role)} · {moment}\n\n{message.content['text'].strip()}\n")
+        parts.append(f"## {_speaker(visit, message)} · {moment}\n\n{message.content['text'].strip()}\n")
     parts.append(f"---\n{_('The answers were written by an AI and may be wrong.')}\n")
-    return _download("\n".join(parts), "text/markdown; charset=utf-8", f"{found.id}.md")
+    return "\n".join(parts)
+
+
+def _speaker(visit: Visit, message: StoredMessage) -> str:
+    """Who wrote it: an answer that was brought in from elsewhere is not this assistant's."""
+    if message.role == "assistant":
+        return imported_from(message.content, visit.language) or "Commun"
+    return visit.translate("You") if message.role == "user" else message.role
 
 
 async def export_json(request: Request) -> Response:

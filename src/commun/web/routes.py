@@ -4,6 +4,7 @@ from starlette.routing import BaseRoute, Route
 
 from commun.web import account, board, charter, chat, ledger, ledger_files, pages, receipt, share, verify_page
 from commun.web.assets import serve_static
+from commun.web.your_data import data_routes
 
 
 def web_routes() -> list[BaseRoute]:
@@ -79,4 +80,5 @@ def web_routes() -> list[BaseRoute]:
         Route("/share/{token}/bundle", share.bundle),
         Route("/verify", verify_page.verify),
         Route("/static/{version}/{path:path}", serve_static),
+        *data_routes(),
     ]

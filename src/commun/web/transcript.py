@@ -45,6 +45,7 @@ class MessageView:
     """One message. ``html`` and ``thought`` are safe HTML; ``text`` is what was written, for copying and editing.
     ``notices``: what the reader should know (dropped turns, a stop, a cut). ``problem``: why it failed. ``broken``:
     it did not come to its end by itself or by its reader. ``receipt``: its id, or ""; ``unsealed``: why there is none.
+    ``source``: which other assistant wrote it, or "".
     ``proof``: for a page without scripts that alone holds it: what the receipt's commitments open to, as JSON.
     """
 
@@ -63,6 +64,7 @@ class MessageView:
     receipt: str = ""
     unsealed: str = ""
     proof: str = ""
+    source: str = ""
 
 
 def title_of(question: str) -> str:
@@ -142,7 +144,19 @@ def answer_view(
         branches=branches,
         receipt=str(content.get("receipt", "")),
         unsealed=why_unsealed(content, state, language),
+        source=imported_from(content, language),
     )
+
+
+def imported_from(content: Mapping[str, Any], language: str) -> str:
+    """Which assistant wrote what was brought in from elsewhere, for people; "" for what was written here."""
+    source = content.get("imported")
+    if not isinstance(source, Mapping):
+        return ""
+    names = {"chatgpt": "ChatGPT", "open-webui": "Open WebUI", "commun": translator(language)("another Commun")}
+    name = names.get(str(source.get("from")), translator(language)("another assistant"))
+    model = str(source.get("model") or "")
+    return f"{name} · {model}" if model else name
 
 
 def why_unsealed(content: Mapping[str, Any], state: MessageState, language: str) -> str:
@@ -150,6 +164,10 @@ def why_unsealed(content: Mapping[str, Any], state: MessageState, language: str)
     if state is MessageState.RUNNING or "receipt" in content:
         return ""
     _ = translator(language)
+    if source := imported_from(content, language):
+        return _("This answer was brought in from %(source)s. Another assistant wrote it: it has no receipt here.") % {
+            "source": source
+        }
     if state is MessageState.INTERRUPTED:
         return _("This answer has no receipt: Commun was stopped at once while it wrote, and could not sign one.")
     if state is MessageState.FAILED and "completion_tokens" not in content:
