@@ -22,6 +22,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from commun.config import Settings
+from commun.store.visible import sentences as sentences_of_tables
 
 SOURCES = Path(__file__).parent.parent / "src/commun"
 LOCALE = SOURCES / "web/locale"
@@ -49,6 +50,8 @@ def sentences() -> dict[str, set[str]]:
                 found.setdefault(reason, set()).add(name)
     for setting in Settings.model_fields.values():  # `commun config show` tells what each one means
         found.setdefault(str(setting.description), set()).add("config.py")
+    for comment in sentences_of_tables():  # /what-we-can-see tells what each column reveals
+        found.setdefault(comment, set()).add("store/schema.py")
     return found
 
 

@@ -32,6 +32,7 @@ ICONS = [
     "copy",
     "download",
     "ellipsis",
+    "eye",
     "image",
     "info",
     "key-round",
@@ -52,6 +53,7 @@ ICONS = [
     "square-pen",
     "stamp",
     "trash-2",
+    "users",
     "x",
 ]
 

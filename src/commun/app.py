@@ -29,6 +29,7 @@ from commun.assistant.turn import Assistant
 from commun.charter.clauses import Model
 from commun.charter.edition import InForce
 from commun.config import Settings
+from commun.doors import put_doors
 from commun.engine.base import Engine, EngineInfo
 from commun.engine.connection import COMMAND, Spare
 from commun.engine.manifest import Progress
@@ -47,6 +48,7 @@ from commun.recording.recorder import Recorder
 from commun.recording.statements import model_statement
 from commun.services import Services
 from commun.store.accounts import Accounts
+from commun.store.administration import Administration
 from commun.store.audit_samples import AuditSamples
 from commun.store.conversations import Conversations
 from commun.store.database import DATABASE_FILE, Database
@@ -212,6 +214,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         accounts=accounts,
         ways_in=WaysIn(accounts, hasher),
         invitations=Invitations(accounts, hasher),
+        administration=Administration(accounts, database),
         conversations=Conversations(database, samples=samples),
         assistant=build_assistant(settings, charter, engines, recorder, receipts),
         library=library,
@@ -260,8 +263,10 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
             await recorder.close()
             database.close()
 
+    routes = [*api_routes(metrics), *witness_routes(build_witness(settings)), *web_routes()]
+    put_doors(routes)
     app = Starlette(
-        routes=[*api_routes(metrics), *witness_routes(build_witness(settings)), *web_routes()],
+        routes=routes,
         lifespan=lifespan,
         middleware=[
             Middleware(AccessLog, metrics=metrics),

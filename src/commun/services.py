@@ -9,6 +9,7 @@ from commun.engine.weights import ModelLibrary
 from commun.recording.bundles import Bundles
 from commun.recording.recorder import Recorder
 from commun.store.accounts import Accounts
+from commun.store.administration import Administration
 from commun.store.audit_samples import AuditSamples
 from commun.store.conversations import Conversations
 from commun.store.database import Database
@@ -25,6 +26,7 @@ class Services:
     accounts: Accounts
     ways_in: WaysIn
     invitations: Invitations
+    administration: Administration
     conversations: Conversations
     assistant: Assistant
     library: ModelLibrary

@@ -63,7 +63,7 @@ async def chat(request: Request, caller: Caller) -> ASGIApp:
     question = question_of(asked)
     record = record_for(services, caller, key_of(request), asked)
     turn_id = None if record is None else record.answer_id
-    turn = begun(request.scope, assistant.begin(question, record, turn_id, terms=terms))
+    turn = begun(request.scope, assistant.begin(question, record, turn_id, terms=terms, account=caller.account_id))
     token_bytes = terms.token_bytes if asked.logprobs else None
     tell = partial(told, services, whole=asked.wants_bundle())
     if asked.stream:

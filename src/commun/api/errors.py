@@ -12,6 +12,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from commun.api.begun import header_of
@@ -105,6 +106,11 @@ class OpenAIErrors:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """What it stands around, for whoever walks the routes (``doors.py``)."""
+        return list(getattr(self._app, "routes", ()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -36,13 +36,14 @@ AT_ONCE = 8  # of one request's prompts; the others wait, so that one request do
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A request whose wishes fit together. ``drawn_seed``: one for all prompts, where the caller names none.
-    ``scored``: the tokens' places are rated by a prefill at the end.
+    ``scored``: the tokens' places are rated by a prefill at the end. ``account``: the caller's.
     """
 
     asked: CompletionRequest
     max_tokens: int
     drawn_seed: int
     scored: bool
+    account: str
 
     @property
     def seed(self) -> int:
@@ -63,7 +64,7 @@ class Wish:
         )
 
 
-def wish_of(asked: CompletionRequest) -> Wish:
+def wish_of(asked: CompletionRequest, account: str) -> Wish:
     """Raises InvalidParameter and UnsupportedParameter for what does not go together."""
     max_tokens = DEFAULT_MAX_TOKENS if asked.max_tokens is None else asked.max_tokens
     if max_tokens == 0 and not asked.echo:
@@ -76,19 +77,18 @@ def wish_of(asked: CompletionRequest) -> Wish:
         raise InvalidParameter(parameter="receipt", reason=f"bundles are for at most {BUNDLES_AT_ONCE} prompts")
     if asked.stream and (max_tokens == 0 or len(asked.prompts()) > 1):
         raise UnsupportedParameter(parameter="stream")
-    return Wish(asked, max_tokens, secrets.randbits(32), scored)
+    return Wish(asked, max_tokens, secrets.randbits(32), scored, account)
 
 
 async def complete(request: Request, caller: Caller) -> ASGIApp:
     """Continues, or scores."""
-    del caller  # nothing is stored
     asked = read(CompletionRequest, await request.body())
     services = services_of(request)
     assistant = services.assistant
     terms = assistant.terms()
     check_plain_completions(terms.charter)
     check_model(terms.info, asked.model)
-    wish = wish_of(asked)
+    wish = wish_of(asked, caller.account_id)
     try:
         if asked.stream:
             return await _streamed(request, terms, wish)
@@ -112,7 +112,8 @@ async def _streamed(request: Request, terms: Terms, wish: Wish) -> EventStream:
         most_likely=bool(asked.logprobs),
         echo=_text(terms, prompt) if asked.echo else "",
     )
-    turn = begun(request.scope, services.assistant.begin(wish.question(prompt), terms=terms))
+    turn = services.assistant.begin(wish.question(prompt), terms=terms, account=wish.account)
+    begun(request.scope, turn)
     return EventStream(turn, chunks, partial(told, services, whole=asked.wants_bundle()))
 
 
@@ -137,7 +138,8 @@ async def _continued(request: Request, terms: Terms, wish: Wish, given: str | li
     prompt = await _prompt(terms, given)
     done = None
     if wish.max_tokens:
-        done = await ending(begun(request.scope, assistant.begin(wish.question(prompt), terms=terms)))
+        turn = assistant.begin(wish.question(prompt), terms=terms, account=wish.account)
+        done = await ending(begun(request.scope, turn))
     answer = done.answer if done else None
     scores: list[Score] | None = None
     if wish.scored:

@@ -36,7 +36,7 @@ from commun.assistant.issuing import Beginning, Ending, Issuer
 from commun.assistant.prompt import PreparedPrompt, language_of, persona_of, prepare, sampling_for
 from commun.assistant.question import Question
 from commun.engine.base import Delta, EngineInfo, EngineState, Finish, FinishReason, Sampling, Score
-from commun.errors import CommunError, EngineFailed, InternalError
+from commun.errors import CommunError, EngineFailed, InternalError, Refused
 from commun.receipts.errors import ReceiptError
 from commun.receipts.issue import Receipt
 from commun.receipts.statement import State, receipt_id
@@ -67,11 +67,12 @@ class Record(Protocol):
 @dataclass(slots=True)
 class Turn:
     """One running or just finished turn. Owned by its task; readers only follow and may stop it. ``terms``: the edition
-    and the engine that it began with. ``receipt_id`` is known from the beginning.
+    and the engine that it began with. ``receipt_id`` is known from the beginning. ``account``: whose it is, or "".
     """
 
     id: str
     terms: Terms
+    account: str = ""
     events: list[TurnEvent] = field(default_factory=list)
     ended: bool = False
     stopped: bool = False
@@ -170,6 +171,7 @@ class Assistant:
         self._issuer = issuer
         self._watchers: list[Watcher] = []
         self._turns: dict[str, Turn] = {}
+        self._shut_out: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -205,16 +207,19 @@ class Assistant:
         turn_id: str | None = None,
         *,
         terms: Terms | None = None,
+        account: str = "",
     ) -> Turn:
         """Starts a turn and returns it at once. ``turn_id``: the id of the stored answer, if there is one. ``terms``:
-        those of a request that has begun before.
+        those of a request that has begun before. ``account``: who asks; "": no account.
 
-        Raises CharterError, OutsideCharter, EngineLoading, EngineFailed and QueueFull before anything has started;
-        every later failure is the turn's last event.
+        Raises Refused, CharterError, OutsideCharter, EngineLoading, EngineFailed and QueueFull before anything has
+        started; every later failure is the turn's last event.
         """
         terms = terms or self.terms()
         check_wishes(question, terms.charter, stored=record is not None)
-        turn = Turn(turn_id or secrets.token_urlsafe(12), terms)
+        if account in self._shut_out:
+            raise Refused
+        turn = Turn(turn_id or secrets.token_urlsafe(12), terms, account)
         beginning = self._issuer.begin(turn.id, question, terms)
         ticket = self._admission.join(lambda place: turn.tell(Queued(place)))
         self._turns[turn.id] = turn
@@ -232,6 +237,16 @@ class Assistant:
     def find(self, turn_id: str) -> Turn | None:
         """A turn that runs, or ended less than REMEMBER_S ago."""
         return self._turns.get(turn_id)
+
+    def shut_out(self, account: str) -> None:
+        """Stops every turn of an account, and begins none for requests of its that are still on their way."""
+        self._shut_out.add(account)
+        for turn in self._turns.values():
+            if turn.account == account:
+                turn.stop()
+
+    def let_in(self, account: str) -> None:
+        self._shut_out.discard(account)
 
     async def score(self, token_ids: Sequence[int], terms: Terms) -> list[Score]:
         """Scores of ``token_ids[1:]``: see ``Engine.score``. Takes a place like an answer. Raises OutsideCharter."""
@@ -277,6 +292,8 @@ class Assistant:
 
     async def _write(self, turn: Turn, record: Record | None, ticket: Ticket, draft: _Draft) -> None:
         """Steps 3 to 5. Leaves what was written in ``draft``, whatever ends it."""
+        if turn.account in self._shut_out:  # since it began
+            raise Refused
         engine, charter = draft.terms.engine, draft.terms.charter
         prepared = draft.prepared = await prepare(engine, charter, draft.question)
         draft.sampling = sampling_for(charter, draft.question, prepared.room, draft.sampling.seed)

@@ -159,7 +159,9 @@ async def _begin(visit: Visit, opened: OpenTurn, question: Question, terms: Term
     "running" that nobody writes.
     """
     try:
-        return visit.services.assistant.begin(question, opened, turn_id=opened.answer_id, terms=terms)
+        return visit.services.assistant.begin(
+            question, opened, turn_id=opened.answer_id, terms=terms, account=visit.owner.account_id
+        )
     except CommunError as error:
         await opened.keep({"text": "", "error": error.code}, MessageState.FAILED)
         return None
@@ -197,7 +199,8 @@ async def ask_temporary(request: Request) -> Response:
     persona = _field(form, "persona") if "persona" in form else None
     said = [prompt_message(each["role"], each["text"]) for each in history]
     messages = (*(message for message in said if message is not None), Message("user", question))
-    turn = visit.services.assistant.begin(Question(messages=messages, persona=persona, language=visit.language))
+    wished = Question(messages=messages, persona=persona, language=visit.language)
+    turn = visit.services.assistant.begin(wished, account=visit.owner.account_id)
     await take_as_told(visit, _field(form, "told"))
     live_turns(request).add(visit.services.assistant, Live(turn, visit.owner.account_id, "", persona))
     asked = [*history, {"role": "user", "text": question}]
@@ -278,8 +281,8 @@ async def events(request: Request) -> Response:
     if live is None or (live.turn.ended and seen.isdigit() and int(seen) >= len(live.turn.events)):
         return Response(status_code=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    stream = AnswerStream(live.turn, visit.language, disclosing=not live.conversation_id).events()
-    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+    stream = AnswerStream(live.turn, visit.language, disclosing=not live.conversation_id, closed=live.closed)
+    return StreamingResponse(stream.events(), media_type="text/event-stream", headers=headers)
 
 
 async def stop(request: Request) -> Response:

@@ -29,13 +29,14 @@ PACE_S: Final = 0.06  # the least time between two pieces of an answer: 16 a sec
 @dataclass(frozen=True, slots=True)
 class Live:
     """A turn and whose it is. ``conversation_id`` is empty for a temporary chat. ``persona``: the one that was asked,
-    None for the charter's own choice.
+    None for the charter's own choice. ``closed``: nobody reads it any more.
     """
 
     turn: Turn
     account_id: str
     conversation_id: str
     persona: str | None = None
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
@@ -57,6 +58,12 @@ class LiveTurns:
             return None
         return live
 
+    def close(self, account_id: str) -> None:
+        """Ends what is being read of an account's turns: it may not be here any more."""
+        for live in self._turns.values():
+            if live.account_id == account_id:
+                live.closed.set()
+
     def get(self, assistant: Assistant, turn_id: str, account_id: str) -> Live:
         """Raises NotFound."""
         live = self.find(assistant, turn_id, account_id)
@@ -73,12 +80,16 @@ class AnswerStream:
     """One reader of one turn. Yields server-sent events; the first that carries text carries all of it.
 
     ``disclosing``: nobody keeps the answer, so that its last event hands the receipt's salts and values to the page.
+    ``closed``: set when the reader may not read on; the stream ends without another word.
     """
 
-    def __init__(self, turn: Turn, language: str, *, disclosing: bool = False) -> None:
+    def __init__(
+        self, turn: Turn, language: str, *, disclosing: bool = False, closed: asyncio.Event | None = None
+    ) -> None:
         self._turn = turn
         self._language = language
         self._disclosing = disclosing
+        self._closed = closed or asyncio.Event()
         self._text = ""
         self._thought = ""  # as far as it was sent
         self._answer = ""
@@ -88,6 +99,8 @@ class AnswerStream:
         yield "retry: 1000\n\n"
         yield _event(0, "reset", {})
         async for number, event in self._turn.follow():
+            if self._closed.is_set():
+                return
             for name, data in self._told(event):
                 yield _event(number, name, data)
             if isinstance(event, Delta) and not self._turn.ended:

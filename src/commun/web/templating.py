@@ -56,6 +56,7 @@ def page(visit: Visit, template: str, *, status: int = 200, **context: Any) -> H
         theme=visit.theme,
         sidebar_hidden=visit.hides_sidebar,
         charter_state=state_of(visit),
+        administers=visit.viewer is not None and visit.viewer.administers,
         **context,
     )
     headers = {"Cache-Control": "no-store", "Content-Language": visit.language, "Vary": "Cookie, Accept-Language"}
