@@ -27,6 +27,7 @@ bench: .make/dev
 	$(BIN)/python benchmarks/charter.py
 	$(BIN)/python benchmarks/ledger.py
 	$(BIN)/python benchmarks/receipts.py
+	$(BIN)/python benchmarks/audit.py --quick
 
 test-vllm: .make/dev
 	$(BIN)/python -m pytest tests -m vllm

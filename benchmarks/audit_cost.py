@@ -5,6 +5,7 @@ all of its answers, as in ``commun audit ANSWERS…``.
 """
 
 import json
+import shutil
 import statistics
 import subprocess
 import time
@@ -13,9 +14,8 @@ from typing import Any
 
 import peers
 from audit_arms import SETTINGS, fill, served
-from peers import Missing
-
 from commun.charter.clauses import Model
+from peers import Missing
 
 TOKENS = 512
 ROUNDS = 3
@@ -25,8 +25,7 @@ HERE = Path(__file__).resolve().parent
 async def costs(home: Path, work: Path, profile: str, model: Model | None, prompts: list[dict[str, Any]]) -> str:
     """A Markdown table."""
     lines = [
-        f"| {TOKENS}-token answers, {profile} profile | generating, s | processor s | auditing, s | processor s | ratio of "
-        "times | ratio of processor times |",
+        f"| {profile}, {TOKENS} tokens | generating, s | processor | auditing, s | processor | ratio | of processor |",
         "|---|---|---|---|---|---|---|",
     ]
     for together in (1, 8):
@@ -44,12 +43,11 @@ async def costs(home: Path, work: Path, profile: str, model: Model | None, promp
     return "\n".join(lines)
 
 
-async def _generated(
+async def _generated(  # noqa: PLR0917
     home: Path, folder: Path, profile: str, model: Model | None, prompts: list[dict[str, Any]], together: int
 ) -> tuple[float, float]:
     """Seconds and processor seconds for all of them, the server's and the engine's. Always made anew."""
-    for path in folder.glob("*"):
-        path.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
     children: list[peers.Child] = []
     async with served(home, profile, model=model, seen=children.append) as client:
         await client.chat(prompts[-1], 32, ignore_eos=True, **SETTINGS)

@@ -22,7 +22,11 @@ from platformdirs import user_cache_path
 HERE = Path(__file__).resolve().parent
 PYTHON = sys.executable
 PEERS = user_cache_path("commun-bench")
-PINNED = {"xllamacpp": "xllamacpp==2026.10.11549", "litellm": "litellm[proxy]==1.106.2"}
+PINNED = {  # what pip is given
+    "xllamacpp": "xllamacpp==2026.10.11549",
+    "litellm": "litellm[proxy]==1.106.2",
+    "transformers": "transformers==5.23.0 torch==2.13.0 gguf==0.19.0 accelerate",
+}
 QUIET = {"DO_NOT_TRACK": "1", "OPENVINO_TELEMETRY": "0"}
 
 
@@ -49,8 +53,8 @@ def environment(name: str, peers: Path) -> Path:
     say(f"installing {PINNED[name]} under {peers / name} (once)")
     try:
         subprocess.run([PYTHON, "-m", "venv", peers / name], check=True)
-        pip = [programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", PINNED[name]]
-        subprocess.run(pip, check=True)
+        pip = [programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+        subprocess.run([*pip, *PINNED[name].split()], check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise Missing(f"{name} could not be installed: {error}") from error
     (peers / name / "installed").touch()
