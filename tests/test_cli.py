@@ -39,6 +39,7 @@ COMMANDS = [
     ["config", "check"],
     ["user", "key"],
     ["user", "link"],
+    ["user", "invite"],
 ]
 
 

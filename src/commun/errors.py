@@ -42,7 +42,9 @@ audit from being made; ``engine/rendering.py`` UnknownToken; ``recording/cosigna
 AnotherHistory; ``drafting/editing.py`` CannotEdit, ``drafting/founding.py`` AlreadyFounded, ``drafting/desk.py``
 DeskFull, ``drafting/witnesses.py`` UnusableWitnesses; ``terminal.py`` ProofNotKept; ``web/board_desk.py`` OtherClock,
 ``web/share.py`` SharesOff, ``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault;
-``store/recovery.py`` RecoveryCodeMistyped, RecoveryCodeWrong; ``store/upgrade.py`` NewerDatabase, DamagedDatabase;
+``store/recovery.py`` RecoveryCodeMistyped, RecoveryCodeWrong; ``store/names.py``, ``store/passwords.py``,
+``store/ways_in.py`` and ``store/invitations.py`` what signing in and its settings refuse;
+``store/upgrade.py`` NewerDatabase, DamagedDatabase;
 ``api/errors.py`` UnknownAddress, ``api/requests.py`` UnsupportedSampling.
 
 Rules:
@@ -154,7 +156,7 @@ class NotSignedIn(CommunError):
     code = "not_signed_in"
     status = 401
     problem = N_("You are not signed in.")
-    cure = N_("Open the link that “commun serve” prints.")
+    cure = N_("Sign in, or open the link that “commun serve” prints.")
 
 
 class BadApiKey(NotSignedIn):
@@ -187,7 +189,7 @@ class VaultLocked(Refused):
 
     code = "vault_locked"
     problem = N_("Your conversations are sealed and this browser does not hold their key.")
-    cure = N_("Enter your recovery code, or use the browser in which you signed in first.")
+    cure = N_("Enter your password or your recovery code, or use the browser in which you signed in first.")
 
 
 class NotFound(CommunError):

@@ -42,7 +42,10 @@ from commun.recording.brief import BriefRecorder
 from commun.recording.bundles import Bundles
 from commun.store.accounts import Accounts
 from commun.store.database import DATABASE_FILE, Database
+from commun.store.invitations import Invitations
 from commun.store.ledger_entries import LedgerEntries
+from commun.store.passwords import Hasher
+from commun.store.people import Role
 from commun.store.receipts import Receipts
 from commun.web.guard import Guard
 
@@ -133,6 +136,16 @@ async def make_link(settings: Settings) -> str:
     async with open_accounts(settings) as accounts:
         token = await accounts.make_link()
     return f"{base_url(settings, settings.port)}/sign-in?token={token}"
+
+
+async def make_invitation(settings: Settings, *, administrator: bool, days: int, note: str) -> str:
+    """``commun user invite``: an invitation's link, also while a server runs on the same data folder."""
+    from commun.server import base_url
+
+    role = Role.ADMINISTRATOR if administrator else Role.MEMBER
+    async with open_accounts(settings) as accounts:
+        token = await Invitations(accounts, Hasher()).make(role, days=days, note=note)
+    return f"{base_url(settings, settings.port)}/invitation/{token}"
 
 
 @contextlib.asynccontextmanager

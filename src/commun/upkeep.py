@@ -25,8 +25,8 @@ def retention_entry(days: int, purged: int) -> bytes:
 
 async def purge_now_and_then(services: Services) -> None:
     """Erases what was deleted longer ago than UNDO_S, what the charter's clause ``retention`` lets nobody keep longer,
-    receipts that nobody keeps, answers that waited for their audit for too long, and sessions and links that have
-    expired.
+    receipts that nobody keeps, answers that waited for their audit for too long, and sessions, links and
+    invitations that have expired.
     """
     while True:
         await services.conversations.purge_deleted(older_than_s=UNDO_S)
@@ -42,4 +42,5 @@ async def purge_now_and_then(services: Services) -> None:
         await services.shares.purge_expired()
         await services.samples.erase_old()
         await services.accounts.purge_expired()
+        await services.invitations.purge()
         await asyncio.sleep(EVERY_S)

@@ -16,7 +16,9 @@ from site_server import Site, serving
 JSON = {"Accept": "application/json"}
 OPEN_TO_STRANGERS = {
     "/sign-in",
+    "/sign-in/code",
     "/sign-out",
+    "/invitation/{token}",
     "/static/{version}/{path:path}",
     "/charter",
     "/charter/editions",

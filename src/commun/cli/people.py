@@ -1,4 +1,4 @@
-"""user: key, link."""
+"""user: key, link, invite."""
 
 from typing import Annotated
 
@@ -29,3 +29,24 @@ def user_link(home: Home = None) -> None:
     from commun.running import make_link
 
     typer.echo(asyncio.run(make_link(load_settings(home=home))))
+
+
+@user_app.command(
+    "invite",
+    help=_("Make an invitation for one person and print its link; it is shown this once."),
+    epilog=example('commun user invite --note "Claire, newsroom"'),
+)
+def user_invite(
+    *,
+    administrator: Annotated[bool, typer.Option("--administrator", help=_("The person may invite others."))] = False,
+    days: Annotated[int, typer.Option("--days", min=1, max=90, help=_("How many days the link is good for."))] = 7,
+    note: Annotated[str, typer.Option("--note", help=_("For whom it is; administrators see it."))] = "",
+    home: Home = None,
+) -> None:
+    import asyncio
+
+    from commun.config import load_settings
+    from commun.running import make_invitation
+
+    settings = load_settings(home=home)
+    typer.echo(asyncio.run(make_invitation(settings, administrator=administrator, days=days, note=note)))

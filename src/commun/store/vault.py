@@ -10,9 +10,9 @@ Keys
     conversation key), reads only while it holds the owner's secret, opens a long conversation with one key operation,
     and erases a conversation by dropping one row.
 
-    The private account key is never stored in clear. It is *wrapped*, once for each way in: by secrets with at least 128
-    bits of entropy (the token of a session cookie, a recovery code, what a passkey derives) and by what Argon2id makes
-    of a password (``passwords.py``), which is as hard to guess as the password is.
+    The private account key is never stored in clear. It is *wrapped*, once for each way in: by secrets with at least
+    128 bits of entropy (the token of a session cookie, a recovery code, what a passkey derives) and by what Argon2id
+    makes of a password (``passwords.py``), which is as hard to guess as the password is.
 
 Formats (all begin with one version byte; unknown versions are refused)
     ========================  =====================================================================================

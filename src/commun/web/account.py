@@ -1,65 +1,25 @@
-"""Signing in by link, the settings, and the vault's recovery."""
+"""The settings, and opening the vault in a browser that is signed in."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from commun.errors import BadRequest, NotSignedIn, Refused
-from commun.store.people import SignedIn, Viewer
+from commun.errors import BadRequest, Busy, NotSignedIn, Refused
+from commun.store.passwords import MIN_LENGTH
+from commun.store.people import Kind, UnlockInfo, Viewer
+from commun.web.attempts import address_of, attempts_of
 from commun.web.audits import consent_of, rate_of
+from commun.web.forms import field, form_of, see
 from commun.web.i18n import LANGUAGES, long_date
 from commun.web.pages import engine_view
 from commun.web.sidebar import sidebar_of
+from commun.web.signing_in import signed_in_response
 from commun.web.templating import page
-from commun.web.visit import (
-    THEMES,
-    Visit,
-    check_signing_in,
-    forget_session,
-    member_of,
-    remember_session,
-    session_token,
-    visit_of,
-)
+from commun.web.visit import THEMES, Visit, check_signing_in, member_of, visit_of
 
 NAME_LIMIT: Final = 60
-
-
-async def _form(request: Request) -> FormData:
-    return await request.form(max_files=0, max_fields=20)
-
-
-def _field(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
-
-
-def _see(url: str) -> Response:
-    return RedirectResponse(url, status_code=303)
-
-
-async def sign_in(request: Request) -> Response:
-    """Redeems the link that ``commun serve`` prints. A browser that only looks ahead does not spend it."""
-    if request.method == "HEAD" or "prefetch" in request.headers.get("sec-purpose", ""):
-        return Response(status_code=204)
-    check_signing_in(request)
-    visit = await visit_of(request)
-    token = request.query_params.get("token", "")
-    signed_in = await visit.services.accounts.redeem_link(token, session=session_token(request) or None)
-    response = _see("/" if signed_in.viewer.key is not None else "/unlock")
-    remember_session(request, response, signed_in.token)
-    return response
-
-
-async def sign_out(request: Request) -> Response:
-    visit = await visit_of(request)
-    if visit.viewer is not None:
-        await visit.services.accounts.sign_out(visit.viewer)
-    response = _see("/")
-    forget_session(request, response)
-    return response
 
 
 async def unlock_page(request: Request) -> Response:
@@ -69,10 +29,16 @@ async def unlock_page(request: Request) -> Response:
 async def _unlock_page(visit: Visit, problem: str = "") -> Response:
     viewer = _known(visit)
     if viewer.key is not None:
-        return _see("/")
-    has_code = await visit.services.ways_in.has_recovery_code(viewer)
-    status = 200 if not problem else 403
-    return page(visit, "unlock.html", status=status, has_code=has_code, problem=problem)
+        return see("/")
+    kinds = {way.kind for way in await visit.services.ways_in.list(viewer) if way.opens}
+    return page(
+        visit,
+        "unlock.html",
+        status=200 if not problem else 403,
+        has_code=Kind.RECOVERY in kinds,
+        has_words=bool(kinds & {Kind.PASSWORD, Kind.PASSPHRASE}),
+        problem=problem,
+    )
 
 
 def _known(visit: Visit) -> Viewer:
@@ -83,40 +49,48 @@ def _known(visit: Visit) -> Viewer:
 
 
 async def unlock(request: Request) -> Response:
+    """With the recovery code, or with the password or the passphrase."""
     visit = await visit_of(request)
-    check_signing_in(request)
-    code = _field(await _form(request), "code")
+    viewer = _known(visit)
+    form = await form_of(request)
+    attempts, mine, address = attempts_of(request), f"account {viewer.account_id}", address_of(request)
     try:
-        signed_in = await visit.services.ways_in.unlock(visit.token, _known(visit), code)
-    except Refused as error:
+        check_signing_in(request)
+        attempts.begin(mine, address, "")
+        if "words" in form:
+            signed_in = await visit.services.ways_in.unlock_with_words(visit.token, viewer, field(form, "words"))
+        else:
+            signed_in = await visit.services.ways_in.unlock(visit.token, viewer, field(form, "code"))
+    except (Refused, Busy) as error:
         return await _unlock_page(visit, error.text(visit.translate))
-    return _signed_in(request, signed_in)
-
-
-def _signed_in(request: Request, signed_in: SignedIn, url: str = "/") -> Response:
-    response = _see(url)
-    remember_session(request, response, signed_in.token)
-    return response
+    attempts.succeeded(mine, address, "")
+    return signed_in_response(request, signed_in)
 
 
 async def start_over(request: Request) -> Response:
     visit = await visit_of(request)
-    return _signed_in(request, await visit.services.ways_in.start_over(visit.token, _known(visit)))
+    return signed_in_response(request, await visit.services.ways_in.start_over(visit.token, _known(visit)))
 
 
 async def settings(request: Request) -> Response:
-    return await _settings_page(await member_of(request))
+    return await settings_page(await member_of(request))
 
 
-async def _settings_page(visit: Visit, *, new_key: str = "", new_code: str = "") -> Response:
-    """``new_key`` and ``new_code`` are shown this once: only what opens with them is stored."""
+async def settings_page(
+    visit: Visit, *, new_key: str = "", new_code: str = "", at: str = "", problem: str = ""
+) -> Response:
+    """``new_key`` and ``new_code`` are shown this once: only what opens with them is stored. ``problem``: what was
+    wrong, shown ``at`` a field.
+    """
     accounts = visit.services.accounts
     keys = await accounts.api_keys(visit.owner.account_id)
     sessions = await accounts.sessions(visit.owner)
     shares = await visit.services.shares.list(visit.owner)
+    ways = await visit.services.ways_in.list(visit.owner)
     moments = [key.created for key in keys] + [key.last_used or 0 for key in keys]
     moments += [each.created for each in sessions] + [each.last_used for each in sessions]
     moments += [each.created for each in shares] + [each.expires for each in shares]
+    moments += [each.created for each in ways] + [each.last_used or 0 for each in ways]
     days = {moment: long_date(visit.local(moment).date(), visit.language) for moment in moments}
     return page(
         visit,
@@ -130,7 +104,15 @@ async def _settings_page(visit: Visit, *, new_key: str = "", new_code: str = "")
         shares=shares,
         public_shares=visit.services.settings.public_shares,
         days=days,
-        has_code=await visit.services.ways_in.has_recovery_code(visit.owner),
+        ways=ways,
+        has_code=_opens(ways, Kind.RECOVERY),
+        has_password=any(way.kind is Kind.PASSWORD for way in ways),
+        way_opens=_opens(ways, Kind.PASSWORD, Kind.PASSKEY, Kind.RECOVERY),
+        name=visit.owner.name,
+        least=MIN_LENGTH,
+        done=visit.request.query_params.get("done", ""),
+        at=at,
+        problem=problem,
         consent=await consent_of(visit),
         consent_rate=rate_of(visit),
         new_key=new_key,
@@ -138,38 +120,42 @@ async def _settings_page(visit: Visit, *, new_key: str = "", new_code: str = "")
     )
 
 
+def _opens(ways: Iterable[UnlockInfo], *kinds: Kind) -> bool:
+    return any(way.opens and way.kind in kinds for way in ways)
+
+
 async def save_preferences(request: Request) -> Response:
     visit = await member_of(request)
-    form = await _form(request)
-    language, theme = _field(form, "language"), _field(form, "theme")
+    form = await form_of(request)
+    language, theme = field(form, "language"), field(form, "theme")
     if language not in {"", *LANGUAGES} or theme not in THEMES:
         raise BadRequest
     await visit.services.accounts.set_language(visit.owner, language)
     await visit.services.accounts.set_theme(visit.owner, theme)
-    return _see("/settings")
+    return see("/settings")
 
 
 async def make_key(request: Request) -> Response:
     visit = await member_of(request)
-    name = " ".join(_field(await _form(request), "name").split())[:NAME_LIMIT]
+    name = " ".join(field(await form_of(request), "name").split())[:NAME_LIMIT]
     if not name:
         raise BadRequest
     key = await visit.services.accounts.make_api_key(visit.owner.account_id, name)
-    return await _settings_page(visit, new_key=key)
+    return await settings_page(visit, new_key=key)
 
 
 async def revoke_key(request: Request) -> Response:
     visit = await member_of(request)
     await visit.services.accounts.revoke_api_key(visit.owner.account_id, request.path_params["id"])
-    return _see("/settings#keys")
+    return see("/settings#keys")
 
 
 async def revoke_session(request: Request) -> Response:
     visit = await member_of(request)
     await visit.services.accounts.revoke_session(visit.owner, request.path_params["id"])
-    return _see("/settings#sessions")
+    return see("/settings#sessions")
 
 
 async def make_code(request: Request) -> Response:
     visit = await member_of(request)
-    return await _settings_page(visit, new_code=await visit.services.ways_in.make_recovery_code(visit.owner))
+    return await settings_page(visit, new_code=await visit.services.ways_in.make_recovery_code(visit.owner))

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from commun.charter.errors import CharterError
 from commun.errors import Busy, CommunError, NotSignedIn, VaultLocked
 from commun.services import Services
+from commun.web.forms import own_path
 from commun.web.i18n import choose_language, translator
 from commun.web.rules import Refusal, why_nothing_is_answered
 from commun.web.templating import page
@@ -26,15 +27,25 @@ async def problem_response(request: Request, error: CommunError) -> Response:
     if isinstance(error, CharterError) and error.status == UNAVAILABLE and visit.services.charter.error is not None:
         return page(visit, "no_charter.html", status=error.status, refusals=_own_first(visit, error))
     context = {
-        "problem": error.problem_text(visit.translate),
+        "told": error.problem_text(visit.translate),
+        "problem": "",
         "cure": error.cure_text(visit.translate),
         "code": error.code,
         "locked": isinstance(error, VaultLocked),
-        "signed_out": isinstance(error, NotSignedIn),
+        "signed_out": type(error) is NotSignedIn,
+        "stranger": isinstance(error, NotSignedIn),
+        "next": own_path(_asked_for(request)),
+        "name": "",
     }
     response = page(visit, "problem.html", status=error.status, **context)
     response.headers.update(headers)
     return response
+
+
+def _asked_for(request: Request) -> str:
+    """Where somebody wanted to go, to be sent there once they are signed in."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{request.url.path}{query}" if request.method == "GET" else "/"
 
 
 def problem_data(error: CommunError, language: str) -> dict[str, str]:

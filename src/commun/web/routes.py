@@ -2,8 +2,24 @@
 
 from starlette.routing import BaseRoute, Route
 
-from commun.web import account, board, charter, chat, ledger, ledger_files, pages, receipt, share, verify_page
+from commun.web import (
+    account,
+    audits,
+    board,
+    charter,
+    chat,
+    ledger,
+    ledger_files,
+    pages,
+    people,
+    receipt,
+    share,
+    signing_in,
+    verify_page,
+    ways_in,
+)
 from commun.web.assets import serve_static
+from commun.web.visible import what_we_can_see
 from commun.web.your_data import data_routes
 
 
@@ -28,8 +44,17 @@ def web_routes() -> list[BaseRoute]:
         Route("/c/{id}/restore", chat.restore, methods=["POST"]),
         Route("/answers/{id}/events", chat.events),
         Route("/answers/{id}/stop", chat.stop, methods=["POST"]),
-        Route("/sign-in", account.sign_in),
-        Route("/sign-out", account.sign_out, methods=["POST"]),
+        Route("/sign-in", signing_in.sign_in),
+        Route("/sign-in", signing_in.sign_in_with_password, methods=["POST"]),
+        Route("/sign-in/code", signing_in.with_code),
+        Route("/sign-in/code", signing_in.sign_in_with_code, methods=["POST"]),
+        Route("/sign-out", signing_in.sign_out, methods=["POST"]),
+        Route("/invitation/{token}", signing_in.invitation),
+        Route("/invitation/{token}", signing_in.accept, methods=["POST"]),
+        Route("/welcome", signing_in.welcome),
+        Route("/welcome/code", signing_in.welcome_code, methods=["POST"]),
+        Route("/welcome/try", signing_in.welcome_try),
+        Route("/welcome/try", signing_in.welcome_tried, methods=["POST"]),
         Route("/unlock", account.unlock_page),
         Route("/unlock", account.unlock, methods=["POST"]),
         Route("/unlock/start-over", account.start_over, methods=["POST"]),
@@ -39,6 +64,21 @@ def web_routes() -> list[BaseRoute]:
         Route("/settings/keys/{id}/revoke", account.revoke_key, methods=["POST"]),
         Route("/settings/sessions/{id}/revoke", account.revoke_session, methods=["POST"]),
         Route("/settings/recovery", account.make_code, methods=["POST"]),
+        Route("/settings/name", ways_in.set_name, methods=["POST"]),
+        Route("/settings/password", ways_in.set_password, methods=["POST"]),
+        Route("/settings/passphrase", ways_in.set_passphrase, methods=["POST"]),
+        Route("/settings/ways-in/{id}/remove", ways_in.remove, methods=["POST"]),
+        Route("/settings/sessions/revoke-others", ways_in.revoke_others, methods=["POST"]),
+        Route("/what-we-can-see", what_we_can_see),
+        Route("/people", people.people),
+        Route("/people/invitations", people.invite, methods=["POST"]),
+        Route("/people/invitations/{id}/revoke", people.revoke_invitation, methods=["POST"]),
+        Route("/people/{id}", people.person),
+        Route("/people/{id}/disable", people.disable, methods=["POST"]),
+        Route("/people/{id}/enable", people.enable, methods=["POST"]),
+        Route("/people/{id}/role", people.set_role, methods=["POST"]),
+        Route("/people/{id}/quota", people.set_quota, methods=["POST"]),
+        Route("/settings/audits", audits.decide, methods=["POST"]),
         Route("/charter", charter.charter),
         Route("/charter/editions", charter.editions),
         Route("/charter/editions/{number}", charter.edition),
@@ -62,6 +102,7 @@ def web_routes() -> list[BaseRoute]:
         Route("/board/{document}/adopt", board.adopt, methods=["POST"]),
         Route("/board/{document}", board.document),
         Route("/ledger", ledger.ledger),
+        Route("/audits", audits.audits),
         Route("/ledger/entry/{number}", ledger.entry),
         Route("/ledger/entry/{number}/proof", ledger.proof),
         Route("/ledger/find", ledger.find),
