@@ -22,6 +22,8 @@ The tree (code, HTTP status)::
     ├── Conflict                      conflict                409
     ├── Busy                          (retry later, has Retry-After)
     │   ├── TooManyRequests           rate_limited            429
+    │   │   ├── TooManyWaiting        too_many_waiting        429
+    │   │   └── DailyTokensUsed       daily_tokens_used       429
     │   ├── QueueFull                 queue_full              503
     │   ├── EngineLoading             engine_loading          503
     │   └── EngineFailed              engine_failed           503
@@ -240,6 +242,21 @@ class TooManyRequests(Busy):
     code = "rate_limited"
     status = 429
     problem = N_("Too many requests in a short time.")
+
+
+class TooManyWaiting(TooManyRequests):
+    """One person's share of the waiting room is full, of which others keep the rest."""
+
+    code = "too_many_waiting"
+    problem = N_("So many questions of yours are waiting already that no more are taken.")
+
+
+class DailyTokensUsed(TooManyRequests):
+    """``details``: ``limit``, ``hours`` (until midnight UTC, at least 1)."""
+
+    code = "daily_tokens_used"
+    problem = N_("The %(limit)s tokens that you may use in a day are used up.")
+    cure = N_("They are counted anew at midnight (UTC), in %(hours)s h; an administrator can allow more.")
 
 
 class QueueFull(Busy):
