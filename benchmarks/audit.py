@@ -20,6 +20,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,11 @@ from audit_again import beside
 from audit_arms import (
     CHANGED_SETTINGS,
     DISHONEST,
+    LONG,
     PROMPTS,
     SETTINGS,
     WEIGHTS,
+    Client,
     Forger,
     Sizes,
     Stepper,
@@ -43,8 +47,8 @@ from audit_arms import (
     served,
 )
 from audit_claims import Claim
-from audit_cost import costs
 from audit_table import EXPORTED, HONEST, SURE_ARMS, Tables
+from audit_times import costs
 from commun.charter.clauses import Model
 from commun.drafting.models import adopted_model, default_model_clause
 from commun.engine import default_model
@@ -53,11 +57,8 @@ from commun.engine.weights import ModelLibrary
 from peers import Missing, say
 
 HERE = Path(__file__).resolve().parent
-FULL = {
-    "exact": Sizes(honest=208, others=64, dishonest=48, tokens=512, others_tokens=128, dishonest_tokens=128),
-    "fast": Sizes(honest=208, others=64, dishonest=48, tokens=512, others_tokens=128, dishonest_tokens=512),
-}
-QUICK = Sizes(honest=8, others=4, dishonest=4, tokens=128, others_tokens=32, dishonest_tokens=128)
+FULL = Sizes(honest=208, others=64, dishonest=48, tokens=128)
+QUICK = Sizes(honest=8, others=4, dishonest=4, tokens=64)
 BY_REQUEST = (*PROMPTS, *CHANGED_SETTINGS, "top-p-94", "top-p-90", "seed")
 BY_HAND = ("second-best", "edited", "fewer-true", "qwen")
 OUTSIDERS = ("honest", "space", "hidden", "seed", "warmer-1", "warmer-10", "q4_0")
@@ -70,10 +71,15 @@ class Bench:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.profile: str = args.profile
-        self.sizes = QUICK if args.quick else FULL[args.profile]
+        long = 0 if args.quick else args.long
+        # Where the comparison is exact, an answer that was caught stays so as it goes on: 128 tokens tell it all.
+        cheats = 0 if args.profile == "exact" else min(long, FULL.dishonest)
+        self.sizes = replace(QUICK if args.quick else FULL, long_honest=long, long_dishonest=cheats)
         root: Path = args.work / ("quick" if args.quick else "full")
         self.work, self.variants = root / args.profile, root / "weights"
         self.home = self.work / "home"
+        # Of what cheats. Where it changes nothing one is enough: on a busy machine two wait for each other.
+        self.threads = 1 if args.profile == "exact" else 0
         self.other: Path | None = args.other
         self.peers: Path = args.peers
         self.prompts = [json.loads(line) for line in args.prompts.read_text().splitlines()]
@@ -98,22 +104,26 @@ class Bench:
     # --- making ---
 
     async def make(self) -> None:
-        async with served(self.home, self.profile, model=self.adopted()) as client:
+        async with self._served(0) as client:
             await honest(client, self.work, self.prompts, self.sizes)
-            forger = self._forger(self.work, "honest")
-            sure = self._forger(self.work / "sure-arms", "sure")
+        async with self._served(1) as client:
+            await otherwise_threaded(client, self.work, self.prompts, self.sizes)
+        forger = self._forger(self.work, "honest")
+        async with self._served(self.threads) as client:
             for kind in BY_REQUEST:
                 await forger.by_request(client, kind)
+            sure = self._forger(self.work / "sure-arms", "sure")
             for kind in SURE_ARMS:
                 await sure.by_request(client, kind)
         for kind in WEIGHTS:
             await self._otherwise_weighted(forger, kind)
-        async with served(self.home, self.profile, model=self.adopted(), threads=1) as client:
-            await otherwise_threaded(client, self.work, self.prompts, self.sizes)
         texts = await self._other_texts()
         reader = Stepper(self.folder, self.profile)
         for kind in BY_HAND:
             forger.by_hand(reader, kind, texts)
+
+    def _served(self, threads: int) -> AbstractAsyncContextManager[Client]:
+        return served(self.home, self.profile, model=self.adopted(), threads=threads)
 
     def _forger(self, work: Path, honest_arm: str) -> Forger:
         return Forger(work, self.home, claims_in(self.work / honest_arm), Renderer(self.folder), self.sizes)
@@ -123,7 +133,7 @@ class Bench:
             return
         file = audit_weights.write(kind, self.gguf, self.variants / f"{kind}.gguf")
         home = self.variants / f"{kind}-home"
-        async with served(home, self.profile, model=added(home, file, kind)) as client:
+        async with served(home, self.profile, model=added(home, file, kind), threads=self.threads) as client:
             await forger.by_weights(client, kind)
 
     async def _other_texts(self) -> list[str]:
@@ -138,7 +148,7 @@ class Bench:
                 await fill(
                     folder,
                     range(count),
-                    lambda number: client.chat(mixed[number], 128, ignore_eos=True, **SETTINGS),
+                    lambda number: client.chat(mixed[number], self.sizes.tokens, ignore_eos=True, **SETTINGS),
                 )
         return [claim.value("answer_text") for claim in claims_in(folder)]
 
@@ -243,6 +253,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path, help="a GGUF file; the default model without it")
     parser.add_argument("--other", type=Path, help="a GGUF file of another model, for the arm that needs one")
     parser.add_argument("--profile", choices=["exact", "fast"], default="exact")
+    parser.add_argument("--long", type=int, default=FULL.honest, help=f"how many of the answers have {LONG} tokens")
     parser.add_argument("--quick", action="store_true", help="few short answers of each arm: does it work at all")
     parser.add_argument("--work", type=Path, default=peers.PEERS / "audit")
     parser.add_argument("--peers", type=Path, default=peers.PEERS, help="where the peers' environments are or go")

@@ -32,6 +32,8 @@ from peers import Missing, say
 
 SETTINGS = {"temperature": 0.8, "top_p": 0.95}
 SURE = {"temperature": 0.3, "top_p": 0.95}  # the founding charter's own
+LONG = 512  # tokens
+MOST_SURE = 128
 RUNNING = 32  # at once on the server
 EVERY = 100  # tokens: one second best among them
 OTHER_WORDS = (" never", " seven", " green", " Paris", " maybe", " jamais", " rouge", " neuf")
@@ -70,14 +72,20 @@ CHANGED_SETTINGS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """Answers of each arm, and their tokens."""
+    """Answers of each arm. ``tokens`` of each, but LONG of the first ``long_honest`` and ``long_dishonest``."""
 
     honest: int
     others: int
     dishonest: int
     tokens: int
-    others_tokens: int
-    dishonest_tokens: int
+    long_honest: int = 0
+    long_dishonest: int = 0
+
+    def of_honest(self, number: int) -> int:
+        return LONG if number < self.long_honest else self.tokens
+
+    def of_dishonest(self, number: int) -> int:
+        return LONG if number < self.long_dishonest else self.tokens
 
 
 class Client:
@@ -183,21 +191,24 @@ async def honest(client: Client, work: Path, prompts: Sequence[dict[str, Any]], 
     mixed = [prompt for prompt in prompts if prompt["kind"] != "sure"]
     sure = [prompt for prompt in prompts if prompt["kind"] == "sure"]
     on = {**SETTINGS, "ignore_eos": True}
-    few = sizes.others_tokens
+    few = sizes.tokens
 
     def chat(asked: Sequence[dict[str, Any]], tokens: int, **wishes: Any) -> Callable[[int], Awaitable[bytes]]:
         return lambda number: client.chat(asked[number % len(asked)], tokens, **wishes)
+
+    def main(number: int) -> Awaitable[bytes]:
+        return client.chat(mixed[number % len(mixed)], sizes.of_honest(number), **on)
 
     def text(number: int) -> Awaitable[bytes]:
         question = mixed[number % len(mixed)]["messages"][-1]["content"]
         return client.text(f"{number}. {question}\n", few, **on)
 
-    await fill(work / "honest", range(sizes.honest), chat(mixed, sizes.tokens, **on))
+    await fill(work / "honest", range(sizes.honest), main)
     await fill(work / "at-once-8", range(sizes.others), chat(mixed, few, **on), at_once=8)
     await fill(work / "again", range(sizes.others), chat(mixed, few, **on))
     await fill(work / "texts", range(sizes.others), text)
-    await fill(work / "ended", range(sizes.others), chat(mixed, sizes.tokens, **SETTINGS))
-    await fill(work / "sure", range(min(sizes.others, len(sure))), chat(sure, 128, **SURE))
+    await fill(work / "ended", range(sizes.others // 2), chat(mixed, LONG, **SETTINGS))
+    await fill(work / "sure", range(min(sizes.dishonest, len(sure))), chat(sure, MOST_SURE, **SURE))
     await fill(work / "alone", range(sizes.others // 2), chat(mixed, few, **on), at_once=1)
 
 
@@ -206,7 +217,7 @@ async def otherwise_threaded(client: Client, work: Path, prompts: Sequence[dict[
     await fill(
         work / "threads",
         range(sizes.others),
-        lambda number: client.chat(prompts[number], sizes.others_tokens, **on),
+        lambda number: client.chat(prompts[number], sizes.tokens, **on),
     )
 
 
@@ -247,7 +258,7 @@ class Forger:
         async def make(number: int) -> bytes:
             claim = self._claims[number]
             ids, wishes = self._asked(kind, claim)
-            made = await client.text(ids, self._sizes.dishonest_tokens, **wishes)
+            made = await client.text(ids, self._sizes.of_dishonest(number), **wishes)
             return forged(claim, Made.of(made), self._signer)
 
         await fill(self._work / kind, first(self._claims, self._sizes.dishonest, kind=kind), make)
@@ -269,7 +280,7 @@ class Forger:
     async def by_weights(self, client: Client, kind: str) -> None:
         async def make(number: int) -> bytes:
             claim = self._claims[number]
-            made = await client.text(claim.prompt, self._sizes.dishonest_tokens, **claim.settings)
+            made = await client.text(claim.prompt, self._sizes.of_dishonest(number), **claim.settings)
             return forged(claim, Made.of(made), self._signer)
 
         await fill(self._work / kind, range(self._sizes.dishonest), make)
@@ -288,15 +299,15 @@ class Forger:
                 continue
             drawn = random.Random(number)
             if kind == "second-best":
-                count = min(128, self._sizes.dishonest_tokens)
-                places = {start + drawn.randrange(EVERY) for start in range(0, count, EVERY)}
-                ids = reader.draw(claim, count, places.__contains__)
+                tokens = self._sizes.tokens
+                places = {start + drawn.randrange(EVERY) for start in range(0, tokens, EVERY)}
+                ids = reader.draw(claim, tokens, places.__contains__)
             elif kind == "edited":
-                ids = self._edited(claim.answer, drawn)[: self._sizes.dishonest_tokens]
+                ids = self._edited(claim.answer, drawn)
             elif kind == "fewer-true":
                 ids = Claim.of(bundle_of(self._work / "fewer", number).read_bytes()).answer
             else:
-                ids = self._renderer.encode(texts[number])[: self._sizes.dishonest_tokens]
+                ids = self._renderer.encode(texts[number])[: self._sizes.tokens]
             every = [*claim.prompt, *ids]
             true = [row[1] for row in reader.score(every)][len(claim.prompt) - 1 :]
             made = Made(tuple(ids), self._renderer.text_of(ids, ())[0], tuple(true))

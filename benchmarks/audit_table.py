@@ -125,9 +125,11 @@ class Tables:
     def __init__(self, work: Path, *, is_exact: bool, kind: str = "audit") -> None:
         self._work, self._is_exact, self._kind = work, is_exact, kind
         self._honest = read_arm(work / "honest", kind)
-        longest = min(len(one.facts) for one in self._honest.values())
-        self._lengths = [length for length in LENGTHS if length <= longest]
+        self._lengths = [length for length in LENGTHS if self._as_long(length)]
         self._limits = {length: Limits.of(self._honest.values(), length) for length in self._lengths}
+
+    def _as_long(self, tokens: int) -> list[Found]:
+        return [one for one in self._honest.values() if len(one.facts) >= tokens]
 
     def is_caught(self, one: Found, tokens: int) -> bool:
         return one.is_beyond(tokens) if self._is_exact else self._limits[tokens].is_beyond(one, tokens)
@@ -160,7 +162,7 @@ class Tables:
         return self.is_caught(one, nearest)
 
     def dishonest(self) -> list[str]:
-        heads = "".join(f" {length} tokens |" for length in self._lengths)
+        heads = "".join(f" {length} tokens, {len(self._as_long(length))} honest |" for length in self._lengths)
         lines = [
             f"| dishonest answers |{heads} AUC at {MAIN} | least of the answers’ largest shifts |",
             "|---" * (3 + len(self._lengths)) + "|",
@@ -186,9 +188,8 @@ class Tables:
 
     def _cell(self, name: str, arm: Arm, tokens: int) -> str:
         """An answer that was caught stays so as it goes on, where the comparison is exact."""
-        whole = {number: one for number, one in arm.items() if len(one.facts) >= min(tokens, MAIN)}
-        if not self._is_exact:
-            whole = {number: one for number, one in whole.items() if len(one.facts) >= tokens}
+        least = min(tokens, MAIN) if self._is_exact else tokens
+        whole = {number: one for number, one in arm.items() if len(one.facts) >= least}
         if not whole:
             return ""
         changed = self._changed(name, whole, tokens)
@@ -229,9 +230,9 @@ class Tables:
     def evidence(self) -> str:
         told = []
         for length in self._lengths:
-            bits = [one.at(length).evidence for one in self._honest.values()]
+            bits = [one.at(length).evidence for one in self._as_long(length)]
             told.append(f"{length} tokens: {min(bits):.0f}, {statistics.median(bits):.0f}, {max(bits):.0f}")
-        return f"Evidence in bits (least, median, most of the {len(self._honest)} answers): {'; '.join(told)}."
+        return f"Evidence in bits (least, median, most): {'; '.join(told)}."
 
 
 def paths_of(folder: Path, numbers: Iterable[int]) -> list[Path]:
