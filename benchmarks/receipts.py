@@ -144,7 +144,7 @@ async def split(house: House) -> Figures:
     salts, payload = make_salts(), statement.payload()
     pending = Logged(receipt=PENDING)
     figures = {
-        "seed": median_ms(lambda: house.recorder.seed("a turn")),
+        "seed": median_ms(lambda: house.recorder.seed(None)),
         "values": median_ms(lambda: values_of(ending)),
         "commitments": median_ms(lambda: commit(receipt.values, make_salts() and salts)),
         "statement": median_ms(

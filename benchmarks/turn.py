@@ -47,8 +47,12 @@ class Nowhere:
 
     origin = ""
 
-    def seed(self, _turn_id: str, _nonce: bytes = b"") -> Seed:
+    async def check_nonce(self, _nonce: bytes | None) -> None: ...
+
+    def seed(self, _nonce: bytes | None) -> Seed:
         return Seed(Scheme.DRAWN, 1)
+
+    def withdraw(self, _seed: Seed) -> None: ...
 
     def submit(self, _receipt: Receipt) -> None: ...
 

@@ -2,16 +2,18 @@
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from commun.assistant.issuing import Issuer, utc_now
 from commun.engine.base import low_32_bits
-from commun.receipts.bundle import PENDING, Logged
+from commun.receipts.bundle import PENDING, Bundle, Logged, ShownSeed
 from commun.receipts.dsse import ReceiptSigner
 from commun.receipts.issue import Receipt
-from commun.receipts.statement import Scheme, Seed
+from commun.receipts.seeds import salt_of
+from commun.receipts.statement import BY_CALLER, BY_SERVER, Scheme, Seed
 from commun.receipts.verification import Report, Trust, verify
 
 SIGNER = ReceiptSigner(hashlib.sha256(b"commun test issuer, not a secret").digest())
@@ -29,15 +31,22 @@ class MemoryLogbook:
     def submit(self, receipt: Receipt) -> None:
         self.submitted.append(receipt)
 
-    def salt(self, turn_id: str) -> bytes:
-        return hmac.digest(EPOCH, b"commun-seed/1\n" + turn_id.encode(), hashlib.sha256)
+    withdrawn: list[Seed] = field(default_factory=list)
 
-    def seed(self, turn_id: str, nonce: bytes = b"") -> Seed:
-        salt = self.salt(turn_id)
-        value = low_32_bits(salt + nonce + turn_id.encode())
-        return Seed(
-            Scheme.DERIVED, value, hashlib.sha256(EPOCH).hexdigest(), hashlib.sha256(salt).hexdigest(), nonce.hex()
-        )
+    async def check_nonce(self, nonce: bytes | None) -> None: ...
+
+    def seed(self, nonce: bytes | None) -> Seed:
+        drawn = secrets.token_bytes(32) if nonce is None else nonce
+        salt = hmac.digest(EPOCH, b"commun-seed/2\n" + drawn, hashlib.sha256)
+        epoch = hashlib.sha256(EPOCH)
+        receipt = hashlib.sha256(b"commun-receipt-id/2\n" + epoch.digest() + drawn).digest()
+        value = low_32_bits(salt + drawn + receipt)
+        by = BY_SERVER if nonce is None else BY_CALLER
+        salt_sha256 = hashlib.sha256(salt).hexdigest()
+        return Seed(Scheme.DERIVED, value, epoch.hexdigest(), salt_sha256, drawn.hex(), by)
+
+    def withdraw(self, seed: Seed) -> None:
+        self.withdrawn.append(seed)
 
 
 @dataclass
@@ -73,7 +82,14 @@ def issuer() -> Issuer:
     return TestIssuer().issuer
 
 
+def with_seed(bundle: Bundle, seed: Seed) -> Bundle:
+    """The salt of a derived one shown."""
+    if seed.scheme is not Scheme.DERIVED:
+        return bundle
+    return replace(bundle, seed=ShownSeed(salt_of(EPOCH, bytes.fromhex(seed.nonce))))
+
+
 def verified(receipt: Receipt) -> Report:
     """Its bundle, everything disclosed, without the charter's files and the ledger's proof."""
-    data = receipt.bundle(ledger=Logged(receipt=PENDING)).data()
-    return verify(data, Trust(keys=(SIGNER.key.text(),)))
+    bundle = with_seed(receipt.bundle(ledger=Logged(receipt=PENDING)), receipt.statement.seed)
+    return verify(bundle.data(), Trust(keys=(SIGNER.key.text(),)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from starlette.applications import Starlette
 from commun.app import create_app
 from commun.config import load_settings
 from commun.engine.base import Engine
+from commun.store.database import DATABASE_FILE
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -38,6 +40,13 @@ class Site:
     def run(self, work: Any) -> Any:
         """Runs a coroutine in the server's loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(STARTED_S)
+
+    def receipt_of(self, message_id: str) -> str:
+        """The id of an answer's receipt, once it is kept."""
+        with contextlib.closing(sqlite3.connect(self.app.state.services.settings.home / DATABASE_FILE)) as database:
+            found = database.execute("SELECT id FROM receipts WHERE message_id = ?", (message_id,)).fetchone()
+        assert found is not None, "the answer has no receipt"
+        return str(found[0])
 
     def link(self) -> str:
         return f"{self.url}/sign-in?token={self.run(self.app.state.services.accounts.make_link())}"

@@ -7,6 +7,7 @@ to standard error. Each answer has its receipt; what was said stands only here, 
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -22,6 +23,7 @@ from commun.receipts.issue import Receipt
 from commun.secret_file import write_secret
 
 Translate = Callable[[str], str]
+NONCE_BYTES = 32  # drawn here for each question, so that who answers cannot choose the seed
 NAME_DIGITS = 8  # of the receipt's id, as the page names the file
 
 
@@ -58,7 +60,9 @@ async def converse(
     messages: list[Message] = []
     async for question in questions(translate):
         messages.append(Message("user", question))
-        turn = assistant.begin(replace(wishes, messages=tuple(messages)))
+        nonce = None if wishes.seed is not None else secrets.token_bytes(NONCE_BYTES)
+        await assistant.check_nonce(nonce)
+        turn = assistant.begin(replace(wishes, messages=tuple(messages), nonce=nonce))
         done = await show(turn, translate)
         if proofs is not None:
             note(translate("Proof: %(file)s") % {"file": await proofs.keep(done.receipt)})

@@ -33,7 +33,7 @@ from commun.receipts.issue import Receipt
 from commun.store.accounts import Caller
 from commun.web.limits import RateLimits
 from fake_engine import FakeEngine
-from issuers import TestIssuer
+from issuers import TestIssuer, with_seed
 
 KEY = "cm_test"
 KEY_WITHOUT_VAULT = "cm_no_vault"
@@ -92,7 +92,8 @@ class MemoryBundles:
     async def fresh(self, receipt: Receipt) -> Bundle:
         if self.broken:
             raise OSError(5, "Input/output error")
-        return receipt.bundle(charter={"metadata/1.root.json": b"\xc3\xa9\n"}, ledger=Logged(receipt=PENDING))
+        made = receipt.bundle(charter={"metadata/1.root.json": b"\xc3\xa9\n"}, ledger=Logged(receipt=PENDING))
+        return with_seed(made, receipt.statement.seed)
 
     async def bundle(self, stored: Bundle) -> Bundle:
         await asyncio.sleep(0)

@@ -24,17 +24,17 @@ from commun.charter.edition import InForce
 from commun.charter.loader import load
 from commun.charter.repository import Repository
 from commun.engine.base import Delta, EngineInfo, Finish, FinishReason, Message, Prompt
-from commun.errors import EngineLoading, InternalError
+from commun.errors import EngineLoading, InternalError, QueueFull
 from commun.places import CHARTER_FOLDER, TRUST_FOLDER
 from commun.receipts.adopted import charter_files
 from commun.receipts.bundle import PENDING, Bundle, Logged
 from commun.receipts.issue import Receipt
-from commun.receipts.statement import PREDICATE_TYPE, Scheme, State, Statement, receipt_id
+from commun.receipts.statement import PREDICATE_TYPE, Scheme, State, Statement
 from commun.receipts.verification import Outcome, Trust, Verdict, verify
 from commun.store.conversations import MessageState
 from fake_engine import FakeEngine
 from founded import found_for_tests
-from issuers import EPOCH, ORIGIN, SIGNER, TestIssuer, verified
+from issuers import EPOCH, ORIGIN, SIGNER, TestIssuer, verified, with_seed
 
 pytestmark = pytest.mark.anyio
 CANARY = "Zyzzyva"
@@ -67,11 +67,11 @@ class House:
     files: dict[str, bytes] | None
     issuing: TestIssuer = field(default_factory=TestIssuer)
 
-    def assistant(self, engine: FakeEngine, *, running: int = 4) -> Assistant:
+    def assistant(self, engine: FakeEngine, *, running: int = 4, waiting: int = 4) -> Assistant:
         return Assistant(
             charter=Fixed(self.in_force),
             engines=Engines(lambda _wish: engine),
-            admission=Admission(running=running, waiting=4),
+            admission=Admission(running=running, waiting=waiting),
             meter=EnergyMeter(watt=10),
             issuer=self.issuing.issuer,
         )
@@ -84,7 +84,8 @@ class House:
 
     def checked(self, receipt: Receipt) -> Statement:
         """All but the ledger's part holds, for whoever pins the charter and the key."""
-        data = receipt.bundle(charter=self.files, ledger=Logged(receipt=PENDING)).data()
+        bundle = receipt.bundle(charter=self.files, ledger=Logged(receipt=PENDING))
+        data = with_seed(bundle, receipt.statement.seed).data()
         report = verify(data, Trust(charter=self.in_force.first_root, keys=(SIGNER.key.text(),)))
         assert report.verdict is Verdict.PARTIAL, report.detail
         missing = [step.number for step in report.steps if step.outcome is Outcome.MISSING]
@@ -132,7 +133,7 @@ async def test_a_whole_answer_is_kept_with_its_receipt_then_logged_then_told(hou
     assert receipt is last.receipt
     assert house.issuing.logbook.submitted == [receipt]
     assert house.issuing.nobodys.kept == []
-    assert (state, content["receipt"]) == (MessageState.COMPLETE, receipt_id("the message"))
+    assert state is MessageState.COMPLETE
     assert turn.receipt_id == content["receipt"]
     statement = house.checked(last.receipt)
     assert (statement.state, statement.finish, statement.error) == (State.COMPLETE, "stop", "")
@@ -267,14 +268,32 @@ async def test_what_was_left_out_is_counted(house: House) -> None:
 
 
 async def test_the_seed_was_derived_before_the_first_token_as_the_statement_says(house: House) -> None:
-    engine = house.engine()
-    statement = house.checked(await receipt_of(house.assistant(engine).begin(QUESTION, turn_id="the turn")))
+    engine, nonce = house.engine(), bytes(range(32))
+    turn = house.assistant(engine).begin(replace(QUESTION, nonce=nonce))
+    told = turn.receipt_id
+    statement = house.checked(await receipt_of(turn))
     ((_prompt, sampling),) = engine.calls
-    seed = statement.seed
-    assert (seed.scheme, seed.value) == (Scheme.DERIVED, sampling.seed)
-    salt = house.issuing.logbook.salt("the turn")
-    assert (seed.salt, seed.epoch) == (hashlib.sha256(salt).hexdigest(), hashlib.sha256(EPOCH).hexdigest())
-    assert seed.value == int.from_bytes(hashlib.sha256(salt + b"the turn").digest()[-4:], "big")
+    assert statement.seed == house.issuing.logbook.seed(nonce)
+    assert (statement.seed.scheme, statement.seed.value) == (Scheme.DERIVED, sampling.seed)
+    assert (statement.seed.nonce, statement.seed.nonce_by) == (nonce.hex(), "caller")
+    epoch = hashlib.sha256(EPOCH)
+    named = hashlib.sha256(b"commun-receipt-id/2\n" + epoch.digest() + nonce).hexdigest()
+    assert statement.receipt == told == named
+
+
+async def test_without_a_nonce_the_server_draws_one_and_says_so(house: House) -> None:
+    statement = house.checked(await receipt_of(house.assistant(house.engine()).begin(QUESTION)))
+    assert (statement.seed.scheme, statement.seed.nonce_by) == (Scheme.DERIVED, "server")
+
+
+async def test_a_turn_that_found_no_place_has_not_used_its_nonce(house: House) -> None:
+    assistant = house.assistant(house.engine(), running=1, waiting=0)
+    nonces = [bytes([number]) * 32 for number in range(2)]
+    turn = assistant.begin(replace(QUESTION, nonce=nonces[0]))
+    with pytest.raises(QueueFull):
+        assistant.begin(replace(QUESTION, nonce=nonces[1]))
+    assert house.issuing.logbook.withdrawn == [house.issuing.logbook.seed(nonces[1])]
+    await receipt_of(turn)
 
 
 @pytest.mark.parametrize(

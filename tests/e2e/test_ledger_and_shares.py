@@ -8,7 +8,6 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from acts import ask_and_wait
 from commun.ledger.keys import ED25519_COSIGNATURE, SignerKey
-from commun.receipts.statement import receipt_id
 from fake_engine import FakeEngine
 from founded import found_for_tests
 from site_server import Site, serving
@@ -31,7 +30,7 @@ def site(tmp_path: Path, engine: FakeEngine):
 
 def receipt_of(page: Page) -> str:
     answer = page.locator(".answer").last
-    return receipt_id((answer.get_attribute("id") or "").removeprefix("m-"))
+    return (answer.locator("a[data-seal]").get_attribute("href") or "").removeprefix("/receipt/")
 
 
 def logged(page: Page, site: Site, receipt: str) -> int:

@@ -3,6 +3,7 @@
 import broken_charters
 import broken_files
 import broken_ledgers
+import broken_seeds
 import broken_statements
 from broken_case import Broken
 from golden import Case
@@ -10,7 +11,7 @@ from golden import Case
 
 def broken() -> list[Case]:
     made = Broken()
-    for module in (broken_files, broken_statements, broken_charters, broken_ledgers):
+    for module in (broken_files, broken_statements, broken_charters, broken_ledgers, broken_seeds):
         for step in module.STEPS:
             step(made)
     return made.cases

@@ -9,7 +9,7 @@ import world
 from broken_case import Broken
 from broken_charters import with_charter
 from commun.ledger.keys import to_base64
-from commun.receipts.bundle import Bundle, Logged, LoggedEdition
+from commun.receipts.bundle import Bundle, Logged, LoggedEntry
 from commun.receipts.errors import Reason
 from golden import PINNED
 
@@ -54,7 +54,7 @@ def _ledger(made: Broken) -> None:
         made.add(name, why, about, world.bundle(ledger=world.logged(receipt.entry, **fields)))
 
     def proven(entry: bytes, proof: str) -> Bundle:
-        return world.bundle(ledger=replace(whole.ledger, edition=LoggedEdition(entry, proof)))
+        return world.bundle(ledger=replace(whole.ledger, edition=LoggedEntry(entry, proof)))
 
     at = world.CONFIRMED
     changed("missing-cosignature", few, "one witness, where the policy asks for two", cosigners={"north": at})
@@ -153,7 +153,7 @@ def _editions(made: Broken, entry: bytes, proven: Callable[[bytes, str], Bundle]
         "edition-frozen-not-adopted",
         reason,
         "an entry of the right edition that says frozen",
-        world.bundle(ledger=Logged(world.LOG.verifier.text(), later.proof(9), LoggedEdition(frozen, later.proof(at)))),
+        world.bundle(ledger=Logged(world.LOG.verifier.text(), later.proof(9), LoggedEntry(frozen, later.proof(at)))),
     )
     made.add(
         "edition-entry-not-canonical",
@@ -167,7 +167,7 @@ def _editions(made: Broken, entry: bytes, proven: Callable[[bytes, str], Bundle]
         "edition-logged-after-the-receipt",
         reason,
         "it answered before it was adopted",
-        world.bundle(ledger=Logged(world.LOG.verifier.text(), after.proof(9), LoggedEdition(second, after.proof(10)))),
+        world.bundle(ledger=Logged(world.LOG.verifier.text(), after.proof(9), LoggedEntry(second, after.proof(10)))),
     )
     fork = world.Ledger([*ledger.entries[:-1], world.other_receipt(99)])
     made.add(

@@ -4,10 +4,21 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import derived
 import world
-from commun.receipts.bundle import PENDING, Logged, LoggedEdition
+from commun.receipts.bundle import PENDING, Logged, LoggedEntry
 from commun.receipts.commitments import LEAST_LOGPROB, Values
-from commun.receipts.statement import CharterUsed, ContextUsed, EngineUsed, Sampler, Scheme, Seed, State
+from commun.receipts.seeds import salt_of
+from commun.receipts.statement import (
+    BY_SERVER,
+    CharterUsed,
+    ContextUsed,
+    EngineUsed,
+    Sampler,
+    Scheme,
+    Seed,
+    State,
+)
 from commun.receipts.verification import Trust, Verdict
 
 PINNED = Trust(charter=world.second().first_root)
@@ -62,6 +73,7 @@ def golden() -> list[Case]:
     )
     _states(verified)
     _ways(verified)
+    _seeds(verified, partial)
     partial("nothing-pinned", "nothing of the reader's own: anybody could have made this world", whole, Trust())
     partial("prompt-withheld", "passed on without the question", whole.without("prompt_token_ids", "prompt_messages"))
     partial("everything-withheld", "no value and no salt is left", replace(whole, disclosed={}))
@@ -101,7 +113,7 @@ def _hinted() -> Any:
     ledger, index, at = world.ledger_with(receipt.entry)
     ledger.entries[at] = world.adoption(edition)
     logged = Logged(
-        world.LOG.verifier.text(), ledger.proof(index), LoggedEdition(world.adoption(edition), ledger.proof(at))
+        world.LOG.verifier.text(), ledger.proof(index), LoggedEntry(world.adoption(edition), ledger.proof(at))
     )
     return receipt.bundle(charter=edition.documents, ledger=logged)
 
@@ -147,14 +159,38 @@ def _states(verified: Any) -> None:
     )
 
 
+def _seeds(verified: Any, partial: Any) -> None:
+    made = derived.bundle
+    verified("seed-derived-again", "the published secret gives the seed, which nobody could choose", made())
+    verified("seed-committed-to", "its secret is not published yet", made(shown=("opened",)))
+    verified("seed-shown-alone", "the salt is shown, and nothing of the ledger's", made(shown=()))
+    servers = derived.seed(by=BY_SERVER)
+    verified("nonce-of-the-server", "the caller sent no nonce, and the receipt says so", made(derived.signed(servers)))
+    for name, nonce in (("shortest-nonce", bytes(16)), ("longest-nonce", bytes(range(64)))):
+        receipt = derived.signed(derived.seed(nonce))
+        verified(name, f"{len(nonce)} bytes", made(receipt, salt=salt_of(derived.SECRET, nonce)))
+    partial("seed-withheld", "passed on without the seed's salt", replace(made(), seed=None))
+    partial(
+        "logged-after-its-secret",
+        "the secret was published first, so that whoever knew it could choose the seed: it proves nothing",
+        made(early=True),
+    )
+    whole = made()
+    partial(
+        "seed-before-the-receipts-proof",
+        "the receipt's own proof is pending; the secret's entries are proven",
+        replace(whole, ledger=replace(whole.ledger, receipt=PENDING)),
+    )
+
+
 def _ways(verified: Any) -> None:
     signed, bundle, values = world.signed, world.bundle, world.VALUES
     verified("caller-seed", "the caller chose the seed", bundle(signed(seed=Seed(Scheme.CALLER, 42))))
-    derived = Seed(Scheme.DERIVED, 7, epoch="ab" * 32, salt="cd" * 32, nonce="0123456789abcdef")
+    before = Seed(Scheme.DERIVED_BEFORE, 7, epoch="ab" * 32, salt="cd" * 32, nonce="0123456789abcdef")
     verified(
         "derived-seed",
-        "a seed that neither side could choose (only its form is looked at)",
-        bundle(signed(seed=derived)),
+        "a seed of an older receipt, whose turn's id the server drew (only its form is looked at)",
+        bundle(signed(seed=before)),
     )
     far = {"model_id": "far", "model_digest": "", "engine": EngineUsed("vllm", "", "remote"), "sampler": REMOTE}
     unknown = replace(values, prompt_token_ids=None, answer_token_ids=None, logprobs=None)

@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import json
+import secrets
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,6 +29,7 @@ from commun.places import CHARTER_FOLDER, TRUST_FOLDER
 from commun.receipts.bundle import PENDING
 from commun.receipts.commitments import LOGPROB_UNITS, whole_logprobs
 from commun.receipts.dsse import canonical_with_ascii_names
+from commun.receipts.sentences import filled
 from commun.receipts.verification import Report, Trust, Verdict, verify
 from commun.store.accounts import Accounts
 from commun.store.database import Database
@@ -151,11 +154,44 @@ def test_the_seed_s_epoch_was_in_the_ledger_before(whole: Whole) -> None:
     bundle = whole.logged(whole.ask().headers["commun-receipt"])
     statement = whole.report(bundle).statement
     assert statement is not None
-    assert statement.seed.scheme.value == "derived/1"
+    assert (statement.seed.scheme.value, statement.seed.nonce_by) == ("derived/2", "server")
     log = whole.app.state.services.recorder.log
     entries = [log.entry(position) for position in range(log.head.size)]
     opened = entries.index(EpochStatement(statement.seed.epoch).data())
     assert opened < entries.index(ReceiptStatement(hashlib.sha256(bundle["envelope"].encode()).hexdigest()).data())
+    assert (b64decode(bundle["seed"]["opened"]["entry"]), bundle["seed"]["secret"]) == (entries[opened], None)
+    said = [filled(sentence) for step in whole.report(bundle).steps for sentence in step.proves]
+    assert "The seed follows from a salt and a nonce; the server drew both." in said
+    before = f"The digest of the secret that the salt comes from is entry {opened}, before the receipt."
+    assert before in said
+
+
+@pytest.mark.parametrize("way", ["field", "header"])
+def test_a_callers_nonce_gives_the_seed_and_serves_once(whole: Whole, way: str) -> None:
+    nonce = secrets.token_hex(16)
+    field = {"commun": {"nonce": nonce}} if way == "field" else {}
+    header = {"commun-nonce": nonce} if way == "header" else {}
+    body = {"model": "default", "messages": [{"role": "user", "content": "Why?"}], "receipt": "bundle"} | field
+    first, second = (
+        httpx2.post(f"{whole.url}/v1/chat/completions", json=body, headers=bearer(whole.key) | header, timeout=10)
+        for _ in range(2)
+    )
+    statement = whole.report(first.json()["commun"]["receipt"]["bundle"]).statement
+    assert statement is not None
+    assert (statement.seed.nonce, statement.seed.nonce_by) == (nonce, "caller")
+    assert statement.receipt == first.headers["commun-receipt"]
+    assert (second.status_code, second.json()["error"]["code"]) == (409, "nonce_used")
+    assert "commun-receipt" not in second.headers
+
+
+def test_each_of_several_prompts_has_a_nonce_of_its_own(whole: Whole) -> None:
+    nonce = secrets.token_bytes(32)
+    body = {"model": "default", "prompt": ["one", "two"], "receipt": "bundle", "commun": {"nonce": nonce.hex()}}
+    answer = httpx2.post(f"{whole.url}/v1/completions", json=body, headers=bearer(whole.key), timeout=10).json()
+    seeds = [whole.report(told["bundle"]).statement.seed for told in answer["commun"]["receipts"]]
+    wanted = [hashlib.sha256(b"commun-nonce/1\n" + nonce + bytes([0, 0, 0, place])).hexdigest() for place in range(2)]
+    assert [(seed.nonce, seed.nonce_by) for seed in seeds] == [(each, "caller") for each in wanted]
+    assert answer["commun"]["seed"] is None
 
 
 @pytest.mark.parametrize("body", [{"prompt": "Once upon"}, {"prompt": ["one", "two"]}, {"prompt": [1, 2, 3]}])

@@ -28,7 +28,7 @@ from commun.ledger.keys import ED25519, ED25519_COSIGNATURE, ML_DSA_44, SignerKe
 from commun.ledger.merkle import leaf_hash, prove_inclusion, root_of_leaves
 from commun.ledger.note import Note, Signature
 from commun.ledger.proof import LogProof
-from commun.receipts.bundle import Bundle, Logged, LoggedEdition
+from commun.receipts.bundle import Bundle, Logged, LoggedEntry
 from commun.receipts.commitments import FIELDS, Values
 from commun.receipts.dsse import ReceiptSigner
 from commun.receipts.issue import Receipt, issue
@@ -369,7 +369,7 @@ def signed(values: Values = VALUES, *, signer: ReceiptSigner = SIGNER, **changes
 
 def logged(receipt_entry: bytes, **changes: Any) -> Logged:
     ledger, at, edition_at = ledger_with(receipt_entry, **changes)
-    edition = LoggedEdition(adoption(second()), ledger.proof(edition_at))
+    edition = LoggedEntry(adoption(second()), ledger.proof(edition_at))
     return Logged(LOG.verifier.text(), ledger.proof(at), edition)
 
 

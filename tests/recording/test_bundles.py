@@ -12,6 +12,7 @@ from commun.ledger.cosignature import sign_checkpoint
 from commun.ledger.keys import ED25519_COSIGNATURE, SignerKey
 from commun.places import CHARTER_FOLDER
 from commun.receipts.bundle import PENDING, Bundle
+from commun.receipts.seeds import derived_receipt_id
 from commun.receipts.statement import CharterUsed, ContextUsed, EngineUsed, Sampler
 from commun.receipts.verification import Trust, Verdict, verify
 from commun.recording.bundles import Bundles
@@ -33,6 +34,7 @@ def receipt_under(one, turn_id):
     held = one.in_force()
     charter = held.charter
     model = charter.models.get(charter.models.default)
+    seed = one.recorder.seed(None)
     values = replace(VALUES, prompt_messages=(("system", charter.system_prompt("en", "")), ("user", "Why?")), stop=None)
     return made_receipt(
         turn_id,
@@ -42,7 +44,8 @@ def receipt_under(one, turn_id):
         model_digest=model.digest,
         engine=EngineUsed("openvino-genai", "2026.4.1.0", str(charter.sampling.profile)),
         sampler=Sampler("openvino-genai/mt19937-cdf/1", "0.7", "0.95", 64, ignore_eos=False),
-        seed=one.recorder.seed(turn_id),
+        receipt=derived_receipt_id(seed.epoch, bytes.fromhex(seed.nonce)),
+        seed=seed,
         context=ContextUsed("chat", charter.context.policy, kept=1, dropped=0),
         ledger=one.recorder.origin,
     )

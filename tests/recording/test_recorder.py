@@ -613,7 +613,7 @@ def test_a_new_secret_each_day_and_the_ledger_has_it_before_it_is_used(home, run
             second = one.recorder.epoch
             assert second.sha256 != first.sha256
             assert one.recorder.log.entry(second.position) == EpochStatement(second.sha256).data()
-            assert one.recorder.seed("a turn").epoch == second.sha256
+            assert one.recorder.seed(None).epoch == second.sha256
             assert (await one.entries.epochs.find_open()).sha256 == second.sha256
 
     run(scenario())
@@ -637,11 +637,11 @@ def test_a_disk_that_refuses_the_new_secret_leaves_the_old_one_in_use_and_one_is
             for _ in range(3):
                 with pytest.raises(LedgerError):
                     await one.recorder.look()
-            assert one.recorder.seed("a turn").epoch == first.sha256
+            assert one.recorder.seed(None).epoch == first.sha256
             monkeypatch.setattr(Staging, "add", add)
             monkeypatch.setattr(module, "ADMIT_S", 10)
             await one.recorder.look()
-            assert one.recorder.seed("a turn").epoch != first.sha256
+            assert one.recorder.seed(None).epoch != first.sha256
 
     run(scenario())
     assert kinds_of(home)["commun/epoch/1"] == 2

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commun.ledger.entries import ReceiptKeyStatement, read_statement
-from commun.receipts.statement import Scheme
-from commun.recording.epochs import EPOCH_S, derived_seed, drawn_seed, is_over, new_epoch
+from commun.receipts.statement import BY_CALLER, Scheme
+from commun.recording.epochs import EPOCH_S, derived_seed, drawn_seed, is_over, new_epoch, seed_of
 from commun.recording.errors import BadReceiptKeyFile
 from commun.recording.receipt_key import open_receipt_key
 from commun.recording.statements import (
@@ -103,15 +103,25 @@ def test_a_link_or_a_folder_in_the_keys_place_is_refused(tmp_path) -> None:
 
 
 def test_a_seed_is_computed_as_the_specification_has_it() -> None:
-    epoch = replace(new_epoch(now=1000.0), secret=b"s" * 32)
-    seed = derived_seed(epoch, "turn 7", b"\x01\x02")
-    salt = hmac.new(b"s" * 32, b"commun-seed/1\nturn 7", hashlib.sha256).digest()
-    drawn = hashlib.sha256(salt + b"\x01\x02" + b"turn 7").digest()
-    assert seed.scheme is Scheme.DERIVED
-    assert (seed.epoch, seed.salt, seed.nonce) == (epoch.sha256, hashlib.sha256(salt).hexdigest(), "0102")
+    secret, nonce = b"s" * 32, bytes(range(20))
+    epoch = replace(new_epoch(now=1000.0), secret=secret, sha256=hashlib.sha256(secret).hexdigest())
+    seed = derived_seed(epoch, nonce, by=BY_CALLER)
+    salt = hmac.new(secret, b"commun-seed/2\n" + nonce, hashlib.sha256).digest()
+    receipt = hashlib.sha256(b"commun-receipt-id/2\n" + hashlib.sha256(secret).digest() + nonce).digest()
+    drawn = hashlib.sha256(salt + nonce + receipt).digest()
+    assert (seed.scheme, seed.nonce_by) == (Scheme.DERIVED, "caller")
+    assert (seed.epoch, seed.salt, seed.nonce) == (epoch.sha256, hashlib.sha256(salt).hexdigest(), nonce.hex())
     assert seed.value == int.from_bytes(drawn[-4:], "big")
-    assert derived_seed(epoch, "turn 8", b"\x01\x02").value != seed.value
-    assert derived_seed(epoch, "turn 7").value != seed.value
+    assert derived_seed(epoch, nonce + b"x", by=BY_CALLER).value != seed.value
+
+
+def test_who_sends_no_nonce_is_given_one_and_the_receipt_says_whose_it_is() -> None:
+    epoch = new_epoch(now=1000.0)
+    ours, theirs = seed_of(epoch, None), seed_of(epoch, b"n" * 16)
+    assert (ours.nonce_by, len(ours.nonce)) == ("server", 64)
+    assert (theirs.nonce_by, theirs.nonce) == ("caller", (b"n" * 16).hex())
+    assert seed_of(epoch, None).nonce != ours.nonce
+    assert seed_of(None, b"n" * 16).scheme is Scheme.DRAWN
 
 
 def test_a_day_is_over_after_a_day_and_when_the_clock_was_set_back() -> None:

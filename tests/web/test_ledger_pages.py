@@ -22,7 +22,6 @@ from commun.ledger.policy import Policy
 from commun.ledger.proof import LogProof
 from commun.ledger.tiles import unpack_entries
 from commun.ledger.verification import verify_log
-from commun.receipts.statement import receipt_id
 from fake_engine import FakeEngine
 from founded import found_for_tests
 from site_server import Site, serving
@@ -66,7 +65,7 @@ def position_of(site: Site, receipt: str) -> int:
 def logged(site: Site, member: httpx2.Client) -> tuple[str, int]:
     """A receipt's id and its place in the ledger."""
     _conversation, answer = asked(member)
-    found = receipt_id(answer)
+    found = site.receipt_of(answer)
     return found, position_of(site, found)
 
 
@@ -171,9 +170,9 @@ def test_a_kept_answer_is_verified_with_what_the_page_says(tmp_path: Path) -> No
         site.engine.info = type(info)(**slots | {"model": adopted.id, "model_digest": adopted.digest})
         client.get(site.link().replace(public, site.url))
         _conversation, answer = asked(client)
-        position_of(site, receipt_id(answer))
+        position_of(site, site.receipt_of(answer))
         bundle = tmp_path / "answer.bundle.json"
-        bundle.write_bytes(client.get(f"/receipt/{receipt_id(answer)}/bundle").content)
+        bundle.write_bytes(client.get(f"/receipt/{site.receipt_of(answer)}/bundle").content)
         policy = tmp_path / "ledger-policy.txt"
         policy.write_bytes(client.get("/ledger/policy").content)
         assert policy.read_text().startswith(f"log {key_of(client).text()} {public}/ledger\n")
@@ -311,7 +310,7 @@ def test_what_is_not_there_gets_a_page_with_the_cure(stranger: httpx2.Client, lo
 
 def test_an_erased_conversations_entry_is_found_by_its_envelope(site: Site, stranger, member) -> None:
     conversation, answer = asked(member, "To be erased")
-    name = receipt_id(answer)
+    name = site.receipt_of(answer)
     number = position_of(site, name)
     (digest,) = re.findall('"sha256":"([0-9a-f]{64})"', entry_at(stranger, number).decode())
     assert member.post(f"/c/{conversation}/delete").status_code == 200
@@ -343,7 +342,7 @@ def test_a_ledger_that_stopped_says_so_and_is_read_all_the_same(tmp_path: Path) 
         older = (home / "ledger" / "checkpoint").read_bytes()
         client.get(site.link())
         _conversation, answer = asked(client)
-        position_of(site, receipt_id(answer))
+        position_of(site, site.receipt_of(answer))
         (home / "ledger" / "checkpoint").write_bytes(older)
         asked(client, "And now?")
         deadline = time.monotonic() + WAITED_S

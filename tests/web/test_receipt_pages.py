@@ -15,7 +15,8 @@ from commun.drafting.models import default_model_clause
 from commun.ledger.cosignature import sign_checkpoint
 from commun.ledger.keys import ED25519_COSIGNATURE, SignerKey
 from commun.receipts.bundle import Bundle
-from commun.receipts.verification import Report, Trust, Verdict, filled, verify
+from commun.receipts.sentences import filled
+from commun.receipts.verification import Report, Trust, Verdict, verify
 from fake_engine import FakeEngine
 from founded import found_for_tests
 from site_server import Site, serving

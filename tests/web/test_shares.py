@@ -15,7 +15,6 @@ from sqlalchemy import select, update
 
 from commun.drafting.models import default_model_clause
 from commun.receipts.bundle import Bundle
-from commun.receipts.statement import receipt_id
 from commun.receipts.verification import Trust, Verdict, verify
 from commun.store.schema import shares as table
 from commun.store.tokens import digest
@@ -63,8 +62,8 @@ def services(site: Site) -> Any:
 def asked(member: httpx2.Client) -> tuple[str, str]:
     """A conversation with one answer: its id, and its receipt's."""
     response = member.post("/ask", data={"question": QUESTION})
-    (answer,) = re.findall(r'<article class="message answer[^"]*" id="m-(\w+)"', response.text)
-    return response.url.path.removeprefix("/c/"), receipt_id(answer)
+    (receipt,) = re.findall(r'href="/receipt/([0-9a-f]{64})"', response.text)
+    return response.url.path.removeprefix("/c/"), receipt
 
 
 def shared(member: httpx2.Client, receipt: str, **wishes: str) -> str:

@@ -194,7 +194,7 @@ def test_no_style_stands_in_an_attribute_and_no_script_in_a_handler() -> None:
 
 def test_its_sentences_are_those_of_its_template_and_its_scripts() -> None:
     used = set(WRITES.findall((verify_page.MODULES.parent / "templates" / "verify.html").read_text()))
-    for name in ("verify.js", "words.js"):
+    for name in ("verify.js", "seed.js", "words.js"):
         used |= set(SAYS.findall((verify_page.MODULES / name).read_text()))
     assert used == set(SENTENCES)
     assert len(SENTENCES) == len(set(SENTENCES))

@@ -1,6 +1,6 @@
 """What a program is answered, as types: for the OpenAPI document and the tests. The bytes are made in ``wire.py``."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,7 +26,7 @@ class DisclosedValue(Told):
     value: str | list[Any]
 
 
-class LoggedEdition(Told):
+class LoggedEntry(Told):
     entry: str
     proof: str
 
@@ -36,18 +36,29 @@ class LedgerPart(Told):
 
     key: str
     receipt: str | None
-    edition: LoggedEdition | None
+    edition: LoggedEntry | None
+
+
+class SeedPart(Told):
+    """``salt``: base64. ``opened``: the secret's digest in the ledger. ``secret``: the secret, once it is published."""
+
+    salt: str
+    opened: LoggedEntry | None
+    secret: LoggedEntry | None
 
 
 class Bundle(Told):
-    """All that is needed to verify one answer offline: docs/spec/receipt.md."""
+    """All that is needed to verify one answer offline: docs/spec/receipt.md. ``seed``: in “commun-bundle/2” alone,
+    where it was derived from a nonce.
+    """
 
-    format: Literal["commun-bundle/1"]
+    format: Literal["commun-bundle/1", "commun-bundle/2"]
     envelope: str
     key: str
     disclosed: dict[str, DisclosedValue | None]
     charter: dict[str, str] | None
     ledger: LedgerPart
+    seed: SeedPart | None = None
 
 
 class Receipt(Told):
@@ -57,15 +68,20 @@ class Receipt(Told):
     bundle: Bundle | None = None
 
 
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+
 class AnyExtension(Told):
     """Commun's own field. ``seed``: the one that was used. ``edition``: number of the charter's edition."""
 
-    seed: int = Field(ge=0, le=2**32 - 1)
+    seed: Seed | None
     edition: int = Field(ge=1)
 
 
 class TextExtension(AnyExtension):
-    """Of texts. ``receipts``: one for each prompt that was continued."""
+    """Of texts. ``seed`` null: each prompt has its own, in its receipt. ``receipts``: one for each prompt that was
+    continued.
+    """
 
     receipts: list[Receipt]
 
@@ -76,6 +92,7 @@ class Extension(AnyExtension):
     context; absent when none were.
     """
 
+    seed: Seed
     receipt: Receipt
     persona: str
     language: Literal["en", "fr"]

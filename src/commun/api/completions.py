@@ -5,6 +5,7 @@
 ``wire.py``), with its receipt (``receipts.py``).
 """
 
+from dataclasses import replace
 from functools import partial
 
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from commun.api.begun import begun, header_of
 from commun.api.edition import charter_headers
 from commun.api.keys import key_of, services_of
 from commun.api.models import check_model
+from commun.api.nonce import nonce_of
 from commun.api.receipts import told
 from commun.api.record import record_for
 from commun.api.requests import ChatRequest, read
@@ -60,10 +62,12 @@ async def chat(request: Request, caller: Caller) -> ASGIApp:
     assistant = services.assistant
     terms = assistant.terms()
     check_model(terms.info, asked.model)
-    question = question_of(asked)
+    question = replace(question_of(asked), nonce=nonce_of(request, asked))
+    share = await assistant.share_of(caller.account_id, caller.key_id)
+    await assistant.check_nonce(question.nonce)
     record = record_for(services, caller, key_of(request), asked)
     turn_id = None if record is None else record.answer_id
-    turn = begun(request.scope, assistant.begin(question, record, turn_id, terms=terms, account=caller.account_id))
+    turn = begun(request.scope, assistant.begin(question, record, turn_id, terms=terms, share=share))
     token_bytes = terms.token_bytes if asked.logprobs else None
     tell = partial(told, services, whole=asked.wants_bundle())
     if asked.stream:

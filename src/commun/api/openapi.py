@@ -38,6 +38,7 @@ PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
     ),
     403: ("The key's owner has no vault in which an answer could be stored.", {}),
     404: ("There is no such model, or receipt.", {}),
+    409: ("The nonce has served already.", {}),
     413: ("The body is too large.", {}),
     429: ("Too many requests with this key.", RETRY),
     431: ("The head of the request is too large.", {}),
@@ -67,6 +68,12 @@ DROPPED = {
         "schema": {"type": "integer", "minimum": 1},
     }
 }
+NONCE = {
+    "name": "Commun-Nonce",
+    "in": "header",
+    "description": "The same as the field commun.nonce: 16 to 64 random bytes, new for each request.",
+    "schema": {"type": "string", "pattern": "^(?:[0-9a-f]{2}){16,64}$"},
+}
 NO_HEADERS: Mapping[str, Any] = {}
 EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
 EVENTS = {"text/event-stream": {"schema": EVENT | {"description": "One chunk as JSON; the last event is [DONE]."}}}
@@ -91,8 +98,9 @@ def _post(name: str, summary: str, asks: str, tells: str, *statuses: int) -> dic
         "post": {
             "operationId": name,
             "summary": summary,
+            "parameters": [NONCE],
             "requestBody": {"required": True, "content": _content(asks)},
-            "responses": {"200": done, **_problems(404, 413, *statuses, headers=RECEIPT)},
+            "responses": {"200": done, **_problems(404, 409, 413, *statuses, headers=RECEIPT)},
         }
     }
 

@@ -112,6 +112,17 @@ class JsonSchemaFormat(Asked):
     json_schema: JsonSchema
 
 
+class Extension(Asked):
+    """``commun``: what no client of OpenAI's sends unasked."""
+
+    nonce: str | None = Field(
+        default=None,
+        description="16 to 64 random bytes in small hexadecimal digits, new for each request: with it nobody can "
+        "choose the seed. Also as the header Commun-Nonce.",
+        json_schema_extra={"pattern": "^(?:[0-9a-f]{2}){16,64}$"},
+    )
+
+
 class Common(Asked):
     """What both kinds of request share."""
 
@@ -134,6 +145,8 @@ class Common(Asked):
     receipt: Literal["id", "bundle"] | None = Field(
         default=None, description="Extension: “bundle” puts the receipt with all that verifies it into the answer."
     )
+
+    commun: Extension | None = Field(default=None, description="Extension: what makes an answer verifiable.")
 
     def wants_bundle(self) -> bool:
         return self.receipt == "bundle"

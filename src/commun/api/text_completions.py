@@ -7,6 +7,7 @@ Evaluation programs (lm-eval) need it: the log-probabilities of a given text are
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +19,7 @@ from commun.api.begun import begun, receipt_header
 from commun.api.edition import charter_headers
 from commun.api.keys import services_of
 from commun.api.models import check_model
+from commun.api.nonce import nonce_at, nonce_of
 from commun.api.receipts import BUNDLES_AT_ONCE, told
 from commun.api.requests import CompletionRequest, read
 from commun.api.stream import EventStream, ending, while_there
@@ -35,21 +37,25 @@ AT_ONCE = 8  # of one request's prompts; the others wait, so that one request do
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A request whose wishes fit together. ``drawn_seed``: one for all prompts, where the caller names none.
-    ``scored``: the tokens' places are rated by a prefill at the end. ``account``: the caller's.
+    """A request whose wishes fit together. ``drawn_seed``: one for all prompts, where the caller names neither a seed
+    nor a ``nonce``. ``scored``: the tokens' places are rated by a prefill at the end. ``share``: whose it is.
     """
 
     asked: CompletionRequest
     max_tokens: int
     drawn_seed: int
     scored: bool
-    account: str
+    share: Share
+    nonce: bytes | None
 
-    @property
-    def seed(self) -> int:
-        return self.drawn_seed if self.asked.seed is None else self.asked.seed
+    def nonces(self) -> list[bytes | None]:
+        """For each prompt: the caller's own where there is one, else made of it."""
+        count = len(self.asked.prompts())
+        if self.nonce is None or count == 1:
+            return [self.nonce] * count
+        return [nonce_at(self.nonce, place) for place in range(count)]
 
-    def question(self, prompt: Prompt) -> Question:
+    def question(self, prompt: Prompt, nonce: bytes | None) -> Question:
         asked = self.asked
         return Question(
             prompt=prompt,
@@ -57,14 +63,15 @@ class Wish:
             top_p=asked.top_p,
             max_tokens=self.max_tokens,
             seed=asked.seed,
-            drawn_seed=self.drawn_seed,
+            drawn_seed=self.drawn_seed if nonce is None else None,
+            nonce=nonce,
             stop=asked.stops(),
             # lm-eval counts on the one token after its text, also where that token ends the text.
             ignore_eos=bool(asked.ignore_eos) or (self.max_tokens == 1 and self.scored),
         )
 
 
-def wish_of(asked: CompletionRequest, account: str) -> Wish:
+def wish_of(asked: CompletionRequest, share: Share, nonce: bytes | None) -> Wish:
     """Raises InvalidParameter and UnsupportedParameter for what does not go together."""
     max_tokens = DEFAULT_MAX_TOKENS if asked.max_tokens is None else asked.max_tokens
     if max_tokens == 0 and not asked.echo:
@@ -77,7 +84,7 @@ def wish_of(asked: CompletionRequest, account: str) -> Wish:
         raise InvalidParameter(parameter="receipt", reason=f"bundles are for at most {BUNDLES_AT_ONCE} prompts")
     if asked.stream and (max_tokens == 0 or len(asked.prompts()) > 1):
         raise UnsupportedParameter(parameter="stream")
-    return Wish(asked, max_tokens, secrets.randbits(32), scored, account)
+    return Wish(asked, max_tokens, secrets.randbits(32), scored, share, nonce)
 
 
 async def complete(request: Request, caller: Caller) -> ASGIApp:
@@ -88,7 +95,11 @@ async def complete(request: Request, caller: Caller) -> ASGIApp:
     terms = assistant.terms()
     check_plain_completions(terms.charter)
     check_model(terms.info, asked.model)
-    wish = wish_of(asked, caller.account_id)
+    share = await assistant.share_of(caller.account_id, caller.key_id)
+    wish = wish_of(asked, share, nonce_of(request, asked))
+    if wish.max_tokens:
+        for nonce in wish.nonces():
+            await assistant.check_nonce(nonce)
     try:
         if asked.stream:
             return await _streamed(request, terms, wish)
@@ -97,9 +108,17 @@ async def complete(request: Request, caller: Caller) -> ASGIApp:
         raise MessageTooLong(**error.details, parameter="prompt") from None
     issued = [each.receipt for each in continued if each.receipt is not None]
     receipts = [await told(services, receipt, whole=asked.wants_bundle()) for receipt in issued]
-    body = text_completion(continued, terms, seed=wish.seed, receipts=receipts)
+    body = text_completion(continued, terms, seed=seed_told(wish, continued), receipts=receipts)
     headers = charter_headers(terms.in_force) | receipt_header([receipt["id"] for receipt in receipts])
     return Response(body, headers=headers, media_type="application/json")
+
+
+def seed_told(wish: Wish, continued: Sequence[Continued]) -> int | None:
+    """The one of all answers; None where each has its own, which its receipt tells."""
+    used = {each.answer.sampling.seed for each in continued if each.answer is not None}
+    if wish.nonce is not None and used:
+        return used.pop() if len(used) == 1 else None
+    return wish.drawn_seed if wish.asked.seed is None else wish.asked.seed
 
 
 async def _streamed(request: Request, terms: Terms, wish: Wish) -> EventStream:
@@ -112,7 +131,7 @@ async def _streamed(request: Request, terms: Terms, wish: Wish) -> EventStream:
         most_likely=bool(asked.logprobs),
         echo=_text(terms, prompt) if asked.echo else "",
     )
-    turn = services.assistant.begin(wish.question(prompt), terms=terms, account=wish.account)
+    turn = services.assistant.begin(wish.question(prompt, wish.nonce), terms=terms, share=wish.share)
     begun(request.scope, turn)
     return EventStream(turn, chunks, partial(told, services, whole=asked.wants_bundle()))
 
@@ -121,29 +140,32 @@ async def _all(request: Request, terms: Terms, wish: Wish) -> list[Continued]:
     """Every prompt, AT_ONCE at a time; the first failure is the request's."""
     places = asyncio.Semaphore(AT_ONCE)
 
-    async def one(prompt: str | list[int]) -> Continued:
+    async def one(prompt: str | list[int], nonce: bytes | None) -> Continued:
         async with places:
-            return await _continued(request, terms, wish, prompt)
+            return await _continued(request, terms, wish, prompt, nonce)
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(prompt)) for prompt in wish.asked.prompts()]
+            several = zip(wish.asked.prompts(), wish.nonces(), strict=True)
+            tasks = [group.create_task(one(prompt, nonce)) for prompt, nonce in several]
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
 
 
-async def _continued(request: Request, terms: Terms, wish: Wish, given: str | list[int]) -> Continued:
+async def _continued(
+    request: Request, terms: Terms, wish: Wish, given: str | list[int], nonce: bytes | None
+) -> Continued:
     asked, assistant = wish.asked, services_of(request).assistant
     prompt = await _prompt(terms, given)
     done = None
     if wish.max_tokens:
-        turn = assistant.begin(wish.question(prompt), terms=terms, account=wish.account)
+        turn = assistant.begin(wish.question(prompt, nonce), terms=terms, share=wish.share)
         done = await ending(begun(request.scope, turn))
     answer = done.answer if done else None
     scores: list[Score] | None = None
     if wish.scored:
-        scores = await assistant.score((*_ids(prompt), *(answer.token_ids if answer else ())), terms)
+        scores = await assistant.score((*_ids(prompt), *(answer.token_ids if answer else ())), terms, wish.share)
     return Continued(
         answer=answer,
         receipt=done.receipt if done else None,

@@ -122,7 +122,7 @@ class Continued:
 
 
 def text_completion(
-    continued: Sequence[Continued], terms: Terms, *, seed: int, receipts: Sequence[dict[str, Any]]
+    continued: Sequence[Continued], terms: Terms, *, seed: int | None, receipts: Sequence[dict[str, Any]]
 ) -> bytes:
     """The whole answer: one choice per prompt. ``receipts``: what is told of each, none where nothing was written."""
     return encoded(

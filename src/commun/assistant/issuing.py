@@ -10,7 +10,8 @@ Rules:
   engine as it told itself. Of a turn that no engine had it names model and profile as the charter has them, no engine;
 - times are the wall clock's, UTC, in whole seconds; a clock that was set back ends a turn when it began;
 - the seed is known before the first token: the caller's, one that the server drew for several questions, else derived
-  from a secret that the ledger has the digest of (``Logbook.seed``). Another server that samples is asked for one;
+  from a secret that the ledger has the digest of and the caller's nonce (``Logbook.seed``), which then give the
+  receipt's id, too. Another server that samples is asked for one;
 - what another server says of itself or of an answer is made to fit a statement, so that it cannot keep a receipt from
   being issued.
 
@@ -35,6 +36,7 @@ from commun.receipts.commitments import TEXT_ROLE, Message, Values, whole_logpro
 from commun.receipts.dsse import ReceiptSigner
 from commun.receipts.fields import MAX_COUNT
 from commun.receipts.issue import Receipt, engine_used, issue
+from commun.receipts.seeds import derived_receipt_id
 from commun.receipts.statement import (
     OPENVINO_SAMPLER,
     REMOTE_SAMPLER,
@@ -63,7 +65,17 @@ class Logbook(Protocol):
         """After its commit; never blocks."""
         ...
 
-    def seed(self, turn_id: str, nonce: bytes = b"") -> Seed: ...
+    async def check_nonce(self, nonce: bytes | None) -> None:
+        """Before each question; None: its caller sent none. Raises NonceUsed."""
+        ...
+
+    def seed(self, nonce: bytes | None) -> Seed:
+        """A nonce serves once. Raises NonceUsed."""
+        ...
+
+    def withdraw(self, seed: Seed) -> None:
+        """Its turn did not begin."""
+        ...
 
 
 class NobodysReceipts(Protocol):
@@ -81,6 +93,12 @@ class Beginning:
     terms: Terms
     seed: Seed
     began: datetime
+
+    @property
+    def receipt_id(self) -> str:
+        if self.seed.scheme is Scheme.DERIVED:
+            return derived_receipt_id(self.seed.epoch, bytes.fromhex(self.seed.nonce))
+        return receipt_id(self.turn_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +134,17 @@ class Issuer:
         self._nobodys = nobodys
         self._now = now
 
+    async def check_nonce(self, nonce: bytes | None) -> None:
+        """Raises NonceUsed."""
+        await self._logbook.check_nonce(nonce)
+
     def begin(self, turn_id: str, question: Question, terms: Terms) -> Beginning:
-        return Beginning(turn_id, question, terms, self._seed(turn_id, question, terms), self._second())
+        """Raises NonceUsed."""
+        return Beginning(turn_id, question, terms, self._seed(question, terms), self._second())
+
+    def withdraw(self, beginning: Beginning) -> None:
+        """The turn was refused after all, so its nonce has not served."""
+        self._logbook.withdraw(beginning.seed)
 
     def issue(self, beginning: Beginning, ending: Ending) -> Receipt:
         """Raises ReceiptError for a statement that no reader would accept: a fault of ours."""
@@ -137,13 +164,13 @@ class Issuer:
     def _second(self) -> datetime:
         return self._now().replace(microsecond=0)
 
-    def _seed(self, turn_id: str, question: Question, terms: Terms) -> Seed:
+    def _seed(self, question: Question, terms: Terms) -> Seed:
         chosen = question.drawn_seed if question.seed is None else question.seed
         if profile_of(terms) == REMOTE:
             return Seed(Scheme.REMOTE, secrets.randbits(32) if chosen is None else chosen)
         if chosen is not None:
             return Seed(Scheme.DRAWN if question.seed is None else Scheme.CALLER, chosen)
-        return self._logbook.seed(turn_id)
+        return self._logbook.seed(question.nonce)
 
 
 def profile_of(terms: Terms) -> str:
@@ -166,7 +193,7 @@ def statement_of(beginning: Beginning, ending: Ending, ended: datetime, *, origi
     adopted = charter.models.get(charter.models.default)
     engine = engine_of(ending, charter)
     return Statement(
-        receipt=receipt_id(beginning.turn_id),
+        receipt=beginning.receipt_id,
         state=ending.state,
         error=ending.error,
         finish=answer.finish_reason,

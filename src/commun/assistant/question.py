@@ -12,7 +12,8 @@ class Question:
 
     Fields that are None take the charter's value; all others are wishes, granted or refused in ``bounds.py``.
     ``persona``: an id of the charter's, "" for none. ``language``: of the prompt. ``drawn_seed``: not a wish but a seed
-    that the server drew itself, once for several questions of one request.
+    that the server drew itself, once for several questions of one request. ``nonce``: what the caller drew, so that
+    nobody else can choose the seed; it is used where none is given in one of the two ways.
     """
 
     messages: tuple[Message, ...] = ()
@@ -24,6 +25,7 @@ class Question:
     max_tokens: int | None = None
     seed: int | None = None
     drawn_seed: int | None = None
+    nonce: bytes | None = None
     stop: tuple[str, ...] = ()
     json_schema: str | None = None
     ignore_eos: bool = False

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from commun.assistant.admission import Admission, Ticket
+from commun.assistant.admission import NOBODY, Admission, Share, Ticket
 from commun.assistant.answer import Answer, Began, Done, Failed, Queued, TurnEvent, joined
 from commun.assistant.bounds import check_plain_completions, check_wishes
 from commun.assistant.energy import EnergyMeter
@@ -35,11 +35,12 @@ from commun.assistant.in_force import CharterInForce
 from commun.assistant.issuing import Beginning, Ending, Issuer
 from commun.assistant.prompt import PreparedPrompt, language_of, persona_of, prepare, sampling_for
 from commun.assistant.question import Question
+from commun.assistant.quotas import Quotas
 from commun.engine.base import Delta, EngineInfo, EngineState, Finish, FinishReason, Sampling, Score
 from commun.errors import CommunError, EngineFailed, InternalError, Refused
 from commun.receipts.errors import ReceiptError
 from commun.receipts.issue import Receipt
-from commun.receipts.statement import State, receipt_id
+from commun.receipts.statement import State
 from commun.store.conversations import MessageState
 
 __all__ = ["Answer", "Assistant", "Began", "Done", "Failed", "Queued", "Record", "Turn", "TurnEvent"]
@@ -67,21 +68,18 @@ class Record(Protocol):
 @dataclass(slots=True)
 class Turn:
     """One running or just finished turn. Owned by its task; readers only follow and may stop it. ``terms``: the edition
-    and the engine that it began with. ``receipt_id`` is known from the beginning. ``account``: whose it is, or "".
+    and the engine that it began with. ``receipt_id`` is known from the beginning. ``share``: whose it is.
     """
 
     id: str
     terms: Terms
-    account: str = ""
+    share: Share = NOBODY
+    receipt_id: str = ""
     events: list[TurnEvent] = field(default_factory=list)
     ended: bool = False
     stopped: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _writing: asyncio.Task[None] | None = None  # set while a stop may still cut the answer
-
-    @property
-    def receipt_id(self) -> str:
-        return receipt_id(self.id)
 
     def stop(self) -> None:
         """Ends the answer where it is; what has been written is kept. Too late a stop does nothing."""
@@ -163,12 +161,15 @@ class Assistant:
         admission: Admission,
         meter: EnergyMeter,
         issuer: Issuer,
+        quotas: Quotas | None = None,
     ) -> None:
+        """``quotas`` None: nobody is counted or bounded."""
         self._charter = charter
         self._engines = engines
         self._admission = admission
         self._meter = meter
         self._issuer = issuer
+        self._quotas = quotas
         self._watchers: list[Watcher] = []
         self._turns: dict[str, Turn] = {}
         self._shut_out: set[str] = set()
@@ -200,6 +201,14 @@ class Assistant:
         """Raises why no question can be taken now."""
         self.terms()
 
+    async def check_nonce(self, nonce: bytes | None) -> None:
+        """Before ``begin``, for each question. ``nonce`` None: the caller sent none. Raises NonceUsed."""
+        await self._issuer.check_nonce(nonce)
+
+    async def share_of(self, account: str, key: str = "") -> Share:
+        """Whose question is to begin; before each. ``key``: the API key's id, or "". Raises DailyTokensUsed."""
+        return await self._quotas.share_of(account, key) if self._quotas else Share(account, key=key)
+
     def begin(
         self,
         question: Question,
@@ -207,21 +216,26 @@ class Assistant:
         turn_id: str | None = None,
         *,
         terms: Terms | None = None,
-        account: str = "",
+        share: Share = NOBODY,
     ) -> Turn:
         """Starts a turn and returns it at once. ``turn_id``: the id of the stored answer, if there is one. ``terms``:
-        those of a request that has begun before. ``account``: who asks; "": no account.
+        those of a request that has begun before. ``share``: who asks (``share_of``).
 
-        Raises Refused, CharterError, OutsideCharter, EngineLoading, EngineFailed and QueueFull before anything has
-        started; every later failure is the turn's last event.
+        Raises Refused, CharterError, OutsideCharter, EngineLoading, EngineFailed, QueueFull and TooManyWaiting before
+        anything has started; every later failure is the turn's last event.
         """
         terms = terms or self.terms()
         check_wishes(question, terms.charter, stored=record is not None)
-        if account in self._shut_out:
+        if share.owner in self._shut_out:
             raise Refused
-        turn = Turn(turn_id or secrets.token_urlsafe(12), terms, account)
+        turn = Turn(turn_id or secrets.token_urlsafe(12), terms, share)
         beginning = self._issuer.begin(turn.id, question, terms)
-        ticket = self._admission.join(lambda place: turn.tell(Queued(place)))
+        turn.receipt_id = beginning.receipt_id
+        try:
+            ticket = self._admission.join(lambda place: turn.tell(Queued(place)), share)
+        except CommunError:
+            self._issuer.withdraw(beginning)
+            raise
         self._turns[turn.id] = turn
         self._engines.hold(terms.engine)
         task = asyncio.create_task(self._run(turn, beginning, record, ticket))
@@ -242,19 +256,21 @@ class Assistant:
         """Stops every turn of an account, and begins none for requests of its that are still on their way."""
         self._shut_out.add(account)
         for turn in self._turns.values():
-            if turn.account == account:
+            if turn.share.owner == account:
                 turn.stop()
 
     def let_in(self, account: str) -> None:
         self._shut_out.discard(account)
 
-    async def score(self, token_ids: Sequence[int], terms: Terms) -> list[Score]:
+    async def score(self, token_ids: Sequence[int], terms: Terms, share: Share = NOBODY) -> list[Score]:
         """Scores of ``token_ids[1:]``: see ``Engine.score``. Takes a place like an answer. Raises OutsideCharter."""
         check_plain_completions(terms.charter)
-        ticket = self._admission.join(lambda _place: None)
+        ticket = self._admission.join(lambda _place: None, share)
         self._engines.hold(terms.engine)
         try:
             await ticket.wait()
+            if self._quotas:
+                self._quotas.count(share, read=len(token_ids), written=0)
             return await terms.engine.score(token_ids)
         finally:
             self._engines.release(terms.engine)
@@ -292,7 +308,7 @@ class Assistant:
 
     async def _write(self, turn: Turn, record: Record | None, ticket: Ticket, draft: _Draft) -> None:
         """Steps 3 to 5. Leaves what was written in ``draft``, whatever ends it."""
-        if turn.account in self._shut_out:  # since it began
+        if turn.share.owner in self._shut_out:  # since it began
             raise Refused
         engine, charter = draft.terms.engine, draft.terms.charter
         prepared = draft.prepared = await prepare(engine, charter, draft.question)
@@ -334,6 +350,8 @@ class Assistant:
             error, receipt = InternalError(), None
             error.__cause__ = failure
         turn.tell(Done(answer, receipt) if receipt and not error else Failed(error or InternalError(), answer, receipt))
+        if self._quotas and draft.reached:
+            self._quotas.count(turn.share, read=answer.prompt_tokens, written=answer.completion_tokens)
         for watcher in self._watchers:
             watcher(answer, error)
         asyncio.get_running_loop().call_later(REMEMBER_S, self._turns.pop, turn.id, None)

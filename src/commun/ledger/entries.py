@@ -10,15 +10,22 @@ type                       fields                               says
                            profile, time
 ``commun/software/1``      versions (name: version), time       a server of these versions started
 ``commun/epoch/1``         sha256                               a secret that seeds and salts come from exists already
+``commun/epoch-secret/1``  epoch, secret                        that secret, published now that its time is over
 ``commun/receipt/1``       sha256                               an answer's receipt exists; nothing else of it
 ``commun/retention/1``     conversations, files, days, time     so many were erased, being older than so many days
 ``commun/receipt-key/1``   key, event, time                     a key that signs receipts was ``added`` or ``retired``
+``commun/audit/1``         audited, identical, consistent,      so many answers that the draw chose were audited, by
+                           inconsistent, not_audited,           whom, with what comparison, at what rate of false
+                           comparison, rate, auditor, time      alarms, and what was found
 =========================  ===================================  ========================================================
 
 Rules:
 
 - digests are 64 lower-case hexadecimal digits, times ``2026-11-22T06:00:00Z``: when it was recorded; counts whole
-  numbers from 0; a receipt's key ``ed25519:`` and 64 lower-case hexadecimal digits;
+  numbers from 0; a receipt's key ``ed25519:`` and 64 lower-case hexadecimal digits; a secret 64 such digits, of which
+  ``epoch`` is the digest: an entry that says otherwise is none;
+- of an audit, ``audited`` is the sum of what was found; ``rate`` a decimal text such as 0.02, ``auditor`` the name of a
+  ledger or a name that somebody gave;
 - names and versions have at most MAX_NAME characters, of a small alphabet: nobody's words fit in there. An epoch and a
   receipt have no time of their own: their place between other entries is all that the ledger tells;
 - strict when read back: a field that is missing, unknown, twice there or of another type, any other writing of the same
@@ -28,6 +35,7 @@ Rules:
 Raises BadStatement, and nothing else, whatever bytes it is given.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -48,9 +56,11 @@ MAX_COUNT: Final = 2**53 - 1  # RFC 8785's largest whole number
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 Event = Literal["adopted", "frozen", "released"]
 KeyEvent = Literal["added", "retired"]
+Compared = Literal["exact", "calibrated", "both", "none"]
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._+:/@()-]{{0,{MAX_NAME - 1}}}")
 _KEY: Final = re.compile(r"ed25519:[0-9a-f]{64}")
+_SHARE: Final = re.compile(r"0(\.[0-9]{1,6})?|1")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
@@ -118,6 +128,24 @@ class EpochStatement(Statement):
 
 
 @dataclass(frozen=True, slots=True)
+class EpochSecretStatement(Statement):
+    """``epoch``: SHA-256 of the secret, as an EpochStatement before it has it."""
+
+    type: ClassVar[str] = "commun/epoch-secret/1"
+    epoch: str
+    secret: str
+
+    def __post_init__(self) -> None:
+        Statement.__post_init__(self)
+        if hashlib.sha256(bytes.fromhex(self.secret)).hexdigest() != self.epoch:
+            raise BadStatement(reason="its epoch is not the SHA-256 of its secret")
+
+    @classmethod
+    def of(cls, secret: bytes) -> "EpochSecretStatement":
+        return cls(hashlib.sha256(secret).hexdigest(), secret.hex())
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiptStatement(Statement):
     """``sha256``: of the receipt's envelope."""
 
@@ -144,6 +172,30 @@ class ReceiptKeyStatement(Statement):
     time: str
 
 
+@dataclass(frozen=True, slots=True)
+class AuditStatement(Statement):
+    """``not_audited``: they were drawn, and nothing could be compared, or their time was over. ``comparison``: exact,
+    calibrated (with honest answers), both, or none where none was audited. ``rate``: how often the calibrated comparison
+    calls an honest answer inconsistent. ``auditor``: this ledger's own name, or who else audited.
+    """
+
+    type: ClassVar[str] = "commun/audit/1"
+    audited: int
+    identical: int
+    consistent: int
+    inconsistent: int
+    not_audited: int
+    comparison: Compared
+    rate: str
+    auditor: str
+    time: str
+
+    def __post_init__(self) -> None:
+        Statement.__post_init__(self)
+        if self.audited != self.identical + self.consistent + self.inconsistent:
+            raise BadStatement(reason="its verdicts are more or fewer than what was audited")
+
+
 KINDS: Final[Mapping[str, type[Statement]]] = {
     kind.type: kind
     for kind in (
@@ -151,9 +203,11 @@ KINDS: Final[Mapping[str, type[Statement]]] = {
         ModelStatement,
         SoftwareStatement,
         EpochStatement,
+        EpochSecretStatement,
         ReceiptStatement,
         RetentionStatement,
         ReceiptKeyStatement,
+        AuditStatement,
     )
 }
 
@@ -190,6 +244,11 @@ def _check_digest(value: Any, name: str) -> None:
         raise BadStatement(reason=f"its {name} is not a SHA-256 in small hexadecimal digits")
 
 
+def _check_secret(value: Any, name: str) -> None:
+    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+        raise BadStatement(reason=f"its {name} is not 32 bytes in small hexadecimal digits")
+
+
 def _check_name(value: Any, name: str) -> None:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise BadStatement(reason=f"its {name} is not a name or a version")
@@ -221,6 +280,16 @@ def _check_key_event(value: Any, name: str) -> None:
         raise BadStatement(reason=f"its {name} is none of a key")
 
 
+def _check_compared(value: Any, name: str) -> None:
+    if not isinstance(value, str) or value not in get_args(Compared):
+        raise BadStatement(reason=f"its {name} is none of an audit")
+
+
+def _check_share(value: Any, name: str) -> None:
+    if not isinstance(value, str) or not _SHARE.fullmatch(value):
+        raise BadStatement(reason=f"its {name} is no share such as 0.02")
+
+
 def _check_time(value: Any, name: str) -> None:
     try:
         if not isinstance(value, str) or not _TIME.fullmatch(value):
@@ -250,9 +319,19 @@ _CHECKS: Final = {
     "profile": _check_name,
     "versions": _check_versions,
     "sha256": _check_digest,
+    "epoch": _check_digest,
+    "secret": _check_secret,
     "conversations": _check_count,
     "files": _check_count,
     "days": _check_count,
     "key": _check_key,
+    "audited": _check_count,
+    "identical": _check_count,
+    "consistent": _check_count,
+    "inconsistent": _check_count,
+    "not_audited": _check_count,
+    "comparison": _check_compared,
+    "rate": _check_share,
+    "auditor": _check_name,
 }
 _CHECKS_OF: Final = {(ReceiptKeyStatement.type, "event"): _check_key_event}

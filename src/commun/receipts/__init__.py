@@ -7,11 +7,12 @@ verifier; tests/vectors/receipts has bundles to test it with.
 In reading order:
 
 - ``commitments.py``   values that are committed to and not told: salts, encodings
-- ``statement.py``     what a receipt says; ``fields.py`` the bounds of each field
+- ``statement.py``     what a receipt says; ``fields.py`` the bounds of each field, ``seeds.py`` how a seed is derived
 - ``dsse.py``          the signed envelope
 - ``issue.py``         what the server does once for each turn
 - ``bundle.py``        the file with all that verifying takes
-- ``verification.py``  the numbered steps; ``adopted.py`` the charter's, ``logged.py`` the ledger's
+- ``verification.py``  the numbered steps; ``adopted.py`` the charter's, ``logged.py`` the ledger's,
+                       ``seeded.py`` the seed's; ``sentences.py`` what they say
 - ``errors.py``        every reason for a refusal
 - ``command.py``       the same in words: ``commun receipt verify``, and the single file ``commun-verify``
 

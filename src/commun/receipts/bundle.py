@@ -13,6 +13,9 @@ Specification (docs/spec/receipt.md has every field):
 - ``ledger``: ``key``, a hint on which key signs the ledger; ``receipt``, the proof of logging of the receipt (C2SP
   tlog-proof, as text), or "pending" while its checkpoint is not there yet, or null where there is no ledger;
   ``edition``: null, or the adoption's entry (base64) and its proof of logging, by the same checkpoint;
+- ``seed``, in ``commun-bundle/2`` and there alone: the salt of a seed that was derived from a nonce (base64), and, each
+  null or an entry with its proof as the edition's, ``opened`` (that the secret existed) and ``secret`` (the secret
+  itself, once the ledger has published it);
 - strict JSON (``charter/strict_json.py``): no name twice, no floats, no number beyond 16 digits, UTF-8. Spaces and the
   order of fields are free: nothing is signed here that is not inside a string. No field is unknown, none is missing.
 
@@ -32,8 +35,10 @@ from commun.ledger.keys import to_base64
 from commun.receipts.commitments import FIELDS, SALT_BYTES, Value, value_from_json, value_to_json
 from commun.receipts.dsse import decoded
 from commun.receipts.errors import Reason, ReceiptError
+from commun.receipts.seeds import SALT_BYTES as SEED_SALT_BYTES
 
 FORMAT: Final = "commun-bundle/1"
+FORMAT_WITH_SEED: Final = "commun-bundle/2"
 PENDING: Final = "pending"
 MAX_BUNDLE_BYTES: Final = 16 << 20  # a charter's 4 MiB at most, escaped, and the longest context's tokens
 MAX_CHARTER_FILES: Final = 2048  # 1,024 roots, 256 files, an edition's own
@@ -51,7 +56,12 @@ _LEDGER: Final[Mapping[str, type | tuple[type, ...]]] = {
     "receipt": (str, type(None)),
     "edition": (dict, type(None)),
 }
-_EDITION: Final = {"entry": str, "proof": str}
+_ENTRY: Final = {"entry": str, "proof": str}
+_SEED: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "salt": str,
+    "opened": (dict, type(None)),
+    "secret": (dict, type(None)),
+}
 _DISCLOSED: Final[Mapping[str, type | tuple[type, ...]]] = {"salt": str, "value": (str, list)}
 
 
@@ -64,11 +74,22 @@ class Disclosed:
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedEdition:
-    """``entry``: the adoption's, as the ledger has it. ``proof``: a tlog-proof's text."""
+class LoggedEntry:
+    """``entry``: as the ledger has it. ``proof``: a tlog-proof's text."""
 
     entry: bytes
     proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSeed:
+    """``salt``: what the statement has the SHA-256 of. ``opened``: the entry of the secret's digest. ``secret``: the
+    entry that publishes it. None: not there.
+    """
+
+    salt: bytes
+    opened: LoggedEntry | None = None
+    secret: LoggedEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +98,14 @@ class Logged:
 
     key: str = ""
     receipt: str | None = None
-    edition: LoggedEdition | None = None
+    edition: LoggedEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """In its form; nothing of it is verified. ``envelope``: its bytes. ``key``: a receipt key's text. ``disclosed``: by
-    field, those only that are disclosed. ``charter``: by name in the published charter, or None.
+    field, those only that are disclosed. ``charter``: by name in the published charter, or None. ``seed`` None:
+    withheld, or none was derived from a nonce.
     """
 
     envelope: bytes
@@ -91,6 +113,7 @@ class Bundle:
     disclosed: Mapping[str, Disclosed]
     charter: Mapping[str, bytes] | None
     ledger: Logged
+    seed: ShownSeed | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Bundle":
@@ -101,22 +124,22 @@ class Bundle:
         except NotStrict as error:
             raise ReceiptError(Reason.NOT_STRICT_JSON, f"the file: {error}") from None
         try:
+            given = _seed_of(value)
             check_fields(value, _FIELDS)
-            _check_format(value)
             logged = check_fields(value["ledger"], _LEDGER)
             found = _all_disclosed(value["disclosed"])
             charter = None if value["charter"] is None else _charter(value["charter"])
-            edition = None if logged["edition"] is None else _edition(logged["edition"])
+            edition = _entry(logged["edition"], "the edition's entry")
+            seed = None if given is None else _seed(given)
         except NotStrict as error:
             raise ReceiptError(Reason.BUNDLE_FIELDS, f"the bundle: {error}") from None
         ledger = Logged(logged["key"], logged["receipt"], edition)
-        return cls(value["envelope"].encode(), value["key"], found, charter, ledger)
+        return cls(value["envelope"].encode(), value["key"], found, charter, ledger, seed)
 
     def data(self) -> bytes:
         """The file: readable, one field a line."""
-        edition = self.ledger.edition
         value = {
-            "format": FORMAT,
+            "format": FORMAT if self.seed is None else FORMAT_WITH_SEED,
             "envelope": self.envelope.decode(),
             "key": self.key,
             "disclosed": {name: _disclosed_json(self.disclosed.get(name)) for name in FIELDS},
@@ -126,9 +149,15 @@ class Bundle:
             "ledger": {
                 "key": self.ledger.key,
                 "receipt": self.ledger.receipt,
-                "edition": None if edition is None else {"entry": to_base64(edition.entry), "proof": edition.proof},
+                "edition": _entry_json(self.ledger.edition),
             },
         }
+        if self.seed is not None:
+            value["seed"] = {
+                "salt": to_base64(self.seed.salt),
+                "opened": _entry_json(self.seed.opened),
+                "secret": _entry_json(self.seed.secret),
+            }
         lines = (f" {json.dumps(name)}: {json.dumps(item, ensure_ascii=False)}" for name, item in value.items())
         return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
@@ -151,9 +180,16 @@ def _all_disclosed(value: dict[str, Any]) -> dict[str, Disclosed]:
     return {name: _disclosed(name, item) for name, item in value.items() if item is not None}
 
 
-def _check_format(value: dict[str, Any]) -> None:
-    if value["format"] != FORMAT:
+def _seed_of(value: dict[str, Any]) -> dict[str, Any] | None:
+    """Takes the field out of the newer format, so that the rest is as in the first. None: the first."""
+    if value.get("format") == FORMAT:
+        return None
+    if value.get("format") != FORMAT_WITH_SEED:
         raise NotStrict("it is a bundle of another format")
+    seed = value.pop("seed", None)
+    if not isinstance(seed, dict):
+        raise NotStrict("its seed is missing or no object")
+    return seed
 
 
 def _disclosed(name: str, value: Any) -> Disclosed:
@@ -177,9 +213,24 @@ def _charter(value: dict[str, Any]) -> dict[str, bytes]:
     return {name: text.encode() for name, text in value.items()}
 
 
-def _edition(value: dict[str, Any]) -> LoggedEdition:
-    checked = check_fields(value, _EDITION)
-    entry = decoded(checked["entry"], "the edition's entry")
+def _seed(value: dict[str, Any]) -> ShownSeed:
+    checked = check_fields(value, _SEED)
+    salt = decoded(checked["salt"], "the seed's salt")
+    if len(salt) != SEED_SALT_BYTES:
+        raise NotStrict("the seed's salt has another length than 32 bytes")
+    opened = _entry(checked["opened"], "the entry of the secret's digest")
+    return ShownSeed(salt, opened, _entry(checked["secret"], "the secret's entry"))
+
+
+def _entry(value: dict[str, Any] | None, what: str) -> LoggedEntry | None:
+    if value is None:
+        return None
+    checked = check_fields(value, _ENTRY)
+    entry = decoded(checked["entry"], what)
     if len(entry) > MAX_LEDGER_ENTRY_BYTES:
-        raise NotStrict("the edition's entry is longer than an entry may be")
-    return LoggedEdition(entry, checked["proof"])
+        raise NotStrict(f"{what} is longer than an entry may be")
+    return LoggedEntry(entry, checked["proof"])
+
+
+def _entry_json(logged: LoggedEntry | None) -> dict[str, str] | None:
+    return None if logged is None else {"entry": to_base64(logged.entry), "proof": logged.proof}

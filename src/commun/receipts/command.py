@@ -15,7 +15,8 @@ from typing import Final, NoReturn, TextIO
 from commun.errors import N_
 from commun.ledger.policy import MAX_POLICY_BYTES
 from commun.receipts.bundle import MAX_BUNDLE_BYTES
-from commun.receipts.verification import STEPS, Outcome, Report, Sentence, Trust, Verdict, verify
+from commun.receipts.sentences import Sentence
+from commun.receipts.verification import STEPS, Outcome, Report, Trust, Verdict, verify
 
 Translate = Callable[[str], str]
 EXIT: Final = {Verdict.VERIFIED: 0, Verdict.REFUSED: 1, Verdict.PARTIAL: 2}

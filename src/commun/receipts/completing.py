@@ -2,7 +2,8 @@
 
 - ``later`` is the same receipt's bundle as the server gives it now: the same envelope, byte for byte, and the same key;
 - its charter and its ledger take the place of what was there; what was disclosed stays, since only its owner has it;
-- a proof is never lost: where ``later`` has less, what was there stays. Nothing is verified here: ``verification.py``.
+- a proof is never lost: where ``later`` has less, what was there stays, with the seed's entries, which are proven by the
+  same head. Nothing is verified here: ``verification.py``.
 
 Raises ReceiptError (BUNDLE_FIELDS) for the bundle of another receipt.
 """
@@ -16,8 +17,10 @@ from commun.receipts.errors import Reason, ReceiptError
 def completed(bundle: Bundle, later: Bundle) -> Bundle:
     if (later.envelope, later.key) != (bundle.envelope, bundle.key):
         raise ReceiptError(Reason.BUNDLE_FIELDS, "what the server gave is the bundle of another receipt")
+    is_less = later.ledger.receipt in (None, PENDING)
     return replace(
         bundle,
         charter=bundle.charter if later.charter is None else later.charter,
-        ledger=bundle.ledger if later.ledger.receipt in (None, PENDING) else later.ledger,
+        ledger=bundle.ledger if is_less else later.ledger,
+        seed=bundle.seed if is_less or later.seed is None else later.seed,
     )

@@ -30,6 +30,8 @@ class Reason(StrEnum):
     COMMITMENT_ABSENT = "commitment-absent"
     COMMITMENT_MISMATCH = "commitment-mismatch"
     COUNT_MISMATCH = "count-mismatch"
+    SEED_ABSENT = "seed-absent"
+    SEED_MISMATCH = "seed-mismatch"
     # 5, the charter
     CHARTER_UNKNOWN = "charter-unknown"
     CHARTER_INVALID = "charter-invalid"
@@ -52,6 +54,9 @@ class Reason(StrEnum):
     EDITION_NOT_IN_LEDGER = "edition-not-in-ledger"
     FORK = "fork"
     LEDGER_TIME = "ledger-time"
+    EPOCH_NOT_IN_LEDGER = "epoch-not-in-ledger"
+    SECRET_NOT_IN_LEDGER = "secret-not-in-ledger"  # noqa: S105  (a reason's name)
+    SEED_NOT_DERIVED = "seed-not-derived"
 
 
 # The first reason of each step; those that follow belong to the same one.

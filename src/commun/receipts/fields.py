@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from commun.receipts.commitments import FIELDS, OPTIONAL
 from commun.receipts.errors import Reason, ReceiptError
+from commun.receipts.seeds import LEAST_NONCE_BYTES, MOST_NONCE_BYTES, derived_receipt_id
 
 MAX_TEXT: Final = 255  # characters of a name, a version
 MAX_NOTES: Final = 64
@@ -20,12 +21,13 @@ MAX_NAMES: Final = 64
 MAX_COUNT: Final = 2**31 - 1  # tokens, messages
 MAX_EDITION: Final = 100_000
 MAX_SEED: Final = 2**32 - 1
-MAX_NONCE: Final = 128  # hexadecimal digits
+MAX_NONCE: Final = 128  # hexadecimal digits, of derived/1
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_NONCE: Final = re.compile(rf"(?:[0-9a-f]{{2}}){{0,{MAX_NONCE // 2}}}")
+_NONCE_BEFORE: Final = re.compile(rf"(?:[0-9a-f]{{2}}){{0,{MAX_NONCE // 2}}}")
+_NONCE: Final = re.compile(rf"(?:[0-9a-f]{{2}}){{{LEAST_NONCE_BYTES},{MOST_NONCE_BYTES}}}")
 _DECIMAL: Final = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{0,399}[1-9])?")  # the smallest float has 324
 _CODE: Final = re.compile(r"[a-z0-9_]{0,64}")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._/-]{0,63}")
@@ -68,6 +70,7 @@ def _check_together(value: Mapping[str, Any]) -> None:
             (value["seed"]["scheme"] == "remote") and engine["profile"] != "remote",
             "only a remote engine samples itself",
         ),
+        (not _is_own_id(value), "the receipt's id is not the one that epoch and nonce give"),
         (commitments["logprobs"] is not None and commitments["answer_token_ids"] is None, "figures without tokens"),
         (
             engine["profile"] != "remote" and tokens["answer"] > value["sampler"]["max_tokens"],
@@ -76,6 +79,13 @@ def _check_together(value: Mapping[str, Any]) -> None:
     ):
         if wrong:
             raise ReceiptError(Reason.STATEMENT_CONTRADICTION, detail)
+
+
+def _is_own_id(value: Mapping[str, Any]) -> bool:
+    seed = value["seed"]
+    if seed["scheme"] != "derived/2":
+        return True
+    return bool(value["receipt"] == derived_receipt_id(seed["epoch"], bytes.fromhex(seed["nonce"])))
 
 
 def _check_object(value: Any, names: set[str], what: str) -> None:
@@ -152,15 +162,27 @@ def _notes(value: Any) -> bool:
 
 
 def _seed(value: Any) -> bool:
-    derived = {"epoch": _digest, "salt": _digest, "nonce": _matches(_NONCE)}
-    if not isinstance(value, dict) or not _one_of("caller", "drawn", "remote", "derived/1")(value.get("scheme")):
+    if not isinstance(value, dict) or not _one_of(*_SEEDS)(value.get("scheme")):
         return False
-    more = derived if value["scheme"] == "derived/1" else {}
+    more = _SEEDS[value["scheme"]]
     if set(value) != {"scheme", "value", *more} or not _number(0, MAX_SEED)(value["value"]):
         return False
     return all(check(value[name]) for name, check in more.items())
 
 
+# By scheme: its fields beside the two that each has.
+_SEEDS: Final[Mapping[str, Mapping[str, Check]]] = {
+    "caller": {},
+    "drawn": {},
+    "remote": {},
+    "derived/1": {"epoch": _digest, "salt": _digest, "nonce": _matches(_NONCE_BEFORE)},
+    "derived/2": {
+        "epoch": _digest,
+        "salt": _digest,
+        "nonce": _matches(_NONCE),
+        "nonce_by": _one_of("caller", "server"),
+    },
+}
 _PREDICATE: Final[Mapping[str, Any]] = {
     "receipt": _digest,
     "state": _one_of("complete", "stopped", "failed", "interrupted"),

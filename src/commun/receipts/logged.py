@@ -11,6 +11,8 @@ In this order:
 4. no witness confirmed that head more than SKEW_S before the answer ended: the answer could not be in it;
 5. the edition: its entry says "adopted" with the receipt's number and digest; its proof has the same checkpoint, and a
    lower index. Another root for the same size, signed as well, is a fork: the evidence of two histories;
+6. where the seed was derived: the entry of its secret's digest in the same way, also before the receipt; and the one
+   that publishes the secret, which may stand after the receipt (``seeded.py`` says what it means if it does not);
 
 Where the receipt's proof is pending, the edition's alone is verified, by its own checkpoint.
 
@@ -20,7 +22,13 @@ Raises ReceiptError.
 from dataclasses import dataclass
 from typing import Final
 
-from commun.ledger.entries import EditionStatement, read_statement
+from commun.ledger.entries import (
+    EditionStatement,
+    EpochSecretStatement,
+    EpochStatement,
+    read_statement,
+)
+from commun.ledger.entries import Statement as EntryStatement
 from commun.ledger.errors import (
     BadCheckpoint,
     BadLogKey,
@@ -36,7 +44,7 @@ from commun.ledger.keys import VerifierKey
 from commun.ledger.merkle import leaf_hash
 from commun.ledger.policy import Policy, Witnessed
 from commun.ledger.proof import MAX_PROOF_BYTES, LogProof
-from commun.receipts.bundle import PENDING, Logged, LoggedEdition
+from commun.receipts.bundle import PENDING, Logged, LoggedEntry, ShownSeed
 from commun.receipts.dsse import entry_of
 from commun.receipts.errors import Reason, ReceiptError
 from commun.receipts.statement import Statement
@@ -50,6 +58,8 @@ class InLedger:
     """``index``: of the receipt's entry in the tree of ``size``. ``witnesses``: the names of those in the policy who
     confirmed it at a time. ``vouched``: whether the policy names the log's key; if not it is the bundle's own hint.
     ``times``: of their statements, seconds since the Epoch. ``index`` None: the receipt's proof is not there yet.
+    ``opened_index`` and ``secret_index``: of the entries of a derived seed's secret, and ``secret`` itself; None: not
+    in the bundle.
     """
 
     index: int | None
@@ -59,6 +69,9 @@ class InLedger:
     times: tuple[int, ...]
     vouched: bool
     edition_index: int | None
+    opened_index: int | None = None
+    secret_index: int | None = None
+    secret: bytes | None = None
 
 
 def read_policy(data: bytes) -> Policy:
@@ -69,35 +82,102 @@ def read_policy(data: bytes) -> Policy:
         raise ReceiptError(Reason.BAD_POLICY, f"the policy cannot be used: {detail}") from error
 
 
-def check_logged(envelope: bytes, statement: Statement, logged: Logged, policy: Policy) -> InLedger | None:
+def check_logged(
+    envelope: bytes, statement: Statement, logged: Logged, policy: Policy, seed: ShownSeed | None = None
+) -> InLedger | None:
     """Step 7. None: the bundle has no proof at all."""
-    receipt = None
-    if logged.receipt not in (None, PENDING):
-        receipt = _read(str(logged.receipt), statement)
-    edition = None if logged.edition is None else _read(logged.edition.proof, statement)
-    if receipt is None and edition is None:
-        return None
-    hint = None if policy.logs else _hint(logged.key)
-    witnessed = None
-    if receipt is not None:
-        witnessed = _check(receipt, entry_of(envelope), policy, hint, Reason.NOT_IN_LEDGER)
-        ended = statement.ended.timestamp()
-        if any(ended - time > SKEW_S for time in _times(witnessed)):
+    return _Check(statement, policy, logged.key).all(envelope, logged, seed)
+
+
+@dataclass(slots=True)
+class _Check:
+    """``hint``: the bundle's. ``first``: the proof by whose checkpoint the others must be; ``witnessed``: what it gave.
+    ``receipt``: the receipt's own proof.
+    """
+
+    statement: Statement
+    policy: Policy
+    hint: str
+    receipt: LogProof | None = None
+    first: LogProof | None = None
+    witnessed: Witnessed | None = None
+
+    def all(self, envelope: bytes, logged: Logged, seed: ShownSeed | None) -> InLedger | None:
+        text = None if logged.receipt in (None, PENDING) else logged.receipt
+        self.receipt = None if text is None else _read(text, self.statement)
+        edition = self._proof(logged.edition)
+        opened, secret = (None, None) if seed is None else (self._proof(seed.opened), self._proof(seed.secret))
+        if self.receipt is None and edition is None and opened is None and secret is None:
+            return None
+        if self.receipt is not None:
+            self._check_receipt(self.receipt, envelope)
+        if edition is not None and logged.edition is not None:
+            _check_adoption(logged.edition.entry, self.statement)
+            self._check(edition, logged.edition.entry, Reason.EDITION_NOT_IN_LEDGER)
+        if opened is not None and seed is not None and seed.opened is not None:
+            _check_opened(seed.opened.entry, self.statement)
+            self._check(opened, seed.opened.entry, Reason.EPOCH_NOT_IN_LEDGER)
+        published = None
+        if secret is not None and seed is not None and seed.secret is not None:
+            published = _published(seed.secret.entry, self.statement)
+            self._check(secret, seed.secret.entry, Reason.SECRET_NOT_IN_LEDGER, before=False)
+        return self._found(edition, opened, secret, published)
+
+    def _proof(self, logged: LoggedEntry | None) -> LogProof | None:
+        return None if logged is None else _read(logged.proof, self.statement)
+
+    def _check_receipt(self, proof: LogProof, envelope: bytes) -> None:
+        self._use(proof, entry_of(envelope), Reason.NOT_IN_LEDGER)
+        ended = self.statement.ended.timestamp()
+        if any(ended - time > SKEW_S for time in self._times()):
             raise ReceiptError(Reason.LEDGER_TIME, "a witness confirmed the ledger's head before the answer ended")
-    if logged.edition is not None and edition is not None:
-        found = _check_edition(logged.edition, edition, statement, policy, hint=hint, receipt=receipt)
-        witnessed = witnessed or found
-    assert witnessed is not None  # noqa: S101  (one of the two is there)
-    head, dated = witnessed.signed.checkpoint, witnessed.signed.dated
-    return InLedger(
-        index=None if receipt is None else receipt.index,
-        size=head.size,
-        root=head.root,
-        witnesses=tuple(item.name.decode("utf-8", "replace") for item in policy.witnesses if item.key in dated),
-        times=_times(witnessed),
-        vouched=hint is None,
-        edition_index=None if edition is None else edition.index,
-    )
+
+    def _check(self, proof: LogProof, entry: bytes, absent: Reason, *, before: bool = True) -> None:
+        """``before``: the receipt has to stand after it."""
+        first = self.first
+        self._use(proof, entry, absent)
+        if first is not None and first.checkpoint != proof.checkpoint:
+            one, other = first.checkpoint, proof.checkpoint
+            if one.size == other.size and one.root != other.root:  # extension lines that differ are no fork
+                raise ReceiptError(Reason.FORK, "two roots for one size, both signed: keep this file as evidence")
+            raise ReceiptError(Reason.PROOF_FORM, "the proofs are by different checkpoints")
+        if before and self.receipt is not None and self.receipt.index <= proof.index:
+            raise ReceiptError(absent, "it was logged after the receipt")
+
+    def _use(self, proof: LogProof, entry: bytes, absent: Reason) -> None:
+        hint = None if self.policy.logs else _hint(self.hint)
+        found = _check(proof, entry, self.policy, hint, absent)
+        if self.first is None:
+            self.first, self.witnessed = proof, found
+
+    def _times(self) -> tuple[int, ...]:
+        """Zero, and a log's own plain signature, state none."""
+        assert self.witnessed is not None  # noqa: S101  (a proof was used)
+        return tuple(item.time for item in self.witnessed.signed.cosignatures if item.time)
+
+    def _found(
+        self, edition: LogProof | None, opened: LogProof | None, secret: LogProof | None, published: bytes | None
+    ) -> InLedger:
+        assert self.witnessed is not None  # noqa: S101  (one of them is there)
+        head, dated = self.witnessed.signed.checkpoint, self.witnessed.signed.dated
+        return InLedger(
+            index=_index(self.receipt),
+            size=head.size,
+            root=head.root,
+            witnesses=tuple(
+                item.name.decode("utf-8", "replace") for item in self.policy.witnesses if item.key in dated
+            ),
+            times=self._times(),
+            vouched=bool(self.policy.logs),
+            edition_index=_index(edition),
+            opened_index=_index(opened),
+            secret_index=_index(secret),
+            secret=published,
+        )
+
+
+def _index(proof: LogProof | None) -> int | None:
+    return None if proof is None else proof.index
 
 
 def _hint(text: str) -> VerifierKey:
@@ -120,33 +200,34 @@ def _read(text: str, statement: Statement) -> LogProof:
     return proof
 
 
-def _check_edition(
-    logged: LoggedEdition,
-    proof: LogProof,
-    statement: Statement,
-    policy: Policy,
-    *,
-    hint: VerifierKey | None,
-    receipt: LogProof | None,
-) -> Witnessed:
-    try:
-        entry = read_statement(logged.entry)
-    except LedgerError as error:
-        raise ReceiptError(Reason.EDITION_NOT_IN_LEDGER, "the edition's entry is no entry") from error
-    named = statement.charter
+def _check_adoption(data: bytes, statement: Statement) -> None:
+    entry = _entry(data, Reason.EDITION_NOT_IN_LEDGER)
     if not isinstance(entry, EditionStatement) or entry.event != "adopted":
         raise ReceiptError(Reason.EDITION_NOT_IN_LEDGER, "the entry is no adoption")
+    named = statement.charter
     if entry.number != named.edition or entry.digest != named.digest:
         raise ReceiptError(Reason.EDITION_NOT_IN_LEDGER, "the entry is of another edition")
-    witnessed = _check(proof, logged.entry, policy, hint, Reason.EDITION_NOT_IN_LEDGER)
-    if receipt is not None and receipt.checkpoint != proof.checkpoint:
-        one, other = receipt.checkpoint, proof.checkpoint
-        if one.size == other.size and one.root != other.root:  # extension lines that differ are no fork
-            raise ReceiptError(Reason.FORK, "two roots for one size, both signed: keep this file as evidence")
-        raise ReceiptError(Reason.PROOF_FORM, "the two proofs are by different checkpoints")
-    if receipt is not None and receipt.index <= proof.index:
-        raise ReceiptError(Reason.EDITION_NOT_IN_LEDGER, "the edition was logged after the receipt")
-    return witnessed
+
+
+def _check_opened(data: bytes, statement: Statement) -> None:
+    entry = _entry(data, Reason.EPOCH_NOT_IN_LEDGER)
+    if not isinstance(entry, EpochStatement) or entry.sha256 != statement.seed.epoch:
+        raise ReceiptError(Reason.EPOCH_NOT_IN_LEDGER, "the entry is not the one of the seed's secret")
+
+
+def _published(data: bytes, statement: Statement) -> bytes:
+    """The secret."""
+    entry = _entry(data, Reason.SECRET_NOT_IN_LEDGER)
+    if not isinstance(entry, EpochSecretStatement) or entry.epoch != statement.seed.epoch:
+        raise ReceiptError(Reason.SECRET_NOT_IN_LEDGER, "the entry does not publish the seed's secret")
+    return bytes.fromhex(entry.secret)
+
+
+def _entry(data: bytes, absent: Reason) -> EntryStatement:
+    try:
+        return read_statement(data)
+    except LedgerError as error:
+        raise ReceiptError(absent, "what is said to be an entry is none") from error
 
 
 def _check(proof: LogProof, entry: bytes, policy: Policy, hint: VerifierKey | None, absent: Reason) -> Witnessed:
@@ -162,8 +243,3 @@ def _check(proof: LogProof, entry: bytes, policy: Policy, hint: VerifierKey | No
         raise ReceiptError(Reason.PROOF_FORM, f"the checkpoint: {error.details['reason']}") from error
     except LedgerError as error:
         raise ReceiptError(Reason.CHECKPOINT_UNSIGNED, "the checkpoint is not signed as the known keys sign") from error
-
-
-def _times(witnessed: Witnessed) -> tuple[int, ...]:
-    """Zero, and a log's own plain signature, state none."""
-    return tuple(item.time for item in witnessed.signed.cosignatures if item.time)

@@ -18,9 +18,11 @@ How the seed came about is ``seed.scheme``, and the rest of the object depends o
   caller      the caller chose ``value``
   drawn       the server drew ``value``; nothing binds it to anything
   remote      another server sampled; ``value`` is what it was asked for
-  derived/1   ``value`` is the last four bytes, big-endian, of SHA-256(salt ‖ nonce ‖ turn id), where SHA-256(salt) is
-              ``salt``, ``nonce`` is the caller's (hex, or ""), and the salt comes from the secret whose SHA-256 is
-              ``epoch``, an entry of the ledger before the turn
+  derived/2   ``value`` and the receipt's id follow from a secret and ``nonce`` (``seeds.py``): the secret's SHA-256 is
+              ``epoch``, an entry of the ledger before the turn; the nonce (hex) was drawn by whoever ``nonce_by``
+              names, "caller" or "server"; ``salt`` is the SHA-256 of the salt that both give
+  derived/1   of older receipts. ``value`` is the last four bytes, big-endian, of SHA-256(salt ‖ nonce ‖ turn id), where
+              SHA-256(salt) is ``salt`` and ``nonce`` is "" (or hex). The server drew the turn's id
   =========== ==================================================================================================
 
 Refuses any other writing of the payload (STATEMENT_NOT_CANONICAL), another type (STATEMENT_TYPE), a field that is
@@ -64,27 +66,35 @@ class State(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+BY_CALLER: Final = "caller"  # who drew a nonce
+BY_SERVER: Final = "server"
+
+
 class Scheme(StrEnum):
     CALLER = "caller"
     DRAWN = "drawn"
     REMOTE = "remote"
-    DERIVED = "derived/1"
+    DERIVED = "derived/2"
+    DERIVED_BEFORE = "derived/1"  # of older receipts
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """``epoch``, ``salt`` (hex) and ``nonce`` (hex, or ""): for DERIVED only."""
+    """``epoch``, ``salt`` and ``nonce`` (hex): of both derived schemes. ``nonce_by``: of DERIVED only."""
 
     scheme: Scheme
     value: int
     epoch: str = ""
     salt: str = ""
     nonce: str = ""
+    nonce_by: str = ""
 
     def to_json(self) -> dict[str, Any]:
         value: dict[str, Any] = {"scheme": self.scheme.value, "value": self.value}
-        if self.scheme is Scheme.DERIVED:
+        if self.scheme in (Scheme.DERIVED, Scheme.DERIVED_BEFORE):
             value |= {"epoch": self.epoch, "salt": self.salt, "nonce": self.nonce}
+        if self.scheme is Scheme.DERIVED:
+            value["nonce_by"] = self.nonce_by
         return value
 
 
@@ -135,9 +145,10 @@ class ContextUsed:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """``receipt``: ``receipt_id``. ``began`` and ``ended``: of the turn (UTC). ``error``: its code, "" for none.
-    ``finish``: why the engine ended: "stop", "length" or "cancelled". ``model``: id and manifest digest ("": a remote
-    one). ``sources`` and ``tools``: names, sorted. ``ledger``: the origin, "" for none. ``commitments``: by field, hex.
+    """``receipt``: ``receipt_id``, or ``seeds.derived_receipt_id``. ``began`` and ``ended``: of the turn (UTC).
+    ``error``: its code, "" for none. ``finish``: why the engine ended: "stop", "length" or "cancelled". ``model``: id
+    and manifest digest ("": a remote one). ``sources`` and ``tools``: names, sorted. ``ledger``: the origin, "" for
+    none. ``commitments``: by field, hex.
     """
 
     receipt: str
@@ -281,7 +292,7 @@ class Statement:
 
 
 def receipt_id(turn_id: str) -> str:
-    """Hex. A turn's own id opens pages; its receipt's id only names it."""
+    """Hex, where the seed is not derived from a nonce. A turn's own id opens pages; its receipt's id only names it."""
     return hashlib.sha256(RECEIPT_ID_LABEL + turn_id.encode()).hexdigest()
 
 

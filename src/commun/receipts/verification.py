@@ -24,8 +24,8 @@ write receipts with them. A pinned first root pins the charter; its policy names
 in under its own key needs no second voucher, so that the receipt key counts as vouched for then.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -34,6 +34,8 @@ from commun.receipts.bundle import PENDING, Bundle
 from commun.receipts.commitments import FIELDS, TEXT_ROLE, Message, Value, check_commitment
 from commun.receipts.dsse import Envelope, ReceiptKey
 from commun.receipts.errors import Reason, ReceiptError
+from commun.receipts.seeded import PublishedSecret, check_derivation, check_shown_seed
+from commun.receipts.sentences import Sentence, filled
 from commun.receipts.statement import Statement
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ NOT_PROVEN: Final = (
     N_("That the token ids are these texts: an audit reads them with the model's own vocabulary."),
     N_("That nobody else has read it."),
     N_("That the edition was still in force at that moment, and not frozen: the ledger's later entries tell."),
+    N_("That nobody chose the seed, unless it says above that the published secret gives it."),
     N_("When exactly: the times are the server's own, and a witness's only an upper bound."),
     N_("That there is no second receipt for the same answer."),
 )
@@ -80,14 +83,6 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
-    """``text``: a message id, whose places ``details`` fill."""
-
-    text: str
-    details: Mapping[str, str | int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """``number`` from 1. ``proves``: what holds. ``missing``: what could not be looked at, and why."""
 
@@ -101,11 +96,13 @@ class Step:
 class Trust:
     """What the reader knows by another way than the bundle. ``charter``: the first root's digest, hex, or "".
     ``keys``: texts of receipt keys; none: any. ``policy``: a C2SP tlog-policy, or None for the charter's own.
+    ``secrets``: of seeds, as the reader's own copy of the ledger has them.
     """
 
     charter: str = ""
     keys: tuple[str, ...] = ()
     policy: bytes | None = None
+    secrets: tuple[PublishedSecret, ...] = ()
 
 
 NOTHING: Final = Trust()
@@ -142,10 +139,6 @@ class Report:
             "not_proven": [filled(sentence) for sentence in self.not_proven],
             "statement": None if self.statement is None else self.statement.to_json()["predicate"],
         }
-
-
-def filled(sentence: Sentence) -> str:
-    return sentence.text % sentence.details if sentence.details else sentence.text
 
 
 def verify(data: bytes, trust: Trust = NOTHING) -> Report:
@@ -231,7 +224,8 @@ class _Run:
                 proves.append(Sentence(N_("%(field)s: this is what was committed to."), {"field": name}))
             elif committed is not None:
                 missing.append(Sentence(N_("%(field)s: withheld; whoever has it can still show it."), {"field": name}))
-        self._done(proves, missing)
+        followed, withheld = check_shown_seed(bundle.seed, statement)
+        self._done(proves + followed, missing + withheld)
 
     def _charter(self, bundle: Bundle, statement: Statement) -> "Adopted | None":
         used = statement.charter
@@ -296,8 +290,10 @@ class _Run:
             policy = read_policy(own)
         elif charter_policy:
             policy = read_policy((charter_policy + "\n").encode())  # a charter's texts have no space around them
-        found = check_logged(bundle.envelope, statement, bundle.ledger, policy)
+        found = check_logged(bundle.envelope, statement, bundle.ledger, policy, bundle.seed)
         proves, missing = _said_of_ledger(bundle, found)
+        derived, doubtful = check_derivation(bundle.seed, statement, found, self.trust.secrets)
+        proves, missing = proves + derived, missing + doubtful
         anchored = own is not None or bool(self.trust.charter)
         if found is not None and not (found.vouched and anchored):
             missing.append(Sentence(N_("Whose ledger that is: neither you nor a charter that you know names its key.")))

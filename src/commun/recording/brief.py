@@ -8,6 +8,8 @@ Rules:
 - where a server has the ledger (LedgerBusy), it does the recording: an edition is in force here once the server has
   recorded it, with every freeze and release, which takes a second or two after it was adopted; receipts are left to the
   server, which looks for such rows every few seconds. What the ledger says against an edition refuses it here, too;
+- a secret that seeds come from is looked up before each question: one whose day is over, or that a server beside has
+  closed, is followed by another. Without one the seed is drawn, and the receipt says so;
 - other statements (a model was loaded) are stored, and left to whoever opens the ledger next in the same way;
 - anything else that the ledger refuses, refuses the edition.
 """
@@ -32,9 +34,9 @@ from commun.ledger.opening import find_key
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER
 from commun.receipts.dsse import ReceiptSigner
 from commun.receipts.issue import Receipt
-from commun.receipts.statement import Seed
+from commun.receipts.statement import Scheme, Seed
 from commun.recording.editions import RecordedEditions, frozen_names
-from commun.recording.epochs import seed_of
+from commun.recording.epochs import Nonces, is_over, seed_of
 from commun.recording.errors import LedgerRefuses
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, find_receipt_key
 from commun.recording.recorder import LEDGER_KEY_FILE, Recorder
@@ -74,6 +76,7 @@ class BriefRecorder:
         self._verifier: VerifierKey | None = None
         self._signer: ReceiptSigner | None = None
         self._epoch: StoredEpoch | None = None
+        self._nonces = Nonces(entries.epochs)
         self._waiting = False
 
     @property
@@ -90,8 +93,23 @@ class BriefRecorder:
             raise LedgerStopped
         return self._signer
 
-    def seed(self, turn_id: str, nonce: bytes = b"") -> Seed:
-        return seed_of(self._epoch, turn_id, nonce)
+    async def check_nonce(self, nonce: bytes | None) -> None:
+        """Another secret where the one before must not be used any more. Raises NonceUsed."""
+        self._epoch = await self._entries.epochs.find_open()
+        if self._epoch is None or is_over(self._epoch, now=self._now().timestamp()):
+            await self._renew()
+        if nonce is not None and self._epoch is not None:
+            await self._nonces.check(self._epoch, nonce)
+
+    def seed(self, nonce: bytes | None) -> Seed:
+        """Raises NonceUsed."""
+        if nonce is not None and self._epoch is not None:
+            self._nonces.take(self._epoch, nonce)
+        return seed_of(self._epoch, nonce)
+
+    def withdraw(self, seed: Seed) -> None:
+        if seed.scheme is Scheme.DERIVED:
+            self._nonces.give_back(seed)
 
     def submit(self, receipt: Receipt) -> None:
         """After its commit: the row is what counts, and ``close`` sees to it."""
@@ -101,6 +119,10 @@ class BriefRecorder:
     def post(self, statement: Statement) -> None:
         """Recorded at the end, or by the server beside."""
         self._entries.wait(new_id(), statement.data(), now=self._now().timestamp())
+        self._waiting = True
+
+    def expect(self) -> None:
+        """The database has an entry that waits, written with what it tells: recorded as a posted one."""
         self._waiting = True
 
     async def admit(self, in_force: InForce) -> None:
@@ -127,6 +149,21 @@ class BriefRecorder:
             pass  # the server beside looks for such rows
         except (CommunError, OSError) as error:
             log.warning("receipts wait for the ledger", error=str(error))
+        finally:
+            await recorder.close()
+
+    async def _renew(self) -> None:
+        """Where a server has the ledger it does it within seconds, and publishes what it closes an hour later at the
+        earliest: until then the one that is still open will do.
+        """
+        recorder = self._make()
+        try:
+            self._epoch = await recorder.renew_epoch()
+        except LedgerBusy:
+            pass
+        except (CommunError, OSError) as error:
+            log.warning("seeds come from no secret", error=str(error))
+            self._epoch = None
         finally:
             await recorder.close()
 

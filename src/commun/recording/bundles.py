@@ -10,12 +10,15 @@ Rules:
 - the charter's files are those of the edition that the receipt names, by number and digest and in the charter that it
   names. They are verified once, and remembered for the last few editions; where they do not hold, or the folder has
   another charter, the bundle goes without them, as one whose charter is published elsewhere;
+- a seed that was derived from a nonce is shown with its salt, which is computed again from the stored secret. Once the
+  receipt's own proof is there, the entries of the secret's digest and, when it is published, of the secret itself are
+  put beside it, both by that same head;
 - files are read in threads.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -23,17 +26,24 @@ from typing import Final, Protocol
 import structlog
 
 from commun.errors import CommunError
-from commun.ledger.entries import EditionStatement, ReceiptStatement, read_statement
+from commun.ledger.entries import (
+    EditionStatement,
+    EpochSecretStatement,
+    EpochStatement,
+    ReceiptStatement,
+    read_statement,
+)
 from commun.ledger.errors import LedgerError
 from commun.ledger.keys import VerifierKey
 from commun.ledger.log import Head, Log
 from commun.ledger.merkle import prove_inclusion
 from commun.ledger.proof import LogProof
 from commun.ledger.tiles import TileReader
-from commun.receipts.bundle import PENDING, Bundle, Logged, LoggedEdition
+from commun.receipts.bundle import PENDING, Bundle, Logged, LoggedEntry, ShownSeed
 from commun.receipts.dsse import envelope_digest
 from commun.receipts.issue import NOT_LOGGED, Receipt, make_bundle
-from commun.receipts.statement import CharterUsed, Statement
+from commun.receipts.seeds import salt_of
+from commun.receipts.statement import CharterUsed, Scheme, Statement
 from commun.store.ledger_entries import LedgerEntries, StoredEntry
 from commun.store.receipts import Receipts, StoredReceipt
 
@@ -88,7 +98,12 @@ class Bundles:
 
     async def ledger_part(self, position: int | None, entry_sha256: str, statement: Statement) -> Logged:
         """``position`` None: not in the ledger yet. ``entry_sha256``: of the envelope."""
-        ledger, head, verifier = self._recorder.log, self._recorder.witnessed, self._recorder.verifier
+        return await self._ledger_part(position, entry_sha256, statement, self._recorder.witnessed)
+
+    async def _ledger_part(
+        self, position: int | None, entry_sha256: str, statement: Statement, head: Head | None
+    ) -> Logged:
+        ledger, verifier = self._recorder.log, self._recorder.verifier
         if verifier is None or statement.ledger != verifier.name:
             return NOT_LOGGED
         key = verifier.text()
@@ -102,7 +117,27 @@ class Bundles:
         """Raises ReceiptError where the envelope is none, which no receipt of ours is."""
         statement = Statement.from_envelope(plain.envelope)
         charter = await self._charter(statement.charter)
-        return replace(plain, charter=charter, ledger=await self.ledger_part(position, digest, statement))
+        head = self._recorder.witnessed  # one for all proofs
+        ledger = await self._ledger_part(position, digest, statement, head)
+        is_logged = ledger.receipt not in (None, PENDING)
+        return replace(
+            plain, charter=charter, ledger=ledger, seed=await self._seed(statement, head if is_logged else None)
+        )
+
+    async def _seed(self, statement: Statement, head: Head | None) -> ShownSeed | None:
+        """None: not derived from a nonce, or of a secret that is not here any more."""
+        seed = statement.seed
+        epoch = await self._entries.epochs.find(seed.epoch) if seed.scheme is Scheme.DERIVED else None
+        if epoch is None:
+            return None
+        salt = salt_of(epoch.secret, bytes.fromhex(seed.nonce))
+        ledger = self._recorder.log
+        if ledger is None or head is None:
+            return ShownSeed(salt)
+        entries = [EpochStatement(epoch.sha256).data(), EpochSecretStatement.of(epoch.secret).data()]
+        stored = [await self._entries.find(entry) for entry in entries]
+        opened, secret = await asyncio.to_thread(_proven, ledger, head, stored)
+        return ShownSeed(salt, opened, secret)
 
     async def _find_edition(self, key: str, used: CharterUsed) -> StoredEntry | None:
         name = (key, used.edition, used.digest)
@@ -153,12 +188,25 @@ def _logged(ledger: Log, head: Head, position: int | None, entry: bytes, edition
         receipt = PENDING
         if position is not None and position < head.size and ledger.entry(position) == entry:
             receipt = _proof(ledger, head, position)
-        if edition is None or edition.position >= head.size or ledger.entry(edition.position) != edition.entry:
-            return Logged(key, receipt)
-        return Logged(key, receipt, LoggedEdition(edition.entry, _proof(ledger, head, edition.position)))
+        return Logged(key, receipt, _entry(ledger, head, edition))
     except LedgerError as error:
         log.warning("the ledger gives no proof", code=error.code, problem=error.text())
         return Logged(key, PENDING)
+
+
+def _proven(ledger: Log, head: Head, stored: Sequence[StoredEntry | None]) -> list[LoggedEntry | None]:
+    """In a thread, as ``_logged``."""
+    try:
+        return [_entry(ledger, head, each) for each in stored]
+    except LedgerError as error:
+        log.warning("the ledger gives no proof", code=error.code, problem=error.text())
+        return [None] * len(stored)
+
+
+def _entry(ledger: Log, head: Head, stored: StoredEntry | None) -> LoggedEntry | None:
+    if stored is None or stored.position >= head.size or ledger.entry(stored.position) != stored.entry:
+        return None
+    return LoggedEntry(stored.entry, _proof(ledger, head, stored.position))
 
 
 def _proof(ledger: Log, head: Head, index: int) -> str:

@@ -1,34 +1,38 @@
 """Where the seeds of answers come from: secrets of a day, of which the ledger has the digest before the first use.
 
-    S     = HMAC-SHA-256(secret, "commun-seed/1" ‖ newline ‖ turn id)
-    value = the last four bytes, big-endian, of SHA-256(S ‖ nonce ‖ turn id)
+``receipts/seeds.py`` has the formulas. A receipt tells the epoch (SHA-256 of the secret), the nonce, who drew it,
+SHA-256 of the salt that both give, and the value; its bundle has the salt. The ledger publishes the secret GRACE_S
+after another has taken its place, and then everybody derives every seed of that day again. The receipt of an answer
+that takes longer than that stands after the secret: whoever verifies it is told that its seed proves nothing.
 
-A receipt tells the epoch (SHA-256 of the secret), SHA-256 of S, the nonce and the value. Secret and turn id fix the
-seed, and whoever learns the secret later can check every seed of that day. (Telling it is another matter, and not
-done here.)
-
-What this does not give: the server draws the turn id, and it may draw it after it has read the question. It can try ids
-until one gives the seed that it would like. Only a nonce of the caller's own could prevent that, in the id's place.
+The nonce is drawn by whoever asks. Where they send none, the server draws it, and the receipt says so.
 """
 
-import hashlib
-import hmac
 import secrets
 from typing import Final
 
-from commun.receipts.statement import Scheme, Seed
-from commun.store.epochs import StoredEpoch
+from commun.receipts.seeds import (
+    SECRET_BYTES,
+    derived_receipt_id,
+    epoch_of,
+    salt_digest,
+    salt_of,
+    value_of,
+)
+from commun.receipts.statement import BY_CALLER, BY_SERVER, Scheme, Seed
+from commun.recording.errors import NonceUsed
+from commun.store.epochs import Epochs, StoredEpoch
 
 EPOCH_S: Final = 86_400.0
-SECRET_BYTES: Final = 32
-LABEL: Final = b"commun-seed/1\n"
-_SEED_BYTES: Final = 4
+GRACE_S: Final = 3_600.0  # between the end of a secret's use and its publication
+NONCE_BYTES: Final = 32  # of those that are drawn here
+SEED_BITS: Final = 32
 
 
 def new_epoch(*, now: float) -> StoredEpoch:
     """Not in the ledger yet. ``now``: seconds since 1970."""
     secret = secrets.token_bytes(SECRET_BYTES)
-    return StoredEpoch(hashlib.sha256(secret).hexdigest(), secret, now, None)
+    return StoredEpoch(epoch_of(secret), secret, now, None)
 
 
 def is_over(epoch: StoredEpoch, *, now: float) -> bool:
@@ -36,18 +40,59 @@ def is_over(epoch: StoredEpoch, *, now: float) -> bool:
     return not 0 <= now - epoch.opened < EPOCH_S
 
 
-def seed_of(epoch: StoredEpoch | None, turn_id: str, nonce: bytes = b"") -> Seed:
-    """Derived from the open epoch; drawn where there is none (nothing is answered then, but for tests)."""
-    return drawn_seed() if epoch is None else derived_seed(epoch, turn_id, nonce)
+def seed_of(epoch: StoredEpoch | None, nonce: bytes | None) -> Seed:
+    """Derived from the open epoch; drawn where there is none (nothing is answered then, but for tests). ``nonce`` None:
+    the caller sent none.
+    """
+    if epoch is None:
+        return drawn_seed()
+    if nonce is None:
+        return derived_seed(epoch, secrets.token_bytes(NONCE_BYTES), by=BY_SERVER)
+    return derived_seed(epoch, nonce, by=BY_CALLER)
 
 
-def derived_seed(epoch: StoredEpoch, turn_id: str, nonce: bytes = b"") -> Seed:
-    name = turn_id.encode()
-    salt = hmac.digest(epoch.secret, LABEL + name, hashlib.sha256)
-    value = int.from_bytes(hashlib.sha256(salt + nonce + name).digest()[-_SEED_BYTES:], "big")
-    return Seed(Scheme.DERIVED, value, epoch=epoch.sha256, salt=hashlib.sha256(salt).hexdigest(), nonce=nonce.hex())
+def derived_seed(epoch: StoredEpoch, nonce: bytes, *, by: str) -> Seed:
+    salt = salt_of(epoch.secret, nonce)
+    value = value_of(salt, nonce, derived_receipt_id(epoch.sha256, nonce))
+    return Seed(Scheme.DERIVED, value, epoch.sha256, salt_digest(salt), nonce.hex(), by)
 
 
 def drawn_seed() -> Seed:
     """Where there is no epoch: nothing binds it to anything, and the receipt says so."""
-    return Seed(Scheme.DRAWN, secrets.randbits(8 * _SEED_BYTES))
+    return Seed(Scheme.DRAWN, secrets.randbits(SEED_BITS))
+
+
+class Nonces:
+    """Which nonces of callers have served in an epoch: a second time whoever asks would know the seed.
+
+    Those of this process are remembered from their turn's beginning on, so that a running turn counts; those before it
+    left a receipt, or the trace of one that was erased (``store.epochs``).
+    """
+
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+        self._epoch = ""
+        self._begun: set[bytes] = set()
+
+    async def check(self, epoch: StoredEpoch, nonce: bytes) -> None:
+        """Before anything is done. Raises NonceUsed."""
+        receipt = derived_receipt_id(epoch.sha256, nonce)
+        if self._is_begun(epoch, receipt) or await self._epochs.is_spent(receipt):
+            raise NonceUsed
+
+    def take(self, epoch: StoredEpoch, nonce: bytes) -> None:
+        """Raises NonceUsed."""
+        receipt = derived_receipt_id(epoch.sha256, nonce)
+        if self._is_begun(epoch, receipt):
+            raise NonceUsed
+        self._begun.add(bytes.fromhex(receipt))
+
+    def give_back(self, seed: Seed) -> None:
+        """The turn was refused before it began."""
+        self._begun.discard(bytes.fromhex(derived_receipt_id(seed.epoch, bytes.fromhex(seed.nonce))))
+
+    def _is_begun(self, epoch: StoredEpoch, receipt: str) -> bool:
+        if epoch.sha256 != self._epoch:
+            self._epoch = epoch.sha256
+            self._begun.clear()
+        return bytes.fromhex(receipt) in self._begun

@@ -9,6 +9,7 @@ LedgerError
 ├── LedgerCutShort                ledger_cut_short            500
 └── LedgerRewritten               ledger_rewritten            500
 BadReceiptKeyFile (CommunError)   bad_receipt_key_file        500
+NonceUsed (CommunError)           nonce_used                  409
 """
 
 from collections.abc import Callable
@@ -82,3 +83,10 @@ class BadReceiptKeyFile(CommunError):
     code = "bad_receipt_key_file"
     problem = N_("The key that signs receipts cannot be read, %(file)s: %(reason)s.")
     cure = N_("Restore the file. Or move it away: a new key is made, and the ledger says so.")
+
+
+class NonceUsed(CommunError):
+    code = "nonce_used"
+    status = 409
+    problem = N_("This question’s random number (its nonce) has served already, so its seed would be known.")
+    cure = N_("Ask again with a new one: draw it for each question.")

@@ -12,6 +12,7 @@ Rules:
   database has its position. A row that somebody else has written (``commun chat``) is submitted when two looks,
   POLL_S apart, have found it without one: its own process may be about to;
 - positions are written once for each head, never one by one, and with them up to where the database knows the ledger;
+- a day's secret is published an hour after another has taken its place, once, and after the receipts that came from it;
 - a ledger that is shorter than it was, or another, is refused (``catching_up.py``). One under a new key is a new one,
   under a new name, too: every receipt that is still here is recorded in it again.
 
@@ -36,6 +37,7 @@ from commun.charter.repository import Repository
 from commun.errors import CommunError
 from commun.ledger.entries import (
     EditionStatement,
+    EpochSecretStatement,
     EpochStatement,
     ReceiptKeyStatement,
     ReceiptStatement,
@@ -51,12 +53,12 @@ from commun.ledger.policy import Standing
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, LEDGER_FOLDER
 from commun.receipts.dsse import ReceiptSigner
 from commun.receipts.issue import Receipt
-from commun.receipts.statement import Seed
+from commun.receipts.statement import Scheme, Seed
 from commun.recording.catching_up import catch_up, new_origin
 from commun.recording.confirmation import Confirmation
 from commun.recording.cosignatures import WitnessState
 from commun.recording.editions import Name, RecordedEditions, frozen_names, read_happened
-from commun.recording.epochs import is_over, new_epoch, seed_of
+from commun.recording.epochs import GRACE_S, Nonces, is_over, new_epoch, seed_of
 from commun.recording.errors import LedgerRefuses
 from commun.recording.queue import LedgerQueue
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, open_receipt_key
@@ -103,6 +105,7 @@ class Recorder:
         self._recording: dict[Name, Future[int]] = {}  # editions' events that wait for the disk
         self._admitted: tuple[object, ...] | None = None
         self._epoch: StoredEpoch | None = None
+        self._nonces = Nonces(entries.epochs)
         self._coming: tuple[StoredEpoch, Future[int]] | None = None  # waits for the disk
         self._seen: set[str] = set()  # without a position when last looked
         self._tasks: set[asyncio.Task[None]] = set()
@@ -188,6 +191,7 @@ class Recorder:
             signer = await asyncio.to_thread(open_receipt_key, keys / RECEIPT_KEY_FILE)
             caught_up = await catch_up(opened, self._entries, self._receipts, now=self._now())
             await self._read_entries()
+            await self._read_epochs()
             told = await self._key_statements(signer.key.text())
             self._queue = LedgerQueue(opened, self._entries, on_head=self._headed)
         except BaseException:
@@ -210,6 +214,19 @@ class Recorder:
         self._editions = RecordedEditions()
         for stored in await self._entries.of_kind(EditionStatement.type):
             self._editions.note(stored)
+
+    async def _read_epochs(self) -> None:
+        """What is published is not used again, and what was lost before it was used is published in its turn."""
+        opened = [(stored.position, read_statement(stored.entry)) for stored in await self._of(EpochStatement)]
+        published = [read_statement(stored.entry) for stored in await self._of(EpochSecretStatement)]
+        await self._entries.epochs.note_in_ledger(
+            {one.sha256: position for position, one in opened if isinstance(one, EpochStatement)},
+            [one.epoch for one in published if isinstance(one, EpochSecretStatement)],
+            now=self._now().timestamp(),
+        )
+
+    async def _of(self, kind: type[Statement]) -> list[StoredEntry]:
+        return await self._entries.of_kind(kind.type)
 
     async def _key_statements(self, key: str) -> list[ReceiptKeyStatement]:
         before = [read_statement(stored.entry) for stored in await self._entries.of_kind(ReceiptKeyStatement.type)]
@@ -276,9 +293,31 @@ class Recorder:
 
     # Seeds
 
-    def seed(self, turn_id: str, nonce: bytes = b"") -> Seed:
-        """Of the open epoch."""
-        return seed_of(self._epoch, turn_id, nonce)
+    async def check_nonce(self, nonce: bytes | None) -> None:
+        """Raises NonceUsed."""
+        if nonce is not None and self._epoch is not None:
+            await self._nonces.check(self._epoch, nonce)
+
+    def seed(self, nonce: bytes | None) -> Seed:
+        """Of the open epoch. Raises NonceUsed."""
+        if nonce is not None and self._epoch is not None:
+            self._nonces.take(self._epoch, nonce)
+        return seed_of(self._epoch, nonce)
+
+    def withdraw(self, seed: Seed) -> None:
+        """Its turn did not begin."""
+        if seed.scheme is Scheme.DERIVED:
+            self._nonces.give_back(seed)
+
+    async def renew_epoch(self) -> StoredEpoch:
+        """The one that seeds come from now. Raises LedgerError, BadReceiptKeyFile, OSError."""
+        await self.open_known()
+        async with self._one_at_a_time:
+            await self._ensure_epoch()
+        await self.publish_secrets()
+        if self._epoch is None:
+            raise LedgerStopped
+        return self._epoch
 
     async def _ensure_epoch(self) -> None:
         now = self._now().timestamp()
@@ -295,6 +334,16 @@ class Recorder:
         position = await self._position(index)
         await epochs.place(epoch.sha256, position, now=now)
         self._epoch, self._coming = replace(epoch, position=position), None
+
+    async def publish_secrets(self) -> None:
+        """Those that are due: marked and stored in one transaction, and from then on entries that wait like others."""
+        if self._queue is None or self._queue.has_stopped:
+            return
+        now, epochs = self._now().timestamp(), self._entries.epochs
+        for epoch in await epochs.due(now=now, grace_s=GRACE_S):
+            statement, name = EpochSecretStatement.of(epoch.secret), new_id()
+            if await epochs.publish(epoch.sha256, statement.data(), name=name, now=now):
+                self._queue.submit_waiting(name, statement)
 
     # Writing
 
@@ -365,6 +414,7 @@ class Recorder:
         async with self._one_at_a_time:
             if self._epoch is not None:
                 await self._ensure_epoch()
+            await self.publish_secrets()
 
     async def close(self) -> None:
         """Integrates what is queued. The database must still be open."""

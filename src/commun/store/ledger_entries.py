@@ -151,6 +151,17 @@ class LedgerEntries:
         found = await self._database.read(lambda connection: connection.execute(query).all())
         return [StoredEntry(row.position, row.kind, row.entry) for row in found]
 
+    async def find(self, entry: bytes) -> StoredEntry | None:
+        """The first that is written so, among those of its kind: an entry has one writing."""
+        kind = read_statement(entry).type
+        query = (
+            select(ledger_entries)
+            .where(ledger_entries.c.kind == kind, ledger_entries.c.entry == entry)
+            .order_by(ledger_entries.c.position)
+        )
+        row = await self._database.read(lambda connection: connection.execute(query).first())
+        return None if row is None else StoredEntry(row.position, row.kind, row.entry)
+
     async def newest(self, limit: int, *, below: int | None = None) -> list[StoredEntry]:
         """Newest first, at most MAX_SHOWN. ``below``: only those before this position."""
         query = select(ledger_entries).order_by(ledger_entries.c.position.desc()).limit(min(limit, MAX_SHOWN))

@@ -21,6 +21,7 @@ from commun.assistant.question import Question
 from commun.assistant.turn import Turn
 from commun.engine.base import Message
 from commun.errors import BadRequest, CommunError, NotFound
+from commun.receipts.seeds import read_nonce
 from commun.receipts.statement import is_receipt_id
 from commun.store.conversations import Conversation, MessageState, OpenTurn
 from commun.web.live import AnswerStream, Live, content_of, live_turns
@@ -118,8 +119,10 @@ async def _answer(
     check_asking(visit)
     terms = services.assistant.terms()
     persona = await _persona(visit, form, conversation_id)
-    wish = Question(persona=persona, language=visit.language)
+    wish = Question(persona=persona, language=visit.language, nonce=_nonce(form))
     check_wishes(wish, terms.charter, stored=True)
+    share = await services.assistant.share_of(visit.owner.account_id)
+    await services.assistant.check_nonce(wish.nonce)
     await take_as_told(visit, _field(form, "told"))
     opened = await services.conversations.start_turn(
         visit.owner,
@@ -130,7 +133,7 @@ async def _answer(
     )
     found = await services.conversations.get(visit.owner, opened.conversation_id)
     messages = prompt_messages(found.path(opened.question_id))
-    turn = await _begin(visit, opened, replace(wish, messages=messages), terms)
+    turn = await _begin(visit, opened, replace(wish, messages=messages), terms, share)
     if turn is not None:
         live = Live(turn, visit.owner.account_id, opened.conversation_id, persona)
         live_turns(visit.request).add(services.assistant, live)
@@ -144,6 +147,15 @@ async def _answer(
     return await _appended(visit, found)
 
 
+def _nonce(form: FormData) -> bytes | None:
+    """What our script drew for this question; None: the page has no scripts. Raises BadRequest."""
+    text = _field(form, "nonce")
+    nonce = read_nonce(text)
+    if text and nonce is None:
+        raise BadRequest
+    return nonce
+
+
 async def _persona(visit: Visit, form: FormData, conversation_id: str | None) -> str | None:
     """The one that was chosen; where the form has no choice, the conversation's last one if it is still adopted."""
     if "persona" in form:
@@ -154,14 +166,14 @@ async def _persona(visit: Visit, form: FormData, conversation_id: str | None) ->
     return last if not last or visit.services.charter.get().charter.persona(last) else None
 
 
-async def _begin(visit: Visit, opened: OpenTurn, question: Question, terms: Terms) -> Turn | None:
+async def _begin(
+    visit: Visit, opened: OpenTurn, question: Question, terms: Terms, share: Share
+) -> Turn | None:
     """Starts the turn; where it is refused (the waiting room is full) the answer is kept as failed: nothing may stay
     "running" that nobody writes.
     """
     try:
-        return visit.services.assistant.begin(
-            question, opened, turn_id=opened.answer_id, terms=terms, account=visit.owner.account_id
-        )
+        return visit.services.assistant.begin(question, opened, turn_id=opened.answer_id, terms=terms, share=share)
     except CommunError as error:
         await opened.keep({"text": "", "error": error.code}, MessageState.FAILED)
         return None
@@ -199,8 +211,10 @@ async def ask_temporary(request: Request) -> Response:
     persona = _field(form, "persona") if "persona" in form else None
     said = [prompt_message(each["role"], each["text"]) for each in history]
     messages = (*(message for message in said if message is not None), Message("user", question))
-    wished = Question(messages=messages, persona=persona, language=visit.language)
-    turn = visit.services.assistant.begin(wished, account=visit.owner.account_id)
+    wished = Question(messages=messages, persona=persona, language=visit.language, nonce=_nonce(form))
+    share = await visit.services.assistant.share_of(visit.owner.account_id)
+    await visit.services.assistant.check_nonce(wished.nonce)
+    turn = visit.services.assistant.begin(wished, share=share)
     await take_as_told(visit, _field(form, "told"))
     live_turns(request).add(visit.services.assistant, Live(turn, visit.owner.account_id, "", persona))
     asked = [*history, {"role": "user", "text": question}]

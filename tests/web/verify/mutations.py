@@ -311,7 +311,7 @@ def quantum() -> tuple[bytes, bytes]:
         )
     finally:
         del world.WITNESSES["pq"]
-    edition = world.LoggedEdition(world.adoption(world.second()), _pq(ledger, edition_at))
+    edition = world.LoggedEntry(world.adoption(world.second()), _pq(ledger, edition_at))
     logged = world.Logged(PQ_LOG.verifier.text(), _pq(ledger, at), edition)
     policy = f"log {PQ_LOG.verifier.text()}\nwitness pq {PQ_WITNESS.verifier.text()}\nquorum pq\n"
     return world.bundle(receipt, ledger=logged).data(), policy.encode()

@@ -9,6 +9,8 @@ import { NotStrict, hasFields, isObject, readObject } from "./strict-json.js";
 export const PENDING = "pending";
 export const MOST_BUNDLE_BYTES = 16 * 2 ** 20;
 const FORMAT = "commun-bundle/1";
+const FORMAT_WITH_SEED = "commun-bundle/2";
+const SEED_SALT_BYTES = 32;
 const MOST_FILES = 2048;
 const MOST_NAME = 200;
 const MOST_ENTRY_BYTES = 65535;
@@ -21,7 +23,8 @@ const NAMES = [
 ];
 
 // Gives { envelope: text, key: text, disclosed: Map of name to { salt, value }, charter: Map of name to bytes or null,
-// ledger: { key, receipt, edition: { entry: bytes, proof: text } or null } }.
+// ledger: { key, receipt, edition: { entry: bytes, proof: text } or null }, seed: { salt: bytes, opened, secret: as edition }
+// or null }.
 export function readBundle(bytes) {
   if (bytes.length > MOST_BUNDLE_BYTES) throw new Refusal("too-large", "the file is longer than a bundle may be");
   let value;
@@ -31,8 +34,10 @@ export function readBundle(bytes) {
     if (error instanceof NotStrict) throw new Refusal("not-strict-json", error.message);
     throw error;
   }
-  must(hasFields(value, ["format", "envelope", "key", "disclosed", "charter", "ledger"]), "the bundle");
-  must(value.format === FORMAT, "the format");
+  const withSeed = value.format === FORMAT_WITH_SEED;
+  must(withSeed || value.format === FORMAT, "the format");
+  const names = ["format", "envelope", "key", "disclosed", "charter", "ledger"];
+  must(hasFields(value, withSeed ? [...names, "seed"] : names), "the bundle");
   must(typeof value.envelope === "string" && typeof value.key === "string", "the envelope or its key");
   return {
     envelope: value.envelope,
@@ -40,6 +45,7 @@ export function readBundle(bytes) {
     disclosed: readDisclosed(value.disclosed),
     charter: readCharter(value.charter),
     ledger: readLedger(value.ledger),
+    seed: withSeed ? readSeed(value.seed) : null,
   };
 }
 
@@ -78,14 +84,21 @@ function readLedger(value) {
   must(hasFields(value, ["key", "receipt", "edition"]), "the ledger's part");
   must(typeof value.key === "string", "the ledger's key");
   must(value.receipt === null || typeof value.receipt === "string", "the receipt's proof");
-  return { key: value.key, receipt: value.receipt, edition: readEdition(value.edition) };
+  return { key: value.key, receipt: value.receipt, edition: readEntry(value.edition, "the edition") };
 }
 
-function readEdition(value) {
+function readSeed(value) {
+  must(hasFields(value, ["salt", "opened", "secret"]) && typeof value.salt === "string", "the seed's part");
+  const salt = decoded(value.salt, "the seed's salt");
+  must(salt.length === SEED_SALT_BYTES, "the seed's salt");
+  return { salt, opened: readEntry(value.opened, "the secret's digest"), secret: readEntry(value.secret, "the secret") };
+}
+
+function readEntry(value, what) {
   if (value === null) return null;
-  must(hasFields(value, ["entry", "proof"]), "the edition's part");
-  must(typeof value.entry === "string" && typeof value.proof === "string", "the edition's entry or its proof");
-  const entry = decoded(value.entry, "the edition's entry");
-  must(entry.length <= MOST_ENTRY_BYTES, "the length of the edition's entry");
+  must(hasFields(value, ["entry", "proof"]), `the entry of ${what}`);
+  must(typeof value.entry === "string" && typeof value.proof === "string", `the entry of ${what} or its proof`);
+  const entry = decoded(value.entry, `the entry of ${what}`);
+  must(entry.length <= MOST_ENTRY_BYTES, `the length of the entry of ${what}`);
   return { entry, proof: value.proof };
 }

@@ -1,7 +1,7 @@
 // Step 7: the receipt is in the ledger, under a head that its log has signed and enough witnesses have confirmed, and
-// before it the edition's adoption (docs/spec/receipt.md, "Verifying").
+// before it the edition's adoption; with them what a derived seed's secret left there (docs/spec/receipt.md, "Verifying").
 
-import { equal, hex, sha256, utf8 } from "./bytes.js";
+import { equal, fromHex, hex, sha256, utf8 } from "./bytes.js";
 import { PENDING } from "./bundle.js";
 import { rfc8785 } from "./canonical.js";
 import { checkSigned } from "./cosignature.js";
@@ -16,12 +16,15 @@ import { isTime, seconds } from "./times.js";
 
 const MOST_SKEW_S = 300;
 
-// `policy`: policy.js's. Gives null where there is no proof at all, else { index, editionIndex (each null: no proof), size,
-// witnesses: names of those who confirmed it at a time, isNamed: whether the policy names the log }.
-export async function checkLogged(envelope, predicate, { key, receipt, edition }, policy) {
+// `policy`: policy.js's. Gives null where there is no proof at all, else { index, editionIndex, openedIndex, secretIndex (each
+// null: no proof), secret: bytes or null, size, witnesses: names of those who confirmed it at a time, isNamed: whether the
+// policy names the log }.
+export async function checkLogged(envelope, predicate, { ledger: { key, receipt, edition }, seed }, policy) {
+  const { opened = null, secret = null } = seed ?? {};
   const own = receipt === null || receipt === PENDING ? null : read(receipt, predicate);
-  const adoption = edition === null ? null : read(edition.proof, predicate);
-  if (own === null && adoption === null) return null;
+  const [adoption, opening, publication] = [edition, opened, secret].map((each) => each && read(each.proof, predicate));
+  const first = own ?? adoption ?? opening ?? publication;
+  if (first === null) return null;
   const isNamed = policy.logs.length > 0;
   const logs = isNamed ? policy.logs : [await hinted(key)];
   let signed = null;
@@ -29,16 +32,32 @@ export async function checkLogged(envelope, predicate, { key, receipt, edition }
     signed = await check(own, entryOf(hex(await sha256(envelope))), policy, logs, "not-in-ledger");
     checkTimes(signed, predicate.ended);
   }
+  const beside = async (proof, entry, absent, isBefore = true) => {
+    const also = await check(proof, entry, policy, logs, absent);
+    checkHead(first, proof);
+    if (isBefore && own !== null && proof.index >= own.index) throw new Refusal(absent, "it was logged after the receipt");
+    signed ??= also;
+  };
   if (adoption !== null) {
     checkEntry(edition.entry, predicate.charter);
-    const also = await check(adoption, edition.entry, policy, logs, "edition-not-in-ledger");
-    if (own !== null) checkOrder(own, adoption);
-    signed ??= also;
+    await beside(adoption, edition.entry, "edition-not-in-ledger");
+  }
+  if (opening !== null) {
+    checkOpened(opened.entry, predicate.seed);
+    await beside(opening, opened.entry, "epoch-not-in-ledger");
+  }
+  let told = null;
+  if (publication !== null) {
+    told = await publishedIn(secret.entry, predicate.seed);
+    await beside(publication, secret.entry, "secret-not-in-ledger", false);
   }
   return {
     index: own && own.index,
     editionIndex: adoption && adoption.index,
-    size: (own ?? adoption).checkpoint.size,
+    openedIndex: opening && opening.index,
+    secretIndex: publication && publication.index,
+    secret: told,
+    size: first.checkpoint.size,
     witnesses: [...policy.witnesses.values()].filter((witness) => hasConfirmed(witness, signed)).map(({ name }) => name),
     isNamed,
   };
@@ -95,13 +114,7 @@ function checkEntry(bytes, { edition, digest }) {
 }
 
 function adoptionOf(bytes) {
-  let entry;
-  try {
-    entry = readObject(bytes);
-  } catch (error) {
-    if (error instanceof NotStrict) return null;
-    throw error;
-  }
+  const entry = objectOf(bytes);
   const holds =
     hasFields(entry, ["type", "number", "digest", "event", "time"]) &&
     entry.type === "commun/edition/1" &&
@@ -113,11 +126,39 @@ function adoptionOf(bytes) {
   return holds ? entry : null;
 }
 
-function checkOrder(own, adoption) {
-  if (!isSameCheckpoint(own.checkpoint, adoption.checkpoint)) {
-    const isFork = own.checkpoint.size === adoption.checkpoint.size && !equal(own.checkpoint.root, adoption.checkpoint.root);
-    if (isFork) throw new Refusal("fork", "two roots for one size, both signed: keep this file as evidence");
-    throw new Refusal("proof-form", "the two proofs are by different heads");
+// An entry has one writing, so it is compared as bytes.
+function checkOpened(bytes, { epoch }) {
+  if (epoch === undefined || !equal(bytes, utf8(`{"sha256":"${epoch}","type":"commun/epoch/1"}`))) {
+    throw new Refusal("epoch-not-in-ledger", "the entry is not the one of the seed's secret");
   }
-  if (adoption.index >= own.index) throw new Refusal("edition-not-in-ledger", "the edition was logged after the receipt");
+}
+
+async function publishedIn(bytes, { epoch }) {
+  const entry = objectOf(bytes);
+  const holds =
+    epoch !== undefined &&
+    hasFields(entry, ["type", "epoch", "secret"]) &&
+    typeof entry.secret === "string" &&
+    /^[0-9a-f]{64}$/.test(entry.secret) &&
+    equal(bytes, utf8(`{"epoch":"${epoch}","secret":"${entry.secret}","type":"commun/epoch-secret/1"}`)) &&
+    hex(await sha256(fromHex(entry.secret))) === epoch;
+  if (!holds) throw new Refusal("secret-not-in-ledger", "the entry does not publish the seed's secret");
+  return fromHex(entry.secret);
+}
+
+function objectOf(bytes) {
+  try {
+    return readObject(bytes);
+  } catch (error) {
+    if (error instanceof NotStrict) return null;
+    throw error;
+  }
+}
+
+// Every proof is by one head.
+function checkHead(first, proof) {
+  if (isSameCheckpoint(first.checkpoint, proof.checkpoint)) return;
+  const isFork = first.checkpoint.size === proof.checkpoint.size && !equal(first.checkpoint.root, proof.checkpoint.root);
+  if (isFork) throw new Refusal("fork", "two roots for one size, both signed: keep this file as evidence");
+  throw new Refusal("proof-form", "the proofs are by different heads");
 }

@@ -4,6 +4,7 @@ import { BadWriting, equal } from "./bytes.js";
 import { NotCanonical, rfc8785 } from "./canonical.js";
 import { FIELDS } from "./commitments.js";
 import { Refusal } from "./refusal.js";
+import { DERIVED, isOwnId } from "./seed.js";
 import { NotStrict, hasFields, isObject, readObject } from "./strict-json.js";
 import { isTime } from "./times.js";
 
@@ -22,7 +23,8 @@ const oneOf = (...values) => (value) => values.includes(value);
 const number = (least, most) => (value) => Number.isSafeInteger(value) && least <= value && value <= most;
 const digest = matches(/^[0-9a-f]{64}$/);
 const digestOrNone = (value) => value === null || digest(value);
-const nonce = matches(/^(?:[0-9a-f]{2}){0,64}$/);
+const nonceBefore = matches(/^(?:[0-9a-f]{2}){0,64}$/);
+const nonce = matches(/^(?:[0-9a-f]{2}){16,64}$/);
 const decimal = matches(/^(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{0,399}[1-9])?$/);
 const name = matches(/^[a-z0-9][a-z0-9._/-]{0,63}$/);
 const flag = oneOf(true, false);
@@ -54,7 +56,7 @@ const PREDICATE = {
 };
 
 // Gives the predicate.
-export function readStatement(payload) {
+export async function readStatement(payload) {
   const value = canonical(payload);
   if (value._type !== STATEMENT_TYPE || value.predicateType !== PREDICATE_TYPE) {
     throw new Refusal("statement-type", "it is no receipt of a kind that is known here");
@@ -71,6 +73,7 @@ export function readStatement(payload) {
     subject[0].digest.hmacSha256 === predicate.commitments.answer_text;
   if (!holds) fault("the subject, which has to be the answer committed to");
   checkTogether(predicate);
+  if (!(await isOwnId(predicate))) throw new Refusal("statement-contradiction", "the receipt's id is not the one that epoch and nonce give");
   return predicate;
 }
 
@@ -117,9 +120,11 @@ function isNames(value) {
 
 function isSeed(value) {
   const plain = { scheme: oneOf("caller", "drawn", "remote"), value: number(0, MOST_SEED) };
-  const derived = { scheme: oneOf("derived/1"), value: number(0, MOST_SEED), epoch: digest, salt: digest, nonce };
+  const before = { scheme: oneOf("derived/1"), value: number(0, MOST_SEED), epoch: digest, salt: digest, nonce: nonceBefore };
+  const by = oneOf("caller", "server");
+  const derived = { scheme: oneOf(DERIVED), value: number(0, MOST_SEED), epoch: digest, salt: digest, nonce, nonce_by: by };
   const holds = (table) => Object.entries(table).every(([field, check]) => check(value[field]));
-  return [plain, derived].some((table) => hasFields(value, Object.keys(table)) && holds(table));
+  return [plain, before, derived].some((table) => hasFields(value, Object.keys(table)) && holds(table));
 }
 
 function checkTogether({ began, ended, state, error, finish, engine, model, sampler, seed, commitments, tokens }) {

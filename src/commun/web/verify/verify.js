@@ -14,6 +14,7 @@ import { checkSignature, readEnvelope } from "./envelope.js";
 import { checkLogged } from "./ledger.js";
 import { NO_POLICY, readPolicy } from "./policy.js";
 import { Refusal } from "./refusal.js";
+import { checkDerivation, checkShownSeed } from "./seed.js";
 import { readStatement } from "./statement.js";
 
 const say = (text, details = {}) => ({ text, details });
@@ -34,6 +35,7 @@ const NOT_PROVEN = [
   say("That the token ids are these texts: an audit reads them with the model's own vocabulary."),
   say("That nobody else has read it."),
   say("That the edition was still in force at that moment, and not frozen: the ledger's later entries tell."),
+  say("That nobody chose the seed, unless it says above that the published secret gives it."),
   say("When exactly: the times are the server's own, and a witness's only an upper bound."),
   say("That there is no second receipt for the same answer."),
 ];
@@ -82,8 +84,8 @@ async function theSignature({ bundle, envelope, trust, proves }) {
   proves.push(say("The holder of the key %(key)s has signed this statement.", { key: bundle.key }));
 }
 
-function theStatement(run) {
-  const { state, began, ended } = (run.predicate = readStatement(run.envelope.payload));
+async function theStatement(run) {
+  const { state, began, ended } = (run.predicate = await readStatement(run.envelope.payload));
   const details = { state, began, ended };
   run.proves.push(say("It is the receipt of one answer (%(state)s), from %(began)s to %(ended)s by the server's clock.", details));
 }
@@ -98,6 +100,7 @@ async function whatWasDisclosed(run) {
       run.missing.push(say("%(field)s: withheld; whoever has it can still show it.", { field }));
     }
   }
+  await checkShownSeed(run.bundle.seed, run.predicate, run);
   run.disclosed = run.bundle.disclosed;
 }
 
@@ -135,7 +138,7 @@ function modelAndSettings({ adopted, bundle, predicate, proves, missing }) {
 }
 
 async function theLedger({ bundle, envelope, predicate, adopted, trust, proves, missing }) {
-  const found = await checkLogged(envelope.bytes, predicate, bundle.ledger, await policyOf(trust, adopted));
+  const found = await checkLogged(envelope.bytes, predicate, bundle, await policyOf(trust, adopted));
   const isKnown = found !== null && found.isNamed && (trust.policy !== null || trust.charter !== "");
   const isLogged = found !== null && found.index !== null;
   if (isLogged) {
@@ -146,6 +149,7 @@ async function theLedger({ bundle, envelope, predicate, adopted, trust, proves, 
   if (found !== null && found.editionIndex !== null) {
     proves.push(say("The edition's adoption is entry %(index)s of the same ledger.", { index: found.editionIndex }));
   } else missing.push(say("The bundle has no proof that the edition is in the ledger."));
+  await checkDerivation(bundle.seed, predicate, found, { proves, missing });
   if (found !== null && !isKnown) missing.push(say("Whose ledger that is: neither you nor a charter that you know names its key."));
   if (trust.keys.length === 0 && !(isLogged && isKnown)) missing.push(say("Whose key that is: compare it with the one that is published."));
   if (found !== null && found.witnesses.length === 0) {

@@ -71,6 +71,8 @@ export const SCHEMES = {
   caller: say("chosen by the caller"),
   drawn: say("drawn by the server"),
   remote: say("asked of another server"),
+  "derived/2 caller": say("derived from a secret that the ledger knew of before, and from a nonce that whoever asked drew"),
+  "derived/2 server": say("derived from a secret that the ledger knew of before, and from a nonce that the server drew"),
   "derived/1": say("derived from a secret that the ledger knew of before, and from the answer’s id, which the server draws"),
 };
 
@@ -87,6 +89,7 @@ export const LABELS = {
   topP: say("Top-p"),
   maxTokens: say("Longest answer, in tokens"),
   seed: say("Seed"),
+  nonce: say("Nonce"),
   tokens: say("Tokens: prompt + answer"),
   messages: say("Messages: given to the model · left out"),
   sources: say("Sources"),
@@ -113,6 +116,8 @@ export const REASONS = {
   "commitment-absent": say("The file shows something that the receipt does not commit to."),
   "commitment-mismatch": say("A text or a list in the file is not the one that was signed: it was changed."),
   "count-mismatch": say("The file shows more or fewer tokens or messages than the receipt counts."),
+  "seed-absent": say("The file shows the salt of a seed, and the receipt’s seed has none."),
+  "seed-mismatch": say("The seed is not the one that the shown salt and the nonce give."),
   "charter-unknown": say("The receipt names another charter than the one you entered."),
   "charter-other-edition": say("The charter in the file is another edition, or another charter, than the receipt names."),
   "charter-invalid": say("The charter in the file was not adopted by its own rules, or was changed afterwards."),
@@ -130,6 +135,9 @@ export const REASONS = {
   "too-few-witnesses": say("Fewer witnesses have confirmed the head of the ledger than the policy asks for."),
   "not-in-ledger": say("The proof does not show that the receipt is in the ledger."),
   "ledger-time": say("A witness confirmed the head of the ledger before the answer had ended."),
+  "epoch-not-in-ledger": say("It is not shown that what the seed comes from was in the ledger before the answer."),
+  "secret-not-in-ledger": say("It is not shown that the ledger has published the secret that the seed comes from."),
+  "seed-not-derived": say("The published secret gives another seed: this one was chosen."),
   "edition-not-in-ledger": say("It is not shown that the edition was in the ledger before the answer."),
   fork: say("The ledger has two histories, both signed. Keep this file: it is the evidence."),
 };
