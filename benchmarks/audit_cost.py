@@ -1,103 +1,71 @@
-"""What asking again costs, next to the answers: one of 512 tokens, and eight that ran at once.
+"""What an audit costs beside the answer: seconds, and processor seconds of all processes, in turns.
 
-The engine's own pipeline generates; then the auditor's reader goes over prompt and answer, and each place is reduced to
-its fact, one answer after the other, as ``commun audit`` does it. Both in this process, in turns. Processor time (all
-threads) and wall time; medians of the rounds' ratios. The model's load is in neither. (``audit_times.py`` measures the
-same through a served Commun.)
-
-    python benchmarks/audit_cost.py --model FOLDER [--profile exact|fast] [--tokens 512] [--rounds 5] [--json]
-
-``FOLDER``: of a converted model (``models/default/ir-…`` of a data folder). Checked (exit status 1): exact profile, one
-answer alone: a tenth of the processor time.
+An answer of 512 tokens alone, and eight at once; the model is loaded in both, and what was loaded for the audit serves
+all of its answers, as in ``commun audit ANSWERS…``.
 """
 
-import argparse
 import json
+import shutil
 import statistics
-import sys
+import subprocess
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from commun.audit.draws import draws, share_of
-from commun.engine.logits import LogitReader
-from commun.engine.runtime import Runtime
-from commun.engine.sampling import fact_of
+import peers
+from audit_arms import SETTINGS, fill, served
+from commun.charter.clauses import Model
+from peers import Missing
 
 TOKENS = 512
-ROUNDS = 5
-SEVERAL = 8
-MOST_OF_ONE = 0.1
-TEMPERATURE, TOP_P = 0.8, 0.95
-ASK = [["system", "You are a helpful assistant."], ["user", "Tell the story of a town and its council."]]
+ROUNDS = 3
+HERE = Path(__file__).resolve().parent
 
 
-def cost(folder: Path, profile: str, *, tokens: int = TOKENS, rounds: int = ROUNDS) -> dict[str, float]:
-    """Medians: seconds an answer, and the audit's part of the time that generating took."""
-    settings = {"profile": profile, "threads": 0, "cache_gb": 1, "max_running": SEVERAL}
-    runtime, reader = Runtime(folder, settings), LogitReader(folder, profile=profile)
-    prompt = runtime.render(ASK)
-    found: dict[str, list[float]] = {}
-    audit(reader, prompt, 1, generate(runtime, prompt, [1], 64)[0])  # kernels are compiled
-    for number in range(rounds):
-        for together in (1, SEVERAL):
-            seeds = range(number * 100, number * 100 + together)
-            answers: list[list[int]] = []
-            made = timed(lambda seeds=seeds, into=answers: into.extend(generate(runtime, prompt, seeds, tokens)))
-            read = timed(
-                lambda seeds=seeds, of=answers: [
-                    audit(reader, prompt, seed, one) for seed, one in zip(seeds, of, strict=True)
-                ]
-            )
-            for unit in ("cpu", "wall"):
-                found.setdefault(f"generate_{together}_{unit}_s", []).append(made[unit] / together)
-                found.setdefault(f"audit_{together}_{unit}_s", []).append(read[unit] / together)
-                found.setdefault(f"ratio_{together}_{unit}", []).append(read[unit] / made[unit])
-    return {name: statistics.median(values) for name, values in found.items()}
+async def costs(home: Path, work: Path, profile: str, model: Model | None, prompts: list[dict[str, Any]]) -> str:
+    """A Markdown table."""
+    lines = [
+        f"| {profile}, {TOKENS} tokens | generating, s | processor | auditing, s | processor | ratio | of processor |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for together in (1, 8):
+        rounds = []
+        for number in range(ROUNDS):
+            folder = work / f"cost-{together}-{number}"
+            made = await _generated(home, folder, profile, model, prompts[number * 8 :], together)
+            rounds.append((*made, *_audited(home, folder)))
+        wall, used, again, used_again = (statistics.median(column) for column in zip(*rounds, strict=True))
+        lines.append(
+            f"| {together} at once | {wall:.2f} | {used:.2f} | {again:.2f} | {used_again:.2f} | "
+            f"{statistics.median(row[2] / row[0] for row in rounds):.2f} | "
+            f"{statistics.median(row[3] / row[1] for row in rounds):.2f} |"
+        )
+    return "\n".join(lines)
 
 
-def generate(runtime: Runtime, prompt: list[int], seeds: Sequence[int], tokens: int) -> list[list[int]]:
-    """All at once."""
-    wish = {"max_tokens": tokens, "temperature": TEMPERATURE, "top_p": TOP_P, "ignore_eos": True, "json_schema": None}
-    handles = [runtime.add(number, prompt, {**wish, "seed": seed}) for number, seed in enumerate(seeds)]
-    answers: list[list[int]] = [[] for _ in handles]
-    while any(len(answer) < tokens for answer in answers):
-        runtime.step()
-        for answer, handle in zip(answers, handles, strict=True):
-            answer.extend((runtime.read(handle) or [[]])[0])
-    return answers
+async def _generated(  # noqa: PLR0917
+    home: Path, folder: Path, profile: str, model: Model | None, prompts: list[dict[str, Any]], together: int
+) -> tuple[float, float]:
+    """Seconds and processor seconds for all of them, the server's and the engine's. Always made anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    children: list[peers.Child] = []
+    async with served(home, profile, model=model, seen=children.append) as client:
+        await client.chat(prompts[-1], 32, ignore_eos=True, **SETTINGS)
+
+        async def make(number: int) -> bytes:
+            return await client.chat(prompts[number], TOKENS, ignore_eos=True, **SETTINGS)
+
+        before, began = sum(children[0].cpu_s().values()), time.perf_counter()
+        await fill(folder, range(together), make)
+        return time.perf_counter() - began, sum(children[0].cpu_s().values()) - before
 
 
-def audit(reader: LogitReader, prompt: list[int], seed: int, answer: list[int]) -> None:
-    """Also looks that it is the answer which the seed gives: a wrong one would cost more."""
-    unlike = 0
-    rows = reader.rows(tuple(prompt), tuple(answer))
-    for row, token, draw in zip(rows, answer, draws(seed, len(answer)), strict=True):
-        fact = fact_of(row, token, temperature=TEMPERATURE, top_p=TOP_P, share=share_of(draw))
-        unlike += not fact.is_drawn
-    if unlike > len(answer) // 2:
-        raise AssertionError(unlike)
-
-
-def timed(work: Callable[[], object]) -> dict[str, float]:
-    cpu, wall = time.process_time(), time.perf_counter()
-    work()
-    return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--profile", choices=("exact", "fast"), default="exact")
-    parser.add_argument("--tokens", type=int, default=TOKENS)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--json", action="store_true")
-    given: Any = parser.parse_args()
-    found = cost(given.model, given.profile, tokens=given.tokens, rounds=given.rounds)
-    print(json.dumps(found, indent=1) if given.json else "\n".join(f"{name:22} {found[name]:.3f}" for name in found))
-    return int(given.profile == "exact" and found["ratio_1_cpu"] > MOST_OF_ONE)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _audited(home: Path, folder: Path) -> tuple[float, float]:
+    listed = folder / "list"
+    listed.write_text("\n".join(map(str, sorted(folder.glob("*.bundle.json")))))
+    command = [peers.PYTHON, HERE / "audit_again.py", home, listed, "--timed"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Missing(done.stderr[-1000:])
+    taken = json.loads(done.stdout)
+    return sum(row[0] for row in taken), sum(row[1] for row in taken)
