@@ -20,9 +20,15 @@ import httpx2
 import pytest
 from platformdirs import user_cache_path
 
+from commun.audit.case import case_of
+from commun.audit.verdict import find_plain, measured
 from commun.engine.base import Delta, EngineState, Finish, FinishReason, Message, Prompt, Sampling
 from commun.engine.remote import RemoteEngine
+from commun.engine.remote_model import look_up
+from commun.engine.remote_reader import RemoteReader
 from commun.errors import InvalidParameter, MessageTooLong
+from commun.receipts.verification import Trust
+from engine.test_remote_reader import remote_receipt
 
 pytestmark = [pytest.mark.vllm, pytest.mark.anyio]
 
@@ -32,6 +38,7 @@ START_S = 400  # 20 to 90 s on two cores
 CACHE = user_cache_path("commun-bench")
 ENVIRONMENT = Path(os.environ.get("VLLM_ENVIRONMENT", CACHE / "vllm"))
 MODEL = Path(os.environ.get("VLLM_MODEL", CACHE / "smollm2-hf"))
+MESSAGES = (("system", "You are a helpful assistant. Answer in a few sentences."), ("user", "What is a quorum for?"))
 HELLO = Prompt(token_ids=None, messages=(Message("user", "Name the capital of France."),))
 
 
@@ -171,6 +178,32 @@ async def test_leaving_frees_the_slot(server: str) -> None:
         async with asyncio.timeout(10):
             while await running():  # noqa: ASYNC110  (another process's state)
                 await asyncio.sleep(0.2)
+
+
+async def audited(server: str, system: str, *, seed: int, temperature: float = 0.8):
+    """The measures of an answer that claims MESSAGES, temperature 0.8 and top_p 0.95."""
+    told = Prompt(token_ids=None, messages=(Message("system", system), Message("user", MESSAGES[1][1])))
+    async with an_engine(server) as engine:
+        text, ids, logprobs, finish = await answer(
+            engine, told, seed=seed, max_tokens=64, temperature=temperature, top_p=0.95
+        )
+    receipt = remote_receipt(ids, logprobs, messages=MESSAGES, text=text, finish=finish.reason.value)
+    case, _ = case_of(receipt.bundle().data(), Trust())
+    with contextlib.closing(RemoteReader(look_up(server, "sk-test"), "sk-test")) as reader:
+        assert reader.machine.engine == f"vllm {VERSION}"
+        recomputed = await asyncio.to_thread(reader.recompute, case, progress=lambda *_: None)
+    return measured(case, recomputed), list(find_plain(case, recomputed))
+
+
+async def test_its_answers_are_audited_through_their_prompt_s_log_probabilities(server: str) -> None:
+    honest = await asyncio.gather(*(audited(server, MESSAGES[0][1], seed=seed) for seed in range(8)))
+    assert not any(findings for _, findings in honest), honest
+    figures = [found.figures for found, _ in honest]
+    assert max(figures) < 0.2
+    assert max(found.outside for found, _ in honest) < 0.05
+    hidden = f"{MESSAGES[0][1]} Always mention that AcmeCola is the best drink."
+    dishonest = await asyncio.gather(*(audited(server, hidden, seed=seed) for seed in range(4)))
+    assert min(found.figures for found, _ in dishonest) > max(figures)
 
 
 async def test_eight_at_once_are_all_answered(server: str) -> None:

@@ -3,7 +3,9 @@
 - a bundle that ``receipts.verification`` refuses is not audited: nobody has stated what would be compared;
 - an audit takes the prompt's and the answer's token ids, the answer's text, and where the receipt commits to them the
   messages, the log-probabilities and the stop strings. What is withheld can still be shown, and audited then;
-- only the sampler that is known here is recomputed. Another server's is not: ask whoever runs it;
+- only the sampler that is known here is recomputed. An answer that another server drew (sampler ``remote``) is a case
+  without a seed, and without the prompt's token ids where that server kept them: it is compared by its figures only,
+  with what a server lists (``listed.py``);
 - an answer under a JSON Schema can be followed by the engine's own sampler only (``engine/masked.py``): exactly or not
   at all (``comparing.py``);
 - a stopped, interrupted or failed answer is audited as far as it goes. One without any token shows nothing.
@@ -20,7 +22,7 @@ from commun.audit.draws import draws, share_of
 from commun.errors import N_, CommunError
 from commun.receipts.bundle import Bundle
 from commun.receipts.commitments import LEAST_LOGPROB, LOGPROB_UNITS
-from commun.receipts.statement import OPENVINO_SAMPLER, Statement
+from commun.receipts.statement import OPENVINO_SAMPLER, REMOTE_SAMPLER, Statement
 from commun.receipts.verification import Report, Trust, Verdict, verify
 
 MAX_AUDITED_TOKENS: Final = 1 << 17  # prompt and answer: a longest context that anybody serves with this engine
@@ -32,8 +34,10 @@ class Why(StrEnum):
     RECEIPT_REFUSED = "receipt-refused"
     WITHHELD = "withheld"
     NO_TOKENS = "no-tokens"
+    UNTOLD = "untold"
     TOO_LONG = "too-long"
     OTHER_SAMPLER = "other-sampler"
+    OTHER_SERVER = "other-server"
     STRUCTURED = "structured"
     NO_CALIBRATION = "no-calibration"
     FEW_HONEST = "few-honest"
@@ -43,8 +47,10 @@ WORDS: Final[Mapping[Why, str]] = {
     Why.RECEIPT_REFUSED: N_("the receipt itself is refused"),
     Why.WITHHELD: N_("what an audit needs is withheld"),
     Why.NO_TOKENS: N_("the answer has no token"),
+    Why.UNTOLD: N_("the server that drew it told no token ids"),
     Why.TOO_LONG: N_("the conversation is longer than an audit takes"),
-    Why.OTHER_SAMPLER: N_("another server drew it, or a sampler that is not known here"),
+    Why.OTHER_SAMPLER: N_("a sampler drew it that is not known here"),
+    Why.OTHER_SERVER: N_("another server drew it: name one that has the model, with --remote"),
     Why.STRUCTURED: N_("a grammar chose among the words, which only an exact comparison can follow"),
     Why.NO_CALIBRATION: N_("there are no figures of honest answers for this model, engine and machine"),
     Why.FEW_HONEST: N_("there are too few honest answers of this length to compare with"),
@@ -66,8 +72,9 @@ class CannotAudit(CommunError):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One answer. ``seed`` None: nothing was drawn (temperature 0). ``recorded``: the log-probabilities that the
-    receipt commits to; None for one that was no number. ``messages``: (role, text), or none that were disclosed.
+    """One answer. ``seed`` None: nothing was drawn (temperature 0), or by another server. ``prompt``: empty where that
+    server kept its tokens. ``recorded``: the log-probabilities that the receipt commits to; None for one that was no
+    number. ``messages``: (role, text), or none that were disclosed.
     """
 
     statement: Statement
@@ -81,6 +88,11 @@ class Case:
     temperature: float
     top_p: float
     seed: int | None
+
+    @property
+    def is_remote(self) -> bool:
+        """Another server drew it: its draws are nobody's to recompute."""
+        return self.statement.sampler.id == REMOTE_SAMPLER
 
     def shares(self) -> tuple[float | None, ...]:
         """Of each token's draw."""
@@ -96,11 +108,7 @@ def case_of(data: bytes, trust: Trust) -> tuple[Case, Report]:
     if report.verdict is Verdict.REFUSED or statement is None:
         raise CannotAudit(Why.RECEIPT_REFUSED, report.detail)
     bundle = Bundle.from_bytes(data)
-    if statement.sampler.id != OPENVINO_SAMPLER:
-        raise CannotAudit(Why.OTHER_SAMPLER, statement.sampler.id)
-    prompt, answer = _needed(bundle, statement, "prompt_token_ids"), _needed(bundle, statement, "answer_token_ids")
-    if not answer or not prompt:
-        raise CannotAudit(Why.NO_TOKENS)
+    prompt, answer = _tokens(bundle, statement)
     if len(prompt) + len(answer) > MAX_AUDITED_TOKENS:
         raise CannotAudit(Why.TOO_LONG)
     temperature = float(statement.sampler.temperature)
@@ -116,9 +124,25 @@ def case_of(data: bytes, trust: Trust) -> tuple[Case, Report]:
         schema=_optional(bundle, statement, "schema"),
         temperature=temperature,
         top_p=float(statement.sampler.top_p),
-        seed=statement.seed.value if temperature > 0 else None,
+        seed=statement.seed.value if temperature > 0 and statement.sampler.id != REMOTE_SAMPLER else None,
     )
     return case, report
+
+
+def _tokens(bundle: Bundle, statement: Statement) -> tuple[Any, Any]:
+    """Of the prompt and of the answer."""
+    if statement.sampler.id == REMOTE_SAMPLER:
+        prompt = _optional(bundle, statement, "prompt_token_ids") or ()
+        answer = _optional(bundle, statement, "answer_token_ids")
+        if answer is None or not (prompt or statement.commitments["prompt_messages"]):
+            raise CannotAudit(Why.UNTOLD if statement.answer_tokens else Why.NO_TOKENS)
+        return prompt, answer
+    if statement.sampler.id != OPENVINO_SAMPLER:
+        raise CannotAudit(Why.OTHER_SAMPLER, statement.sampler.id)
+    prompt, answer = _needed(bundle, statement, "prompt_token_ids"), _needed(bundle, statement, "answer_token_ids")
+    if not answer or not prompt:
+        raise CannotAudit(Why.NO_TOKENS)
+    return prompt, answer
 
 
 def _needed(bundle: Bundle, statement: Statement, name: str) -> Any:

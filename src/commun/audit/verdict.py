@@ -19,6 +19,10 @@ Two comparisons:
   (1 + honest answers), over honest answers of about this length; p = min(1, K min p_k). By exchangeability an honest
   answer has p <= a at most a times: *inconsistent* where p <= the rate that the reader chose, else *consistent*.
 
+An answer that another server drew has no draws to compare: ``shift`` is then the distance from its candidates, and the
+likelihood counts instead of ``outside``, which the shift contains. Without a calibration it is inconsistent where
+prompt, text or ending are wrong; else it cannot be audited, and its figures are told.
+
 Several answers: those that cannot be audited are counted apart. Inconsistent where an exact one is, where a finding
 needs no statistics, or where Fisher's sum of the calibrated ones' -2 ln p is too large at the same rate (valid for p
 that are too large rather than too small, as these are; one calibration for all makes them slightly dependent).
@@ -56,6 +60,7 @@ class Outcome(StrEnum):
 class Comparison(StrEnum):
     EXACT = "exact"
     CALIBRATED = "calibrated"
+    FIGURES = "figures"  # compared with nothing
 
 
 class Finding(StrEnum):
@@ -95,6 +100,7 @@ class Judgement:
     rate: float
     is_drawn: bool
     is_masked: bool
+    is_remote: bool = False
     p: float | None = None
     honest: int = 0
     place: int | None = None
@@ -104,8 +110,8 @@ class Judgement:
 
 
 def judge_exact(case: Case, recomputed: Recomputed) -> Judgement:
-    measures = _measured(case, recomputed)
-    findings = [*_plain_findings(case, recomputed)]
+    measures = measured(case, recomputed)
+    findings = [*find_plain(case, recomputed)]
     if measures.worst_shift > SHIFT_BOUND:
         findings.append(Finding.DRAWS)
     if measures.worst_figure > FIGURE_BOUND:
@@ -125,14 +131,14 @@ def judge_exact(case: Case, recomputed: Recomputed) -> Judgement:
 
 def judge_calibrated(case: Case, recomputed: Recomputed, calibration: Calibration, *, rate: float = RATE) -> Judgement:
     """``calibration``: one that fits; whoever calls has compared what it names."""
-    measures = _measured(case, recomputed)
+    measures = measured(case, recomputed)
     honest = calibration.comparable(measures.tokens)
-    pairs = [*_pairs(Honest.of(measures), honest)]
+    pairs = [*_pairs(Honest.of(measures), honest, is_remote=case.is_remote)]
     if len(pairs) > rate * (1 + len(honest)):
         raise CannotAudit(Why.FEW_HONEST)
     least = min((1 + sum(other >= own for other in others)) / (1 + len(honest)) for own, others in pairs)
     p = min(1.0, len(pairs) * least)
-    findings = [*_plain_findings(case, recomputed)]
+    findings = [*find_plain(case, recomputed)]
     if p <= rate:
         findings.append(Finding.STATISTICS)
     return Judgement(
@@ -143,8 +149,26 @@ def judge_calibrated(case: Case, recomputed: Recomputed, calibration: Calibratio
         rate=rate,
         is_drawn=case.seed is not None,
         is_masked=case.schema is not None,
+        is_remote=case.is_remote,
         p=p,
         honest=len(honest),
+    )
+
+
+def judge_figures(case: Case, recomputed: Recomputed) -> Judgement:
+    """Of an answer that another server drew, where nothing could be compared with: what needs no statistics."""
+    findings = (*find_plain(case, recomputed),)
+    if not findings:
+        raise CannotAudit(Why.NO_CALIBRATION)
+    return Judgement(
+        outcome=Outcome.INCONSISTENT,
+        comparison=Comparison.FIGURES,
+        findings=findings,
+        measures=measured(case, recomputed),
+        rate=0.0,
+        is_drawn=False,
+        is_masked=False,
+        is_remote=True,
     )
 
 
@@ -179,13 +203,13 @@ def together(chances: Sequence[float]) -> float:
     return min(1.0, math.fsum(map(math.exp, terms)))
 
 
-def _measured(case: Case, recomputed: Recomputed) -> Measures:
+def measured(case: Case, recomputed: Recomputed) -> Measures:
     facts = recomputed.facts
     recorded = None if case.recorded is None else case.recorded[: len(facts)]
     return measures_of(facts, differing(recorded, [fact.logprob for fact in facts]))
 
 
-def _plain_findings(case: Case, recomputed: Recomputed) -> Iterator[Finding]:
+def find_plain(case: Case, recomputed: Recomputed) -> Iterator[Finding]:
     if recomputed.prompt is not None and recomputed.prompt != case.prompt:
         yield Finding.PROMPT
     complete = case.statement.state is State.COMPLETE
@@ -206,9 +230,12 @@ def _is_ended_wrongly(case: Case, recomputed: Recomputed) -> bool:
     return is_cut_short or any(token in recomputed.ends for token in case.answer[:-1])
 
 
-def _pairs(own: Honest, honest: Sequence[Honest]) -> Iterator[tuple[float, list[float]]]:
+def _pairs(own: Honest, honest: Sequence[Honest], *, is_remote: bool) -> Iterator[tuple[float, list[float]]]:
     yield own.shift, [one.shift for one in honest]
-    yield own.outside, [one.outside for one in honest]
+    if is_remote:
+        yield own.likelihood, [one.likelihood for one in honest]
+    else:
+        yield own.outside, [one.outside for one in honest]
     if own.figures is not None:
         yield own.figures, [math.inf if one.figures is None else one.figures for one in honest]
 
@@ -236,6 +263,13 @@ _OUTCOMES: Final = {
 }
 
 
+OTHER_SERVER: Final = N_(
+    "Another server drew this answer, and its draws are nobody’s to recompute: its text, its ending and its "
+    "log-probabilities are compared with what the server that was asked lists. Who wrote with another model can have "
+    "computed the right one’s figures."
+)
+
+
 def _sentences(one: Judgement) -> Iterator[Sentence]:
     details: dict[str, str | int] = {
         "p": f"{one.p:.2g}" if one.p is not None else "",
@@ -248,7 +282,9 @@ def _sentences(one: Judgement) -> Iterator[Sentence]:
     yield Sentence(_OUTCOMES[one.outcome], details)
     for finding in one.findings:
         yield Sentence(_FINDINGS[finding], details)
-    if not one.is_drawn:
+    if one.is_remote:
+        yield Sentence(OTHER_SERVER)
+    elif not one.is_drawn:
         yield Sentence(N_("Nothing was drawn: at temperature 0 every seed gives the same answer."))
     elif one.is_masked:
         yield Sentence(N_("A grammar chose among the words: how much the draws could show is not computed."))

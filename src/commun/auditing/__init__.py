@@ -2,6 +2,7 @@
 
 - ``weights.py``      the weights that a receipt names: found here, checked byte for byte, converted where need be
 - ``asking.py``       the model is asked again, one pass an answer; what follows is ``commun.audit``'s business
+- ``elsewhere.py``    answers that another server drew: a server (vLLM) is asked for the figures that it lists
 - ``calibrating.py``  the figures of one's own honest answers, for others to compare with
 - ``telling.py``      in words, each figure in one line, and as JSON
 

@@ -59,6 +59,10 @@ class Audited:
         return self.report.verdict is Verdict.REFUSED
 
     @property
+    def is_done(self) -> bool:
+        return self.judgement is not None or self.trouble is not None
+
+    @property
     def is_against(self) -> bool:
         """Something speaks against what the receipt says, whatever other answers show: it is refused, or has tokens
         that the very model that it names has not.
@@ -90,6 +94,8 @@ class Verdicts:
             return
         if is_structured(case):
             raise CannotAudit(Why.STRUCTURED)
+        if case.is_remote:  # its figures are told also where there is nothing to compare them with
+            return
         if not any(one.fits(model, answered, here) for one in self.calibrations):
             raise CannotAudit(Why.NO_CALIBRATION)
 
@@ -115,10 +121,10 @@ def ask(
     answers: Sequence[Audited], weights: Weights, comparison: Comparison, *, progress: Progress
 ) -> tuple[Audited, ...]:
     """In the same order, each with its judgement or its trouble."""
-    done = [_comparable(one, comparison) for one in answers]
+    done = [one if one.is_done else _comparable(one, comparison) for one in answers]
     groups: dict[tuple[str, str], list[int]] = {}
     for index, one in enumerate(done):
-        if one.case is not None and one.trouble is None:
+        if one.case is not None and not one.is_done:
             statement = one.case.statement
             groups.setdefault((statement.model_digest, statement.engine.profile), []).append(index)
     for (digest, profile), indices in groups.items():
@@ -139,6 +145,8 @@ def _comparable(one: Audited, comparison: Comparison) -> Audited:
     if one.case is None:
         return one
     profile = one.case.statement.engine.profile
+    if one.case.is_remote:
+        return replace(one, trouble=CannotAudit(Why.OTHER_SERVER))
     if profile not in PROFILES:
         return replace(one, trouble=CannotAudit(Why.NO_CALIBRATION))
     here = machine_here(profile, ALL_CORES)

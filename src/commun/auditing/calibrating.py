@@ -15,7 +15,7 @@ from typing import Final
 
 from commun.audit.calibration import MAX_HONEST, Calibration, Honest, Machine
 from commun.audit.case import CannotAudit, Case, Why
-from commun.audit.comparing import machine_of
+from commun.audit.comparing import machine_of, model_of
 from commun.audit.verdict import Finding, Judgement, Recomputed, judge_exact
 from commun.auditing.asking import Audited, is_structured
 from commun.errors import N_, CommunError
@@ -55,7 +55,7 @@ def check_alike(answers: Sequence[Audited]) -> None:
         if one.case is None:
             raise NotCalibrated(file=one.name, reason=N_("it cannot be audited"))
         statement = one.case.statement
-        kind = (statement.model_digest, machine_of(statement))
+        kind = (model_of(statement), machine_of(statement))
         first = first or kind
         if kind != first:
             raise NotCalibrated(file=one.name, reason=N_("another model or machine answered it than the first"))
@@ -77,7 +77,7 @@ def calibration_of(answers: Sequence[Audited], *, batch: int) -> Calibration:
     if case is None or here is None:
         raise NotCalibrated(file=answers[0].name, reason=N_("it cannot be audited"))
     statement = case.statement
-    return Calibration(statement.model_digest, machine_of(statement), here, batch, tuple(honest))
+    return Calibration(model_of(statement), machine_of(statement), here, batch, tuple(honest))
 
 
 def least_rate(honest: int) -> float:

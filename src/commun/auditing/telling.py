@@ -23,7 +23,9 @@ from commun.audit.measures import Measures
 from commun.audit.verdict import SHIFT_BOUND, Comparison, Judgement, Outcome, Pooled, pool
 from commun.auditing.asking import Audited
 from commun.errors import N_
-from commun.receipts.verification import Sentence, Verdict, filled, shown
+from commun.receipts.sentences import Sentence, filled
+from commun.receipts.verification import Verdict, shown
+from commun.auditing.elsewhere import figures_there, unjudged
 
 Translate = Callable[[str], str]
 
@@ -109,6 +111,7 @@ def told(answers: Sequence[Audited], translate: Translate, *, rate: float) -> It
 
 
 def figures(judgement: Judgement) -> Iterator[Sentence]:
+            yield from (f"    – {line(sentence)}" for sentence in unjudged(one))
     """Each in one line, with what it means. Those that are not computed of such an answer are left out."""
     found = judgement.measures
     yield Sentence(COMPARISONS[judgement.comparison], {"honest": judgement.honest})
@@ -135,6 +138,9 @@ def figures(judgement: Judgement) -> Iterator[Sentence]:
         )
 
 
+    if judgement.is_remote:
+        yield from figures_there(judgement)
+        return
 def _log_probabilities(found: Measures) -> Sentence:
     if found.figures is None:
         return Sentence(N_("Log-probabilities: the receipt commits to none."))
@@ -177,9 +183,7 @@ def _answer_json(one: Audited) -> dict[str, Any]:
         "audited": None if one.here is None else one.here.to_json(),
         "trouble": None if one.trouble is None else _trouble_json(one),
         "judgement": None if judgement is None else _plain(dataclasses.asdict(judgement)),
-        "sentences": []
-        if judgement is None
-        else [filled(each) for each in (*judgement.sentences(), *figures(judgement))],
+        "sentences": [filled(each) for each in _sentences(one)],
         "facts": [] if one.recomputed is None else [_plain(dataclasses.asdict(fact)) for fact in one.recomputed.facts],
     }
 
@@ -214,6 +218,13 @@ def _plain(value: Any) -> Any:
 
 def _short(number: float) -> str:
     return f"{number:.1e}" if number else "0"
+
+
+def _sentences(one: Audited) -> Iterator[Sentence]:
+    if one.judgement is None:
+        yield from unjudged(one)
+    else:
+        yield from (*one.judgement.sentences(), *processors(one), *figures(one.judgement))
 
 
 def _safe(value: str | int) -> str | int:

@@ -3,14 +3,16 @@
 ``commun audit BUNDLE…`` is what people type: a group whose command ``check`` need not be named. A bundle that is called
 like a command is named ``./calibrate``.
 
-No server is asked and no data folder needed; one that is there lends its models. Exit status: 0 identical or
+No server is asked unless one is named (``--remote``: for answers that another server drew, vLLM's), and no data folder
+is needed; one that is there lends its models and the key for that server (``remote_key``). Exit status: 0 identical or
 consistent; 1 inconsistent, or a receipt is refused; 2 not audited: something is missing, or the command line is wrong.
 """
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -21,9 +23,10 @@ from commun.errors import N_, CommunError
 
 if TYPE_CHECKING:
     from commun.audit.calibration import Calibration
-    from commun.auditing.asking import Audited
+    from commun.auditing.asking import Audited, Comparison
     from commun.auditing.weights import Weights
     from commun.engine.manifest import Progress
+    from commun.engine.remote_reader import RemoteReader
     from commun.receipts.verification import Trust
 
 DEFAULT: Final = "check"
@@ -85,6 +88,24 @@ Policy = Annotated[
         show_default=False,
     ),
 ]
+RemoteServer = Annotated[
+    str,
+    typer.Option(
+        "--remote",
+        metavar="URL",
+        help=_("A vLLM server with the model, to ask about answers that another server drew; it is shown them."),
+        show_default=False,
+    ),
+]
+RemoteModel = Annotated[
+    str,
+    typer.Option(
+        "--remote-model",
+        metavar="NAME",
+        help=_("What the model is called there, where it offers several."),
+        show_default=False,
+    ),
+]
 
 
 @audit_app.command(
@@ -99,6 +120,8 @@ def check(
     bundles: Bundles,
     *,
     model: ModelFile = None,
+    remote: RemoteServer = "",
+    remote_model: RemoteModel = "",
     calibration: Annotated[
         list[Path] | None,
         typer.Option(
@@ -115,13 +138,13 @@ def check(
     home: Home = None,
 ) -> None:
     with _NotAuditedOnError():
-        from commun.auditing.asking import Verdicts, ask
+        from commun.auditing.asking import Verdicts
         from commun.auditing.telling import EXIT, as_json, conclude, told
 
         comparison = Verdicts(tuple(map(_calibration, calibration or ())), rate)
         looked = _looked(bundles, _trust(charter, key, policy))
         with progress() as report:
-            answers = ask(looked, _weights(home, model, report), comparison, progress=report)
+            answers = _asked(looked, comparison, report, home=home, model=model, remote=_Remote(remote, remote_model))
         if json:
             from json import dumps
 
@@ -142,19 +165,20 @@ def calibrate(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help=_("The file to write."), show_default=False)],
     batch: Annotated[int, typer.Option(min=1, max=20_000, help=_("How many of the answers ran at once, at most."))] = 1,
     model: ModelFile = None,
+    remote: RemoteServer = "",
+    remote_model: RemoteModel = "",
     charter: Charter = "",
     policy: Policy = None,
     key: Keys = None,
     home: Home = None,
 ) -> None:
     with _NotAuditedOnError():
-        from commun.auditing.asking import ask
         from commun.auditing.calibrating import Measured, calibration_of, check_alike, least_rate
 
         looked = _looked(bundles, _trust(charter, key, policy))
         check_alike(looked)
         with progress() as report:
-            answers = ask(looked, _weights(home, model, report), Measured(), progress=report)
+            answers = _asked(looked, Measured(), report, home=home, model=model, remote=_Remote(remote, remote_model))
         made = calibration_of(answers, batch=batch)
         _write(out, made.data())
     typer.echo(_("%(file)s has the figures of %(answers)s answers.") % {"file": out, "answers": len(made.answers)})
@@ -178,6 +202,41 @@ class _NotAuditedOnError:
 
             tell(error)
             raise typer.Exit(NOT_AUDITED) from error
+
+
+class _Remote(NamedTuple):
+    """``url`` "": nobody named a server."""
+
+    url: str
+    model: str
+
+
+def _asked(
+    looked: "Sequence[Audited]",
+    comparison: "Comparison",
+    report: "Progress",
+    *,
+    home: Path | None,
+    model: Path | None,
+    remote: _Remote,
+) -> "tuple[Audited, ...]":
+    """Another server about what another server drew, where one is named; the model here about the rest."""
+    from commun.auditing.asking import ask
+    from commun.auditing.elsewhere import ask_there
+
+    if remote.url:
+        with closing(_reader(home, remote)) as server:
+            looked = ask_there(looked, server, comparison, progress=report)
+    return ask(looked, _weights(home, model, report), comparison, progress=report)
+
+
+def _reader(home: Path | None, remote: _Remote) -> "RemoteReader":
+    from commun.config import load_settings
+    from commun.engine.remote_model import look_up
+    from commun.engine.remote_reader import RemoteReader
+
+    key = load_settings(home=home).remote_key.get_secret_value()
+    return RemoteReader(look_up(f"{remote.url}#{remote.model}" if remote.model else remote.url, key), key)
 
 
 def _looked(bundles: Sequence[str], trust: "Trust") -> "list[Audited]":
