@@ -22,10 +22,9 @@ from commun.audit.comparing import machine_of
 from commun.audit.measures import Measures
 from commun.audit.verdict import SHIFT_BOUND, Comparison, Judgement, Outcome, Pooled, pool
 from commun.auditing.asking import Audited
-from commun.errors import N_
-from commun.receipts.sentences import Sentence, filled
-from commun.receipts.verification import Verdict, shown
 from commun.auditing.elsewhere import figures_there, unjudged
+from commun.errors import N_
+from commun.receipts.verification import Sentence, Verdict, filled, shown
 
 Translate = Callable[[str], str]
 
@@ -98,6 +97,7 @@ def told(answers: Sequence[Audited], translate: Translate, *, rate: float) -> It
                 yield f"  {translate(NOT_ITS_TOKENS)}"
             if isinstance(one.trouble, CannotAudit) and one.case is not None and one.here is not None:
                 yield from (f"    {line(sentence)}" for sentence in machines(machine_of(one.case.statement), one.here))
+            yield from (f"    – {line(sentence)}" for sentence in unjudged(one))
         if one.judgement is not None:
             yield from (f"  {line(sentence)}" for sentence in one.judgement.sentences())
             yield from (f"    – {line(sentence)}" for sentence in figures(one.judgement))
@@ -111,8 +111,10 @@ def told(answers: Sequence[Audited], translate: Translate, *, rate: float) -> It
 
 
 def figures(judgement: Judgement) -> Iterator[Sentence]:
-            yield from (f"    – {line(sentence)}" for sentence in unjudged(one))
     """Each in one line, with what it means. Those that are not computed of such an answer are left out."""
+    if judgement.is_remote:
+        yield from figures_there(judgement)
+        return
     found = judgement.measures
     yield Sentence(COMPARISONS[judgement.comparison], {"honest": judgement.honest})
     yield Sentence(
@@ -138,9 +140,6 @@ def figures(judgement: Judgement) -> Iterator[Sentence]:
         )
 
 
-    if judgement.is_remote:
-        yield from figures_there(judgement)
-        return
 def _log_probabilities(found: Measures) -> Sentence:
     if found.figures is None:
         return Sentence(N_("Log-probabilities: the receipt commits to none."))
@@ -188,6 +187,13 @@ def _answer_json(one: Audited) -> dict[str, Any]:
     }
 
 
+def _sentences(one: Audited) -> Iterator[Sentence]:
+    if one.judgement is None:
+        yield from unjudged(one)
+    else:
+        yield from (*one.judgement.sentences(), *figures(one.judgement))
+
+
 def _trouble_json(one: Audited) -> dict[str, Any]:
     trouble = one.trouble
     if trouble is None:
@@ -218,13 +224,6 @@ def _plain(value: Any) -> Any:
 
 def _short(number: float) -> str:
     return f"{number:.1e}" if number else "0"
-
-
-def _sentences(one: Audited) -> Iterator[Sentence]:
-    if one.judgement is None:
-        yield from unjudged(one)
-    else:
-        yield from (*one.judgement.sentences(), *processors(one), *figures(one.judgement))
 
 
 def _safe(value: str | int) -> str | int:
