@@ -8,7 +8,7 @@ from audit.facts import made_case, recomputed
 from audit.test_verdict import honest_answers
 from commun.audit.calibration import Calibration, Machine
 from commun.audit.case import CannotAudit, Why
-from commun.audit.comparing import judge, machine_of
+from commun.audit.comparing import Likeness, is_exact, judge, likeness, machine_of
 from commun.audit.verdict import Comparison
 from commun.receipts.statement import EngineUsed
 from made_receipt import VALUES
@@ -38,6 +38,36 @@ def test_another_machine_takes_a_calibration_of_both(here: Machine) -> None:
     assert refused.value.why is Why.NO_CALIBRATION
     fitting = Calibration("ef" * 32, HERE, here, 1, honest_answers(200))
     assert judge(case, recomputed(case), here, [fitting]).comparison is Comparison.CALIBRATED
+
+
+def test_across_processors_only_classes_that_were_measured_are_compared_exactly() -> None:
+    answered = replace(HERE, processor_class="AVX-512")
+    for name, here, exact in (
+        (Likeness.PROCESSOR, answered, True),
+        (Likeness.CLASS, replace(answered, processor="another"), True),
+        (Likeness.OTHER_CLASS, replace(answered, processor="another", processor_class="AVX2"), True),
+        (Likeness.OTHER_CLASS, replace(answered, processor_class="AVX2"), True),
+        (Likeness.OTHER_CLASS, replace(answered, processor="another", processor_class="jit_sve"), False),
+    ):
+        assert (likeness(answered, here), is_exact(answered, here)) == (name, exact)
+    unknown = replace(answered, processor_class="jit_sve")
+    assert is_exact(unknown, unknown), "of one and the same processor"
+    assert not is_exact(unknown, replace(unknown, processor="another"))
+    older = HERE  # a receipt that names no class
+    assert (likeness(older, answered), is_exact(older, answered)) == (Likeness.PROCESSOR, True)
+    other = replace(answered, processor="another")
+    assert (likeness(older, other), is_exact(older, other)) == (Likeness.OTHER_CLASS, False)
+
+
+def test_a_calibration_serves_for_another_processor_of_a_class_that_it_names() -> None:
+    fast = replace(HERE, profile="fast", processor_class="AMX")
+    named = Calibration("ef" * 32, fast, fast, 1, honest_answers(200))
+    other = replace(fast, processor="another")
+    assert named.fits("ef" * 32, other, other)
+    assert not named.fits("ef" * 32, fast, replace(other, processor_class="AVX2"))
+    assert not named.fits("ef" * 32, fast, replace(other, engine="2026.5"))
+    nameless = replace(named, answered=replace(fast, processor_class=""), audited=replace(fast, processor_class=""))
+    assert not nameless.fits("ef" * 32, replace(other, processor_class=""), replace(other, processor_class=""))
 
 
 def test_the_fast_profile_is_never_compared_exactly() -> None:

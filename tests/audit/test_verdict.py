@@ -22,8 +22,8 @@ from commun.audit.verdict import (
     pool,
     together,
 )
+from commun.receipts.sentences import filled
 from commun.receipts.statement import Sampler, State
-from commun.receipts.verification import filled
 from made_receipt import VALUES
 
 MACHINE = Machine("2026.4.1.0", "fast", "2", "a processor")
@@ -85,6 +85,29 @@ def test_an_answer_ends_where_the_model_ended_it() -> None:
     assert findings(whole, recomputed(whole, ends=frozenset())) == []
     cut = made_case(state=State.INTERRUPTED, finish="cancelled")
     assert findings(cut, recomputed(cut, ends=frozenset())) == []
+
+
+@pytest.mark.parametrize(
+    ("most", "most_tokens", "context", "found"),
+    [
+        (3, 100, 50, []),  # three tokens, as many as were asked for
+        (4, 100, 50, [Finding.ENDING]),  # there was room for one more
+        (64, 7, 50, []),  # four of the prompt and three: the edition's context is full
+        (64, 8, 50, [Finding.ENDING]),
+        (64, 100, 7, []),  # the model's is
+        (64, 100, 6, [Finding.ENDING]),
+        (64, None, 50, []),  # how much the edition allows is not in the bundle
+        (64, 100, None, []),
+    ],
+)
+def test_an_answer_that_was_cut_off_has_as_many_tokens_as_it_could_have(most, most_tokens, context, found) -> None:
+    for ignore_eos in (True, False):
+        sampler = Sampler("openvino-genai/mt19937-cdf/1", "0.7", "0.95", most, ignore_eos=ignore_eos)
+        case = replace(made_case(sampler=sampler, finish="length"), most_tokens=most_tokens)
+        assert findings(case, recomputed(case, ends=frozenset(), context_length=context)) == found
+    stopped = replace(case, statement=replace(case.statement, state=State.STOPPED, finish="cancelled"))
+    too_long = [Finding.ENDING] if context == 6 else []
+    assert findings(stopped, recomputed(stopped, ends=frozenset(), context_length=context)) == too_long
 
 
 def test_an_answer_that_was_told_to_go_on_goes_on() -> None:

@@ -80,7 +80,8 @@ def test_the_figures_are_those_of_the_model_at_each_place(toy, reader) -> None:
 
 
 def test_it_names_itself_by_its_version(reader) -> None:
-    assert reader.machine.to_json() == {"engine": "vllm 0.32.0", "profile": "remote", "threads": "", "processor": ""}
+    machine = {"engine": "vllm 0.32.0", "profile": "remote", "threads": "", "processor": "", "processor_class": ""}
+    assert reader.machine.to_json() == machine
 
 
 def test_what_ended_the_answer_is_learned_from_it(reader) -> None:

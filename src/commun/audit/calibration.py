@@ -4,18 +4,19 @@ Where rounding alone does not decide (another machine, another engine build, the
 inconsistent when its figures are beyond those of honest answers. The file says of which model, engine and machine:
 
 - ``format`` "commun-audit-calibration/1"; ``model``, the digest of its manifest; ``answered`` and ``audited``, how the
-  answers were made and how they were recomputed: engine build, profile, threads, processor; ``batch``, how many
-  answers ran at once at most;
+  answers were made and how they were recomputed: engine build, profile, threads, processor and its class; ``batch``,
+  how many answers ran at once at most;
 - ``answers``: one list for each honest answer: tokens, then shift, outside, figures (−1 for none) and likelihood, in
   units of 10^-9, whole numbers. Every answer is there, not only quantiles: whoever doubts a threshold computes it;
 - strict JSON (``charter/strict_json.py``), 4 MiB, 20,000 answers.
 
-A calibration is for what it names and nothing else: any difference is NO_CALIBRATION. Raises BadCalibration.
+A calibration is for what it names and nothing else: any difference is NO_CALIBRATION, but that of another processor of
+the same class, which the verdict then names. Raises BadCalibration.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from commun.audit.measures import Measures
@@ -38,7 +39,13 @@ _FIELDS: Final[Mapping[str, type]] = {
     "batch": int,
     "answers": list,
 }
-_MACHINE: Final[Mapping[str, type]] = {"engine": str, "profile": str, "threads": str, "processor": str}
+_MACHINE: Final[Mapping[str, type]] = {
+    "engine": str,
+    "profile": str,
+    "threads": str,
+    "processor": str,
+    "processor_class": str,
+}
 
 
 class BadCalibration(CommunError):
@@ -50,12 +57,20 @@ class BadCalibration(CommunError):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What rounding depends on. ``engine``: its build. ``threads``: as the receipt has it ("0": every core)."""
+    """What rounding depends on. ``engine``: its build. ``threads``: as the receipt has it ("0": every core).
+    ``processor_class``: the instructions that the profile multiplies with ("AVX2", "AVX-512", "AMX"); "" where a
+    receipt does not say.
+    """
 
     engine: str
     profile: str
     threads: str
     processor: str
+    processor_class: str = ""
+
+    def is_like(self, other: "Machine") -> bool:
+        """All but the name of the processor, where its class is known."""
+        return self == (replace(other, processor=self.processor) if self.processor_class else other)
 
     def to_json(self) -> dict[str, str]:
         return {name: getattr(self, name) for name in _MACHINE}
@@ -92,7 +107,7 @@ class Calibration:
     answers: tuple[Honest, ...]
 
     def fits(self, model: str, answered: Machine, audited: Machine) -> bool:
-        return (self.model, self.answered, self.audited) == (model, answered, audited)
+        return self.model == model and self.answered.is_like(answered) and self.audited.is_like(audited)
 
     def comparable(self, tokens: int) -> tuple[Honest, ...]:
         """Honest answers of about this length: means of few tokens stray farther than means of many."""

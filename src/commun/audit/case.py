@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from commun.audit.draws import draws, share_of
 from commun.errors import N_, CommunError
+from commun.receipts.adopted import check_adopted
 from commun.receipts.bundle import Bundle
 from commun.receipts.commitments import LEAST_LOGPROB, LOGPROB_UNITS
 from commun.receipts.statement import OPENVINO_SAMPLER, REMOTE_SAMPLER, Statement
@@ -74,7 +75,8 @@ class CannotAudit(CommunError):
 class Case:
     """One answer. ``seed`` None: nothing was drawn (temperature 0), or by another server. ``prompt``: empty where that
     server kept its tokens. ``recorded``: the log-probabilities that the receipt commits to; None for one that was no
-    number. ``messages``: (role, text), or none that were disclosed.
+    number. ``messages``: (role, text), or none that were disclosed. ``most_tokens``: of a conversation, as the edition
+    has it; None where that is not in the bundle.
     """
 
     statement: Statement
@@ -88,11 +90,17 @@ class Case:
     temperature: float
     top_p: float
     seed: int | None
+    most_tokens: int | None = None
 
     @property
     def is_remote(self) -> bool:
         """Another server drew it: its draws are nobody's to recompute."""
         return self.statement.sampler.id == REMOTE_SAMPLER
+
+    def room(self, context_length: int) -> int:
+        """How many tokens the answer could have at most. ``context_length``: the model's."""
+        context = min(context_length, self.most_tokens or context_length)
+        return min(self.statement.sampler.max_tokens, context - len(self.prompt))
 
     def shares(self) -> tuple[float | None, ...]:
         """Of each token's draw."""
@@ -125,8 +133,16 @@ def case_of(data: bytes, trust: Trust) -> tuple[Case, Report]:
         temperature=temperature,
         top_p=float(statement.sampler.top_p),
         seed=statement.seed.value if temperature > 0 and statement.sampler.id != REMOTE_SAMPLER else None,
+        most_tokens=_most_tokens(bundle, statement),
     )
     return case, report
+
+
+def _most_tokens(bundle: Bundle, statement: Statement) -> int | None:
+    """What the verification has looked at already."""
+    if bundle.charter is None:
+        return None
+    return check_adopted(bundle.charter, statement).edition.charter.context.most_tokens
 
 
 def _tokens(bundle: Bundle, statement: Statement) -> tuple[Any, Any]:

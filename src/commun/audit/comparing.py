@@ -62,15 +62,17 @@ def processor_of(name: str, features: str) -> str:
 
 
 def likeness(answered: Machine, here: Machine) -> Likeness:
-    if answered.processor_class != here.processor_class:
-        return Likeness.OTHER_CLASS
-    return Likeness.PROCESSOR if answered.processor == here.processor else Likeness.CLASS
+    """An older receipt does not name a class."""
+    if answered.processor == here.processor and answered.processor_class in ("", here.processor_class):
+        return Likeness.PROCESSOR
+    is_of_class = answered.processor_class == here.processor_class != ""
+    return Likeness.CLASS if is_of_class else Likeness.OTHER_CLASS
 
 
 def is_exact(answered: Machine, here: Machine) -> bool:
     is_measured = {answered.processor_class, here.processor_class} <= MEASURED
     is_near = is_measured or likeness(answered, here) is Likeness.PROCESSOR
-    return (answered.profile, answered.engine) == ("exact", here.engine) and is_near
+    return answered.profile == here.profile == "exact" and answered.engine == here.engine and is_near
 
 
 def judge(

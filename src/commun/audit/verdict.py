@@ -5,8 +5,8 @@ An answer is looked at in this order; every finding is told, not only the first:
 - ``prompt``: the tokens of the disclosed messages, by the model's own template, are the prompt's tokens. (That the
   first message is the adopted system prompt is step 6 of the receipt's verification.)
 - ``text``: the text of the answer's tokens is the answer;
-- ``ending``: no token that ends answers stands inside it, and one that ended by itself ends with such a token or
-  before a stop string;
+- ``ending``: no token that ends answers stands inside it, one that ended by itself ends with such a token or
+  before a stop string, and one that was cut off has as many tokens as it could have;
 - ``draws`` and ``figures``, or ``statistics``: see below.
 
 Two comparisons:
@@ -42,8 +42,8 @@ from commun.audit.case import CannotAudit, Case, Why, differing
 from commun.audit.facts import Fact
 from commun.audit.measures import Measures, measures_of
 from commun.errors import N_
+from commun.receipts.sentences import Sentence
 from commun.receipts.statement import State
-from commun.receipts.verification import Sentence
 
 SHIFT_BOUND: Final = 5e-5  # logits
 FIGURE_BOUND: Final = 1e-4  # nats
@@ -77,7 +77,8 @@ class Recomputed:
     """By whoever has the model. ``prompt``: tokens of the disclosed messages. ``texts``: of the answer's tokens, whole
     and without what was held back at its end (an unfinished character). ``stopped``: after how many tokens the first
     stop string was met; None for none. ``ends``: tokens that end answers. ``facts``: one for each token of the answer;
-    under a grammar, up to where the answer was found to be another.
+    under a grammar, up to where the answer was found to be another. ``context_length``: the model's; None where it is
+    not known.
     """
 
     prompt: tuple[int, ...] | None = field(repr=False)
@@ -85,6 +86,7 @@ class Recomputed:
     stopped: int | None
     ends: frozenset[int]
     facts: tuple[Fact, ...] = field(repr=False)
+    context_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +225,22 @@ def _is_ended_wrongly(case: Case, recomputed: Recomputed) -> bool:
     statement, stopped = case.statement, recomputed.stopped
     if stopped is not None and stopped < len(case.answer):
         return True
+    if recomputed.context_length is not None and _has_other_length(case, case.room(recomputed.context_length)):
+        return True
     if statement.sampler.ignore_eos:
         return False
     is_ended = case.answer[-1] in recomputed.ends or stopped is not None
     is_cut_short = statement.state is State.COMPLETE and statement.finish == "stop" and not is_ended
     return is_cut_short or any(token in recomputed.ends for token in case.answer[:-1])
+
+
+def _has_other_length(case: Case, room: int) -> bool:
+    """Longer than it could be; or ended for want of room where there was some. How much a context has is the charter's
+    to say: without the edition, what is shorter is not spoken against.
+    """
+    statement, tokens = case.statement, len(case.answer)
+    is_full = statement.state is State.COMPLETE and statement.finish == "length"
+    return tokens > room or (is_full and case.most_tokens is not None and tokens < room)
 
 
 def _pairs(own: Honest, honest: Sequence[Honest], *, is_remote: bool) -> Iterator[tuple[float, list[float]]]:
@@ -243,7 +256,7 @@ def _pairs(own: Honest, honest: Sequence[Honest], *, is_remote: bool) -> Iterato
 _FINDINGS: Final = {
     Finding.PROMPT: N_("The prompt’s tokens are not those of the messages that are disclosed."),
     Finding.TEXT: N_("The answer’s text is not that of its tokens."),
-    Finding.ENDING: N_("It goes on after a token that ends answers, or stops where nothing ended it."),
+    Finding.ENDING: N_("It goes on after what ends answers or beyond its most tokens, or stops where nothing ends it."),
     Finding.DRAWS: N_("Token %(place)s is not the one that its draw decides for, and rounding does not explain it."),
     Finding.FIGURES: N_("The recorded log-probabilities are not this model’s: one is off by %(distance)s."),
     Finding.STATISTICS: N_(

@@ -18,13 +18,16 @@ from typing import Any, Final
 
 from commun.audit.calibration import Machine
 from commun.audit.case import CannotAudit
-from commun.audit.comparing import machine_of
+from commun.audit.comparing import Likeness, likeness, machine_of
 from commun.audit.measures import Measures
 from commun.audit.verdict import SHIFT_BOUND, Comparison, Judgement, Outcome, Pooled, pool
+from commun.auditing.again import NOT_AGAIN, Again, again_json
+from commun.auditing.again import sentences as told_again
 from commun.auditing.asking import Audited
 from commun.auditing.elsewhere import figures_there, unjudged
 from commun.errors import N_
-from commun.receipts.verification import Sentence, Verdict, filled, shown
+from commun.receipts.sentences import Sentence, filled
+from commun.receipts.verification import Verdict, shown
 
 Translate = Callable[[str], str]
 
@@ -62,11 +65,18 @@ NOT_ITS_TOKENS: Final = N_(
 )
 COMPARISONS: Final = {
     Comparison.EXACT: N_(
-        "Compared exactly: the exact profile, and the engine build and processor that the receipt names."
+        "Compared exactly: the exact profile, and the engine build that the receipt names. On every class of processor "
+        "that was measured, it rounds within the same bounds."
     ),
     Comparison.CALIBRATED: N_(
         "Compared with %(honest)s honest answers: another machine, another build or the fast profile."
     ),
+}
+
+LIKENESS: Final = {
+    Likeness.PROCESSOR: N_("Recomputed on the processor that the receipt names."),
+    Likeness.CLASS: N_("Recomputed on another processor of the same class (%(here)s)."),
+    Likeness.OTHER_CLASS: N_("Recomputed on a processor of another class: %(there)s there, %(here)s here."),
 }
 
 
@@ -81,14 +91,16 @@ def conclude(answers: Sequence[Audited], *, rate: float) -> tuple[Conclusion, Po
     return Conclusion(pooled.outcome.value), pooled
 
 
-def told(answers: Sequence[Audited], translate: Translate, *, rate: float) -> Iterator[str]:
-    """Lines."""
+def told(
+    answers: Sequence[Audited], translate: Translate, *, rate: float, again: Sequence[Again | None] | None = None
+) -> Iterator[str]:
+    """Lines. ``again``: of each, where they were generated again."""
 
     def line(sentence: Sentence) -> str:
         text = translate(sentence.text)
         return text % {name: _safe(value) for name, value in sentence.details.items()} if sentence.details else text
 
-    for one in answers:
+    for index, one in enumerate(answers):
         yield shown(one.name)
         yield f"  {line(Sentence(RECEIPTS[one.report.verdict], {'detail': one.report.detail}))}"
         if one.trouble is not None and not one.is_refused:
@@ -100,7 +112,11 @@ def told(answers: Sequence[Audited], translate: Translate, *, rate: float) -> It
             yield from (f"    – {line(sentence)}" for sentence in unjudged(one))
         if one.judgement is not None:
             yield from (f"  {line(sentence)}" for sentence in one.judgement.sentences())
-            yield from (f"    – {line(sentence)}" for sentence in figures(one.judgement))
+            yield from (f"    – {line(sentence)}" for sentence in (*processors(one), *figures(one.judgement)))
+        if again is not None and not one.is_refused:
+            yield from (f"  {line(sentence)}" for sentence in told_again(again[index]))
+            trouble = None if (found := again[index]) is None else found.trouble
+            yield from () if trouble is None else (f"  {translate(NOT_AGAIN)} {shown(trouble.text(translate))}",)
         yield ""
     if len(answers) > 1:
         conclusion, pooled = conclude(answers, rate=rate)
@@ -108,6 +124,15 @@ def told(answers: Sequence[Audited], translate: Translate, *, rate: float) -> It
         if pooled is not None and pooled.p is not None:
             text = N_("p = %(p)s; honest answers are together called inconsistent in at most %(rate)s of all cases.")
             yield line(Sentence(text, {"p": f"{pooled.p:.2g}", "rate": f"{rate:.2%}"}))
+
+
+def processors(one: Audited) -> Iterator[Sentence]:
+    """How alike they are: what answered, and what recomputed."""
+    if one.case is None or one.here is None or one.judgement is None or one.judgement.is_remote:
+        return
+    answered, here = machine_of(one.case.statement), one.here
+    classes = {"there": answered.processor_class or "?", "here": here.processor_class}
+    yield Sentence(LIKENESS[likeness(answered, here)], classes)
 
 
 def figures(judgement: Judgement) -> Iterator[Sentence]:
@@ -154,6 +179,7 @@ def machines(answered: Machine, here: Machine) -> Iterator[Sentence]:
     for name, title in (
         ("engine", N_("Engine build: %(there)s there, %(here)s here.")),
         ("processor", N_("Processor: %(there)s there, %(here)s here.")),
+        ("processor_class", N_("Its class: %(there)s there, %(here)s here.")),
         ("profile", N_("Profile: %(there)s.")),
     ):
         there = getattr(answered, name)
@@ -161,15 +187,16 @@ def machines(answered: Machine, here: Machine) -> Iterator[Sentence]:
             yield Sentence(title, {"there": there or "?", "here": getattr(here, name)})
 
 
-def as_json(answers: Sequence[Audited], *, rate: float) -> dict[str, Any]:
+def as_json(answers: Sequence[Audited], *, rate: float, again: Sequence[Again | None] | None = None) -> dict[str, Any]:
     """All of it, each token's facts too. Sentences in English."""
+    every = [None] * len(answers) if again is None else [*map(again_json, again)]
     conclusion, pooled = conclude(answers, rate=rate)
     return {
         "verdict": conclusion.value,
         "rate": rate,
         "counts": _counts(answers, pooled),
         "p": None if pooled is None else pooled.p,
-        "answers": [_answer_json(one) for one in answers],
+        "answers": [_answer_json(one) | {"replay": replay} for one, replay in zip(answers, every, strict=True)],
     }
 
 
@@ -181,6 +208,9 @@ def _answer_json(one: Audited) -> dict[str, Any]:
         "answered": None if one.case is None else machine_of(one.case.statement).to_json(),
         "audited": None if one.here is None else one.here.to_json(),
         "trouble": None if one.trouble is None else _trouble_json(one),
+        "processors": None
+        if one.case is None or one.here is None
+        else likeness(machine_of(one.case.statement), one.here).value,
         "judgement": None if judgement is None else _plain(dataclasses.asdict(judgement)),
         "sentences": [filled(each) for each in _sentences(one)],
         "facts": [] if one.recomputed is None else [_plain(dataclasses.asdict(fact)) for fact in one.recomputed.facts],
@@ -191,7 +221,7 @@ def _sentences(one: Audited) -> Iterator[Sentence]:
     if one.judgement is None:
         yield from unjudged(one)
     else:
-        yield from (*one.judgement.sentences(), *figures(one.judgement))
+        yield from (*one.judgement.sentences(), *processors(one), *figures(one.judgement))
 
 
 def _trouble_json(one: Audited) -> dict[str, Any]:

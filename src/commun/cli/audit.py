@@ -134,10 +134,14 @@ def check(
     rate: Annotated[
         float, typer.Option(min=1e-6, max=0.5, help=_("How often an honest answer may be called inconsistent."))
     ] = RATE,
+    replay: Annotated[
+        bool, typer.Option("--replay", help=_("Also generate them again, and show where each first differs."))
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help=_("Everything as JSON."))] = False,
     home: Home = None,
 ) -> None:
     with _NotAuditedOnError():
+        from commun.auditing.again import generate_again
         from commun.auditing.asking import Verdicts
         from commun.auditing.telling import EXIT, as_json, conclude, told
 
@@ -145,12 +149,13 @@ def check(
         looked = _looked(bundles, _trust(charter, key, policy))
         with progress() as report:
             answers = _asked(looked, comparison, report, home=home, model=model, remote=_Remote(remote, remote_model))
+            again = generate_again(answers, _weights(home, model, report), progress=report) if replay else None
         if json:
             from json import dumps
 
-            typer.echo(dumps(as_json(answers, rate=rate), indent=1, allow_nan=False))
+            typer.echo(dumps(as_json(answers, rate=rate, again=again), indent=1, allow_nan=False))
         else:
-            for line in told(answers, _, rate=rate):
+            for line in told(answers, _, rate=rate, again=again):
                 typer.echo(line)
     raise typer.Exit(EXIT[conclude(answers, rate=rate)[0]])
 

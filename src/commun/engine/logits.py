@@ -16,10 +16,12 @@ from typing import Any
 from commun.audit.calibration import Machine
 from commun.audit.case import CannotAudit, Case, Why
 from commun.audit.comparing import build_of, processor_of
+from commun.audit.draws import draws, share_of
 from commun.audit.facts import Fact
 from commun.audit.verdict import Recomputed
 from commun.engine.masked import MaskedSampler
 from commun.engine.paged import PagedModel
+from commun.engine.processor import processor_class
 from commun.engine.rendering import Renderer
 from commun.engine.runtime import DEVICE, PROFILES
 from commun.engine.sampling import fact_of
@@ -49,6 +51,12 @@ class LogitReader:
         """
         return self._model.rows([*prompt, *answer[:-1]], len(prompt) - 1)  # after the last token nothing was chosen
 
+    def shift_at(self, case: Case, before: int, token: int) -> float:
+        """How far the draw is from ``token`` after the first ``before`` tokens of the answer, or after all of them."""
+        (row,) = self.rows((*case.prompt, *case.answer[:before]), (token,))
+        share = None if case.seed is None else share_of(draws(case.seed, before + 1)[-1])
+        return fact_of(row, token, temperature=case.temperature, top_p=case.top_p, share=share).shift
+
     def facts(self, case: Case) -> Iterator[Fact]:
         """Of an answer that no grammar bound."""
         shares = case.shares()
@@ -67,6 +75,7 @@ def machine_here(profile: str, threads: int) -> Machine:
         profile=profile,
         threads=str(threads),
         processor=processor_of(core.get_property(DEVICE, "FULL_DEVICE_NAME"), features),
+        processor_class=processor_class(DEVICE, PROFILES[profile]),
     )
 
 
@@ -100,4 +109,5 @@ def recompute(
         stopped=stopped,
         ends=renderer.ends,
         facts=tuple(found),
+        context_length=context_length,
     )

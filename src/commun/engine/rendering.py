@@ -46,6 +46,10 @@ class Renderer:
         if largest >= len(self._table.pieces):
             raise UnknownToken(token=largest)
 
+    def piece_of(self, token: int) -> str:
+        """What one token stands for: of a special one its name, of an unfinished character a replacement."""
+        return self._table.pieces[token].decode("utf-8", "replace")
+
     def text_of(self, token_ids: Sequence[int], stop: Sequence[str]) -> tuple[str, str, int | None]:
         """The answer's text; the same without what is held back until more comes; after how many tokens the first stop
         string was met, or None.

@@ -9,6 +9,7 @@ from typing import Any
 
 from commun.engine.cache_size import BLOCK
 from commun.engine.grammar import SchemaTrial
+from commun.engine.processor import processor_class
 from commun.engine.prompt_ids import PromptIds
 from commun.engine.scoring import Scorer
 from commun.engine.vocabulary import table_of
@@ -70,7 +71,7 @@ class Runtime:
 
     def _computing(self, core: Any) -> dict[str, str]:
         """In which numbers, on what: precisions as the profile asks for them, or as OpenVINO chooses them here; the
-        processor and what of it OpenVINO uses.
+        processor, its class under this profile, and what of it OpenVINO uses.
         """
 
         def precision(name: str) -> str:
@@ -82,6 +83,7 @@ class Runtime:
             "kv_cache_precision": precision("KV_CACHE_PRECISION"),
             "dynamic_quantization_group_size": self._properties.get(groups) or str(core.get_property(DEVICE, groups)),
             "processor": core.get_property(DEVICE, "FULL_DEVICE_NAME"),
+            "processor_class": processor_class(DEVICE, self._properties),
             "processor_features": " ".join(sorted(core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"))),
         }
 
