@@ -25,6 +25,7 @@ from commun.assistant.energy import EnergyMeter
 from commun.assistant.engines import Engines, EngineWish, wish_of
 from commun.assistant.in_force import CharterInForce, Published, utc_now
 from commun.assistant.issuing import Issuer
+from commun.assistant.quotas import Quotas
 from commun.assistant.turn import Assistant
 from commun.charter.clauses import Model
 from commun.charter.edition import InForce
@@ -57,8 +58,9 @@ from commun.store.ledger_entries import LedgerEntries
 from commun.store.passwords import Hasher
 from commun.store.receipts import Receipts
 from commun.store.shares import Shares
-from commun.store.ways_in import WaysIn
+from commun.store.usage import Usage
 from commun.store.vault import PublicKey
+from commun.store.ways_in import WaysIn
 from commun.upkeep import purge_now_and_then
 from commun.web.guard import API_PREFIXES, Guard, GuardRules
 from commun.web.limits import RateLimits
@@ -131,12 +133,16 @@ def build_assistant(
     engines: Engines,
     recorder: Recorder | BriefRecorder,
     receipts: Receipts,
+    *,
+    quotas: Quotas | None = None,
 ) -> Assistant:
+    """``quotas`` None: for one person at this machine."""
     return Assistant(
         charter=charter,
         engines=engines,
         issuer=Issuer(recorder.signer, recorder, receipts),
-        admission=Admission(running=settings.max_running, waiting=settings.max_waiting),
+        admission=Admission(running=settings.max_running, waiting=settings.max_waiting, each=settings.max_running_each),
+        quotas=quotas,
         meter=EnergyMeter(watt=settings.watt, cores=settings.engine_threads),
     )
 
@@ -216,7 +222,14 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         invitations=Invitations(accounts, hasher),
         administration=Administration(accounts, database),
         conversations=Conversations(database, samples=samples),
-        assistant=build_assistant(settings, charter, engines, recorder, receipts),
+        assistant=build_assistant(
+            settings,
+            charter,
+            engines,
+            recorder,
+            receipts,
+            quotas=Quotas(Usage(database), daily_tokens=settings.daily_tokens),
+        ),
         library=library,
         database=database,
         receipts=receipts,

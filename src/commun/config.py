@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     remote_key: SecretStr = Field(default=SecretStr(""), description="API key for the server of a remote model.")
 
     max_running: int = Field(default=32, ge=1, le=1024, description="Answers that are written at once.")
+    max_running_each: int = Field(
+        default=4,
+        ge=0,
+        le=1024,
+        description="Answers of one person that are written at once while others ask too; 0: no bound of its own.",
+    )
     max_waiting: int = Field(default=64, ge=0, le=65536, description="Questions that wait; more are refused.")
     engine_timeout_s: int = Field(
         default=120, ge=1, le=86400, description="A step of the engine that takes longer is a failure."
@@ -62,6 +68,12 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(default=4_194_304, ge=1024, description="Largest request body.")
     max_header_bytes: int = Field(default=32_768, ge=4096, description="Largest request head.")
+    daily_tokens: int = Field(
+        default=0,
+        ge=0,
+        le=10**12,
+        description="Tokens that a person may use in a day (UTC), read and written; 0: no bound.",
+    )
     rate_limit: str = Field(
         default="600/minute", description="Requests per caller on the API and for answers in the page."
     )

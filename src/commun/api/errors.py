@@ -1,7 +1,7 @@
 """OpenAI's error shape for everything that goes wrong under ``/v1``.
 
 ``{"error": {"message": …, "type": …, "param": …, "code": …}}``: every ``CommunError`` has one, and so have the errors
-of the framework (404, 405, a body that cannot be read). Two codes are OpenAI's own words, because clients look for
+of the framework (404, 405, a body that cannot be read). Some codes are OpenAI's own words, because clients look for
 them. The texts are English: programs and their authors read them.
 """
 
@@ -30,7 +30,12 @@ from commun.errors import (
     TooManyRequests,
 )
 
-OPENAI_CODES = {"message_too_long": "context_length_exceeded", "rate_limited": "rate_limit_exceeded"}
+OPENAI_CODES = {
+    "message_too_long": "context_length_exceeded",
+    "rate_limited": "rate_limit_exceeded",
+    "too_many_waiting": "rate_limit_exceeded",
+    "daily_tokens_used": "insufficient_quota",
+}
 OPENAI_PARAMS = {"message_too_long": "messages", "model_not_found": "model"}
 CLIENT_GONE = 499  # nobody reads it; the log and the metrics do
 

@@ -24,6 +24,7 @@ from commun.api.receipts import BUNDLES_AT_ONCE, told
 from commun.api.requests import CompletionRequest, read
 from commun.api.stream import EventStream, ending, while_there
 from commun.api.text_wire import Continued, TextChunks, text_completion
+from commun.assistant.admission import Share
 from commun.assistant.bounds import check_plain_completions
 from commun.assistant.engines import Terms
 from commun.assistant.question import Question

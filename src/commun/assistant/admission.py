@@ -42,11 +42,12 @@ WAITING_SHARE: Final = 4  # of the waiting room, for one person while others are
 @dataclass(frozen=True, slots=True)
 class Share:
     """Whose question it is. ``owner``: an account; "": nobody's, such as the terminal's. ``bounds``: (name, most
-    answers at once), of the account or of a key; names of different things differ.
+    answers at once), of the account or of a key; names of different things differ. ``key``: the API key's id, or "".
     """
 
     owner: str = ""
     bounds: tuple[tuple[str, int], ...] = ()
+    key: str = ""
 
 
 NOBODY: Final = Share()

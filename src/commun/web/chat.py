@@ -15,6 +15,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
+from commun.assistant.admission import Share
 from commun.assistant.bounds import check_wishes
 from commun.assistant.engines import Terms
 from commun.assistant.question import Question
@@ -166,9 +167,7 @@ async def _persona(visit: Visit, form: FormData, conversation_id: str | None) ->
     return last if not last or visit.services.charter.get().charter.persona(last) else None
 
 
-async def _begin(
-    visit: Visit, opened: OpenTurn, question: Question, terms: Terms, share: Share
-) -> Turn | None:
+async def _begin(visit: Visit, opened: OpenTurn, question: Question, terms: Terms, share: Share) -> Turn | None:
     """Starts the turn; where it is refused (the waiting room is full) the answer is kept as failed: nothing may stay
     "running" that nobody writes.
     """

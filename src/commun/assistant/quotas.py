@@ -1,0 +1,52 @@
+"""What each person may use: tokens in a day, answers at once; an API key may have less than its owner.
+
+Rules:
+
+- a question is refused once the day's tokens are used up. One that has begun is answered whole: nobody's answer breaks
+  off at a number, and so a day can end above it by what was running;
+- the numbers of an account are its own where an administrator has set them, else everybody's; a key's are besides;
+- nobody's questions (the terminal, on the machine itself) are neither counted nor bounded.
+"""
+
+import math
+from typing import Final
+
+from commun.assistant.admission import NOBODY, Share
+from commun.errors import DailyTokensUsed
+from commun.store.usage import Allowance, Usage
+
+NO_BOUND: Final = 0
+HOUR_S: Final = 3600
+
+
+class Quotas:
+    """``daily_tokens``: everybody's; 0: no bound."""
+
+    def __init__(self, usage: Usage, *, daily_tokens: int = NO_BOUND) -> None:
+        self._usage = usage
+        self._daily_tokens = daily_tokens
+
+    async def share_of(self, account: str, key: str = "") -> Share:
+        """Before each question. Raises DailyTokensUsed."""
+        if not account:
+            return NOBODY
+        own, of_key = await self._usage.allowances(account, key)
+        if own.daily_tokens is None and self._daily_tokens != NO_BOUND:
+            own = Allowance(self._daily_tokens, own.at_once, own.used)
+        bounds = []
+        for name, allowance in ((account, own), (key, of_key)):
+            if allowance is None:
+                continue
+            self._check(allowance)
+            if allowance.at_once is not None:
+                bounds.append((name, allowance.at_once))
+        return Share(account, tuple(bounds), key)
+
+    def count(self, share: Share, *, read: int, written: int) -> None:
+        if share.owner and (read or written):
+            self._usage.add(share.owner, share.key, read=read, written=written)
+
+    def _check(self, allowance: Allowance) -> None:
+        if allowance.daily_tokens is not None and allowance.used >= allowance.daily_tokens:
+            seconds = math.ceil(self._usage.seconds_left)
+            raise DailyTokensUsed(retry_after=seconds, limit=allowance.daily_tokens, hours=math.ceil(seconds / HOUR_S))
