@@ -61,6 +61,7 @@ KEYS: dict[str, tuple[str, Any, Any]] = {
     "public_shares": (REFUSES, False, True),  # a page about an answer that was given already
     "session_days": (REFUSES, 1, 365),
     "watt": (TELLS, 0.0, 500.0),
+    "audit_hour": (TELLS, -1, 3),  # of answers that were given already
     "log_level": (TELLS, "error", "debug"),
     "log_format": (TELLS, "console", "json"),
     "language": (TELLS, "en", "fr"),

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from functools import cache, partial
-from functools import cache, partial
 
 import structlog
 from starlette.applications import Starlette
@@ -41,6 +40,7 @@ from commun.first_start import found_where_none_is
 from commun.ledger.opening import public_origin
 from commun.ledger.witness_keys import KEY_FILE as WITNESS_KEY_FILE
 from commun.ledger.witness_state import Witness
+from commun.nightly import audit_by_night
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, WITNESS_FOLDER
 from commun.recording.audit_key import AUDIT_KEY_FILE, open_audit_key
 from commun.recording.brief import BriefRecorder
@@ -264,6 +264,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
             asyncio.create_task(charter.watch()),
             asyncio.create_task(recorder.watch()),
             asyncio.create_task(purge_now_and_then(services)),
+            asyncio.create_task(audit_by_night(services)),
         ]
         try:
             yield

@@ -89,6 +89,12 @@ class Settings(BaseSettings):
         le=10000,
         description="Power of the machine under load in watts, for the energy shown; 0: measured or estimated.",
     )
+    audit_hour: int = Field(
+        default=3,
+        ge=-1,
+        le=23,
+        description="The hour of the night in which answers that were drawn are audited; -1: never.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     log_format: Literal["console", "json"] = Field(default="console", description="How log lines look.")
     language: Literal["", "en", "fr"] = Field(

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,16 +31,21 @@ from commun.app import (
 from commun.assistant.bounds import check_wishes
 from commun.assistant.in_force import CharterInForce, Published, utc_now
 from commun.assistant.question import Question
+from commun.auditing.sampled import Sampled
 from commun.config import Settings
 from commun.engine.manifest import Progress
 from commun.engine.weights import ModelLibrary
 from commun.errors import CommunError
 from commun.first_start import FirstCharter, found_where_none_is, founding_note
+from commun.ledger.opening import find_key
 from commun.logs import configure_logs
-from commun.places import CHARTER_FOLDER
+from commun.places import CHARTER_FOLDER, KEYS_FOLDER
+from commun.recording.audit_key import AUDIT_KEY_FILE, open_audit_key
 from commun.recording.brief import BriefRecorder
 from commun.recording.bundles import Bundles
+from commun.recording.recorder import LEDGER_KEY_FILE
 from commun.store.accounts import Accounts
+from commun.store.audit_samples import AuditSamples
 from commun.store.database import DATABASE_FILE, Database
 from commun.store.invitations import Invitations
 from commun.store.ledger_entries import LedgerEntries
@@ -156,6 +161,36 @@ async def open_accounts(settings: Settings) -> AsyncIterator[Accounts]:
     try:
         yield Accounts(database, session_days=settings.session_days)
     finally:
+        database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSamples:
+    """``name``: of this Commun's ledger, by which an entry says who audited. ``expect``: after an entry was written."""
+
+    sampled: Sampled
+    name: str
+    expect: Callable[[], None]
+
+
+@contextlib.asynccontextmanager
+async def open_samples(settings: Settings) -> AsyncIterator[OpenSamples]:
+    """What is kept for audits, also while a server runs on the same data folder: it records what waits then."""
+    configure_logs(settings.model_copy(update={"log_level": "warning"}))
+    database, keys = Database(settings.home / DATABASE_FILE), settings.home / KEYS_FOLDER
+    database.open()
+    receipts, entries = Receipts(database), LedgerEntries(database)
+    recorder = BriefRecorder(
+        home=settings.home, public_url=settings.public_url, entries=entries, receipts=receipts, now=utc_now
+    )
+    try:
+        key = await asyncio.to_thread(open_audit_key, keys / AUDIT_KEY_FILE)
+        ledger = await asyncio.to_thread(find_key, keys / LEDGER_KEY_FILE)
+        bundles = Bundles(recorder, entries, receipts, charter_folder=settings.home / CHARTER_FOLDER)
+        samples = AuditSamples(database, lambda: key.public)
+        yield OpenSamples(Sampled(samples, bundles, key), "" if ledger is None else ledger.name, recorder.expect)
+    finally:
+        await recorder.close()
         database.close()
 
 

@@ -8,7 +8,6 @@ is needed; one that is there lends its models and the key for that server (``rem
 consistent; 1 inconsistent, or a receipt is refused; 2 not audited: something is missing, or the command line is wrong.
 """
 
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,12 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 from typer.core import TyperGroup
 
+from commun.cli.audit_sample import sample
+from commun.cli.files import read_calibration, read_file, write_file
 from commun.cli.progress import progress
 from commun.cli.words import Home, _, example
-from commun.errors import N_, CommunError
+from commun.errors import CommunError
 
 if TYPE_CHECKING:
-    from commun.audit.calibration import Calibration
     from commun.auditing.asking import Audited, Comparison
     from commun.auditing.weights import Weights
     from commun.engine.manifest import Progress
@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 DEFAULT: Final = "check"
 NOT_AUDITED: Final = 2
 RATE: Final = 0.02  # audit.verdict's own; a test compares them: `--help` should import nothing
-
-
-class NoFile(CommunError):
-    code = "no_file"
-    problem = N_("The file “%(file)s” cannot be opened.")
-    cure = N_("Check its name, and your right to it.")
 
 
 class _Audit(TyperGroup):
@@ -145,7 +139,7 @@ def check(
         from commun.auditing.asking import Verdicts
         from commun.auditing.telling import EXIT, as_json, conclude, told
 
-        comparison = Verdicts(tuple(map(_calibration, calibration or ())), rate)
+        comparison = Verdicts(tuple(map(read_calibration, calibration or ())), rate)
         looked = _looked(bundles, _trust(charter, key, policy))
         with progress() as report:
             answers = _asked(looked, comparison, report, home=home, model=model, remote=_Remote(remote, remote_model))
@@ -185,7 +179,7 @@ def calibrate(
         with progress() as report:
             answers = _asked(looked, Measured(), report, home=home, model=model, remote=_Remote(remote, remote_model))
         made = calibration_of(answers, batch=batch)
-        _write(out, made.data())
+        write_file(out, made.data())
     typer.echo(_("%(file)s has the figures of %(answers)s answers.") % {"file": out, "answers": len(made.answers)})
     typer.echo(_("It serves for answers of this model and machine, audited on this machine, of about these lengths."))
     typer.echo(
@@ -193,6 +187,12 @@ def calibrate(
         % {"rate": f"{least_rate(len(made.answers)):.2%}"}
     )
     typer.echo(_("That they are honest is your word: nothing can compute it."))
+
+
+audit_app.command(
+    help=_("Audits the answers that the draw chose and whose owners agreed; what it finds is public."),
+    epilog=example("commun audit sample"),
+)(sample)
 
 
 class _NotAuditedOnError:
@@ -248,20 +248,16 @@ def _looked(bundles: Sequence[str], trust: "Trust") -> "list[Audited]":
     from commun.auditing.asking import look
     from commun.receipts.bundle import MAX_BUNDLE_BYTES
 
-    return [look(name, _read(name, MAX_BUNDLE_BYTES), trust) for name in bundles]
+    return [look(name, read_file(name, MAX_BUNDLE_BYTES), trust) for name in bundles]
 
 
 def _trust(charter: str, keys: Sequence[str] | None, policy: Path | None) -> "Trust":
     from commun.ledger.policy import MAX_POLICY_BYTES
     from commun.receipts.verification import Trust
 
-    return Trust(charter.lower(), tuple(keys or ()), None if policy is None else _read(str(policy), MAX_POLICY_BYTES))
-
-
-def _calibration(file: Path) -> "Calibration":
-    from commun.audit.calibration import MAX_CALIBRATION_BYTES, Calibration
-
-    return Calibration.from_bytes(_read(str(file), MAX_CALIBRATION_BYTES))
+    return Trust(
+        charter.lower(), tuple(keys or ()), None if policy is None else read_file(str(policy), MAX_POLICY_BYTES)
+    )
 
 
 def _weights(home: Path | None, model: Path | None, report: "Progress") -> "Weights":
@@ -269,21 +265,3 @@ def _weights(home: Path | None, model: Path | None, report: "Progress") -> "Weig
     from commun.config import load_settings
 
     return Weights(load_settings(home=home).home, model, progress=report)
-
-
-def _read(name: str, limit: int) -> bytes:
-    """One byte more than may be, at most: whoever reads it says that it is too long."""
-    if name == "-":
-        return sys.stdin.buffer.read(limit + 1)
-    try:
-        with Path(name).open("rb") as file:
-            return file.read(limit + 1)
-    except OSError as error:
-        raise NoFile(file=name) from error
-
-
-def _write(file: Path, data: bytes) -> None:
-    try:
-        file.write_bytes(data)
-    except OSError as error:
-        raise NoFile(file=str(file)) from error

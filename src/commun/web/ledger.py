@@ -30,14 +30,14 @@ MAX_DIGITS: Final = 19  # of a number of an entry
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
-async def _visit(request: Request) -> Visit:
+async def visit_in_language(request: Request) -> Visit:
     """``?lang=`` shows the page in another language than the reader's own, so that it can be passed on."""
     visit = await visit_of(request)
     wanted = request.query_params.get("lang", "")
     return replace(visit, language=wanted) if wanted in LANGUAGES else visit
 
 
-def _frame(visit: Visit) -> dict[str, Any]:
+def frame_of(visit: Visit) -> dict[str, Any]:
     """What every page has around it."""
     base = visit.services.settings.public_url.rstrip("/") or str(visit.request.base_url).rstrip("/")
     wanted = visit.request.query_params.get("lang")
@@ -75,7 +75,7 @@ def _trouble(visit: Visit) -> str:
 
 async def ledger(request: Request) -> Response:
     """The head, the entries, the witnesses, the key."""
-    visit = await _visit(request)
+    visit = await visit_in_language(request)
     before = request.query_params.get("before")
     start = None if before is None else _number(before)
     if before is not None and start is None:
@@ -83,7 +83,7 @@ async def ledger(request: Request) -> Response:
     folder, key, in_force = folder_of(request), _key(visit), visit.services.charter.find()
     head = await asyncio.to_thread(find_head, folder)
     context: dict[str, Any] = {
-        **_frame(visit),
+        **frame_of(visit),
         "head": head,
         "key": key.text() if key is not None else "",
         "trouble": _trouble(visit),
@@ -119,10 +119,10 @@ def _heard(visit: Visit, state: WitnessState) -> dict[str, Any]:
 
 async def entry(request: Request) -> Response:
     """One entry, and its way to the head."""
-    visit = await _visit(request)
+    visit = await visit_in_language(request)
     proven = await _proven(visit)
     context = {
-        **_frame(visit),
+        **frame_of(visit),
         "proven": proven,
         "words": entry_words(proven.number, proven.entry, visit.language),
         "text": entry_text(proven.entry),
@@ -156,7 +156,7 @@ async def _proven(visit: Visit) -> Proven:
 
 async def find(request: Request) -> Response:
     """To the entry of a receipt: by the receipt's id, by its envelope's SHA-256, or by the entry's own number."""
-    visit = await _visit(request)
+    visit = await visit_in_language(request)
     asked = "".join(request.query_params.get("receipt", "").split()).lower()
     number = _number(asked)
     if number is None and DIGEST.fullmatch(asked):
@@ -167,5 +167,5 @@ async def find(request: Request) -> Response:
     head = await asyncio.to_thread(find_head, folder_of(request))
     if number is None or head is None or number >= head.size:
         is_digest = DIGEST.fullmatch(asked) is not None
-        return page(visit, "ledger_find.html", status=404, **_frame(visit), asked=asked[:80], is_digest=is_digest)
-    return RedirectResponse(f"/ledger/entry/{number}{_frame(visit)['suffix']}", status_code=303)
+        return page(visit, "ledger_find.html", status=404, **frame_of(visit), asked=asked[:80], is_digest=is_digest)
+    return RedirectResponse(f"/ledger/entry/{number}{frame_of(visit)['suffix']}", status_code=303)

@@ -8,6 +8,7 @@ from typing import Final
 from commun.charter.words import shown
 from commun.ledger.entries import (
     TIME_FORMAT,
+    AuditStatement,
     BadStatement,
     EditionStatement,
     EpochStatement,
@@ -22,8 +23,8 @@ from commun.ledger.entries import (
 from commun.web.i18n import translator
 from commun.web.paper import decimal
 
-RECEIPT, EDITION, MODEL, SOFTWARE, SECRET, KEY, ERASED, OTHER = (
-    "receipt", "edition", "model", "software", "secret", "key", "erased", "other",
+RECEIPT, EDITION, MODEL, SOFTWARE, SECRET, KEY, ERASED, AUDITED, OTHER = (
+    "receipt", "edition", "model", "software", "secret", "key", "erased", "audited", "other",
 )  # fmt: skip
 SHORTEST_RUN: Final = 3  # receipts in a row that are shown as one line
 MAX_BYTES_SHOWN: Final = 2000
@@ -102,7 +103,21 @@ def _say(statement: Statement, language: str) -> tuple[str, str, str]:
             kind, said = KEY, _key(statement, _)
         case RetentionStatement():
             kind, said, link = ERASED, _erased(statement, language), "/charter#kept"
+        case AuditStatement():
+            kind, said, link = AUDITED, _audited(statement, language), "/audits"
     return kind, said, link
+
+
+def _audited(statement: AuditStatement, language: str) -> str:
+    _ = translator(language)
+    if statement.inconsistent:
+        said = _("Answers were audited: %(audited)s, of which %(inconsistent)s were inconsistent")
+    elif statement.audited:
+        said = _("Answers were audited: %(audited)s, none of them inconsistent")
+    else:
+        said = _("Answers that were drawn for an audit could not be audited: %(count)s")
+    counts = {"audited": statement.audited, "inconsistent": statement.inconsistent, "count": statement.not_audited}
+    return said % {name: decimal(count, language) for name, count in counts.items()}
 
 
 def _edition(statement: EditionStatement, _: Translate) -> str:

@@ -153,6 +153,7 @@ async def chat_response(visit: Visit, chat: ChatView) -> Response:
         "engine": engine_view(visit.services),
         "rules": rules_of(visit, chat.persona),
         "refusals": refusals,
+        "consent_rate": rate_of(visit) if not chat.temporary and await is_to_be_asked(visit) else None,
     }
     groups = await sidebar_of(visit, chat.conversation_id)
     if not visit.wants_data:

@@ -213,6 +213,15 @@ document.addEventListener("submit", async (event) => {
     } catch (error) { showProblem(error); }
     return undefined;
   }
+  if ("consent" in form.dataset) {
+    event.preventDefault();
+    try {
+      await ask(form.action, { body: new FormData(form, submitter) });
+      $("#consent").remove();
+      field()?.focus({ preventScroll: true });
+    } catch (error) { showProblem(error); }
+    return undefined;
+  }
   if ("rename" in form.dataset || "restore" in form.dataset || ("delete" in form.dataset && form.dataset.here === "no")) {
     event.preventDefault();
     await change(form.action, new FormData(form));
