@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from commun.ledger.policy import Standing
+from commun.receipts.seeds import derived_receipt_id
 from commun.receipts.statement import ContextUsed, EngineUsed, Scheme, Seed, State, Statement, is_receipt_id
 from commun.store.conversations import MessageState
 from commun.store.receipts import StoredReceipt
@@ -69,11 +70,11 @@ def test_every_field_that_a_person_can_use_has_its_row() -> None:
         (Seed(Scheme.CALLER, 5), "chosen by whoever asked"),
         (Seed(Scheme.DRAWN, 5), "drawn by the server; nothing binds it to anything"),
         (
-            Seed(Scheme.DERIVED, 5, "ab" * 32, "cd" * 32),
+            Seed(Scheme.DERIVED_BEFORE, 5, "ab" * 32, "cd" * 32),
             "derived from a secret whose digest stood in the ledger before",
         ),
         (
-            Seed(Scheme.DERIVED, 5, "ab" * 32, "cd" * 32, "00"),
+            Seed(Scheme.DERIVED_BEFORE, 5, "ab" * 32, "cd" * 32, "00"),
             "derived from a secret whose digest stood in the ledger before, and from what the caller sent",
         ),
     ],
@@ -81,6 +82,21 @@ def test_every_field_that_a_person_can_use_has_its_row() -> None:
 def test_how_the_seed_came_about_is_said(scheme: Seed, said: str) -> None:
     shown = row(view(seed=scheme), "Seed")
     assert (shown.value, shown.note) == ("5", said)
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ("caller", "drawn by whoever asked: nobody else could choose the seed"),
+        ("server", "drawn by the server, because none came with the question: it could have tried several"),
+    ],
+)
+def test_the_nonce_and_who_drew_it_are_said(by: str, said: str) -> None:
+    nonce = bytes(range(32))
+    seed = Seed(Scheme.DERIVED, 5, "ab" * 32, "cd" * 32, nonce.hex(), by)
+    shown = view(seed=seed, receipt=derived_receipt_id(seed.epoch, nonce))
+    assert row(shown, "Seed").note == "derived from a secret whose digest stood in the ledger before, and from the nonce"
+    assert (row(shown, "Nonce").code, row(shown, "Nonce").note, shown.nonce) == (nonce.hex(), said, nonce.hex())
 
 
 def test_what_was_left_out_of_the_conversation_is_said() -> None:

@@ -18,7 +18,7 @@ from commun.engine.base import Delta
 from commun.errors import NotFound
 from commun.store.conversations import MessageState
 from commun.web.i18n import translator
-from commun.web.receipt_view import disclosed_of
+from commun.web.receipt_view import disclosed_of, nonce_of
 from commun.web.render import StreamingMarkdown, Update, split_reasoning
 from commun.web.templating import part
 from commun.web.transcript import answer_view, dropped_notice
@@ -156,6 +156,8 @@ class AnswerStream:
             "cost": part(self._language, "_cost.html", message=view),
             "announce": _("The answer failed.") if error else _("The answer is finished."),
         }
+        if event.receipt is not None:
+            ending["nonce"] = nonce_of(event.receipt.statement.seed)
         if self._disclosing and event.receipt is not None:
             ending["disclosed"] = disclosed_of(event.receipt)
         return ending

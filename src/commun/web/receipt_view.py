@@ -19,7 +19,7 @@ from commun.ledger.keys import to_base64
 from commun.ledger.policy import Standing
 from commun.receipts.commitments import FIELDS, value_to_json
 from commun.receipts.issue import Receipt
-from commun.receipts.statement import Scheme, Seed, State, Statement
+from commun.receipts.statement import BY_CALLER, BY_SERVER, Scheme, Seed, State, Statement
 from commun.receipts.verification import NOT_PROVEN
 from commun.recording.recorder import Recorder
 from commun.store.receipts import StoredReceipt
@@ -43,7 +43,12 @@ SEEDS: Final = {
     Scheme.CALLER: N_("chosen by whoever asked"),
     Scheme.DRAWN: N_("drawn by the server; nothing binds it to anything"),
     Scheme.REMOTE: N_("asked of the other server, which sampled"),
-    Scheme.DERIVED: N_("derived from a secret whose digest stood in the ledger before"),
+    Scheme.DERIVED: N_("derived from a secret whose digest stood in the ledger before, and from the nonce"),
+    Scheme.DERIVED_BEFORE: N_("derived from a secret whose digest stood in the ledger before"),
+}
+DRAWERS: Final = {
+    BY_CALLER: N_("drawn by whoever asked: nobody else could choose the seed"),
+    BY_SERVER: N_("drawn by the server, because none came with the question: it could have tried several"),
 }
 # Of docs/spec/receipt.md, beside those that a verifier tells.
 
@@ -99,7 +104,9 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptView:
-    """``whole``: texts and salts are kept here for its reader. ``nobodys``: kept for nobody, by anybody."""
+    """``whole``: texts and salts are kept here for its reader. ``nobodys``: kept for nobody, by anybody. ``nonce``:
+    what the page compares with the one that it drew; "": there is none; None: another server sampled, and takes none.
+    """
 
     id: str
     file_name: str
@@ -114,6 +121,7 @@ class ReceiptView:
     whole: bool
     nobodys: bool
     answer_url: str
+    nonce: str | None
 
 
 def receipt_view(
@@ -137,6 +145,7 @@ def receipt_view(
         whole=whole,
         nobodys=stored.conversation_id is None,
         answer_url=url if stored.message_id and stored.conversation_id else "",
+        nonce=nonce_of(statement.seed),
     )
 
 
@@ -252,14 +261,22 @@ def _settings(statement: Statement, language: str) -> Iterator[Row]:
         "n": number(sampler.max_tokens, 0, language),
     }
     yield Row(_("Settings"), settings)
-    yield Row(_("Seed"), str(statement.seed.value), seed_sentence(statement.seed, language))
+    seed = statement.seed
+    yield Row(_("Seed"), str(seed.value), seed_sentence(seed, language))
+    if seed.scheme is Scheme.DERIVED:
+        yield Row(_("Nonce"), "", _(DRAWERS[seed.nonce_by]), code=seed.nonce)
+
+
+def nonce_of(seed: Seed) -> str | None:
+    """As the page compares it: see ``ReceiptView``."""
+    return None if seed.scheme is Scheme.REMOTE else seed.nonce
 
 
 def seed_sentence(seed: Seed, language: str) -> str:
     """How it came about."""
     _ = translator(language)
     said = _(SEEDS[seed.scheme])
-    if seed.scheme is Scheme.DERIVED and seed.nonce:
+    if seed.scheme is Scheme.DERIVED_BEFORE and seed.nonce:
         said += _(", and from what the caller sent")
     return said
 

@@ -2,6 +2,7 @@
 
 import { $, $$, Refusal, announce, ask, copy, keepingPlace, toEnd, toast, words } from "./page.js";
 import { enhance, followRunning, runningAnswer, stopAnswer } from "./answer.js";
+import { compared, drawInto, remember } from "./nonces.js";
 import { closeSidebar, openDialog, startKeys, startMenus, toggleSidebar } from "./shell.js";
 
 const PARTS = ["main", "sidebar", "append", "toast", "html"];
@@ -66,6 +67,11 @@ function watchAnswer() {
     setRunning(false);
     $("#list .running")?.classList.remove("running");
     if (isTemporary()) history.push({ role: "assistant", text: data.text, id: article.dataset.id, disclosed: data.disclosed });
+    if (compared(article.dataset.id, data.nonce) === "other") {
+      const notice = Object.assign(document.createElement("p"), { className: "notice problem", textContent: words().othernonce });
+      notice.setAttribute("role", "alert");
+      $(".aftermath", article).append(notice);
+    }
     if (document.activeElement === document.body) backToField();
   }, reload);
 }
@@ -96,6 +102,13 @@ function withChoices(body) {
   for (const each of $$("[form=composer][name]")) if (!body.has(each.name)) body.set(each.name, each.value);
 }
 
+/** A question, whichever form asks it: with a nonce of its own. */
+async function asked(url, body) {
+  const nonce = drawInto(body);
+  const data = await ask(url, { body, parts: PARTS });
+  return { data, noted: () => { const answer = $$(".answer").at(-1); if (answer) remember(answer.dataset.id, nonce); } };
+}
+
 async function send(form, submitter) {
   if (runningAnswer()) return;
   const body = new FormData(form, submitter);
@@ -108,8 +121,9 @@ async function send(form, submitter) {
   area.value = "";
   fit();
   try {
-    const data = await ask(form.action, { body, parts: PARTS });
+    const { data, noted } = await asked(form.action, body);
     show(data);
+    noted();
     if (isTemporary()) history.push({ role: "user", text: String(body.get("question")), id: $$(".question").at(-1).dataset.id });
     toEnd(true);
     backToField();
@@ -124,7 +138,10 @@ async function send(form, submitter) {
 async function swap(url, body) {
   withChoices(body);
   try {
-    show(await ask(url, { body, parts: PARTS }), { push: false });
+    const isBranch = new URL(url, location.href).pathname.endsWith("/branch");
+    const { data, noted } = isBranch ? { data: await ask(url, { body, parts: PARTS }) } : await asked(url, body);
+    show(data, { push: false });
+    noted?.();
     backToField();
   } catch (error) { showProblem(error); }
 }
@@ -187,7 +204,7 @@ async function showSeal(link) {
   const seal = await import("./seal.js").catch(() => null);
   if (!seal) return location.assign(link.href);
   try {
-    return await seal.openSeal(link, disclosed);
+    return await seal.openSeal(link, disclosed, (named) => compared(link.closest(".message").dataset.id, named));
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return error.message && toast(error.message);

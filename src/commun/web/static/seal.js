@@ -27,8 +27,11 @@ function makeDialog() {
   return dialog;
 }
 
-function fill(dialog, html, disclosed) {
+function fill(dialog, html, disclosed, comparedNonce) {
   dialog.replaceChildren(html);
+  const nonce = $("[data-nonce]", dialog);
+  const said = nonce && comparedNonce(nonce.dataset.nonce);
+  if (said) Object.assign(nonce, { hidden: false, textContent: nonce.dataset[said] }).classList.add(said);
   if (!disclosed) return;
   $("[data-held]", dialog).hidden = false;
   $("[data-unheld]", dialog).hidden = true;
@@ -53,13 +56,13 @@ async function saveWith(link, disclosed) {
 }
 
 /** Opens the seal behind `link`, and looks again while the ledger is still to take the receipt. */
-export async function openSeal(link, disclosed) {
+export async function openSeal(link, disclosed, comparedNonce) {
   const dialog = $("#seal-dialog") ?? makeDialog();
   if (dialog.open) return;
   const [data] = await Promise.all([ask(link.href, { parts: PARTS }), style("seal.css")]);
   if ($(".share-box", data.html)) await Promise.all([style("share.css"), import("./share.js")]);
   if (dialog.open) return;
-  fill(dialog, data.html, disclosed);
+  fill(dialog, data.html, disclosed, comparedNonce);
   dialog.showModal();
   const opened = new AbortController();
   dialog.addEventListener("close", () => { opened.abort(); link.focus(); }, { once: true });
