@@ -10,7 +10,8 @@
 3. tables, as Markdown (audit_table.py).
 
 ``--other``: a GGUF file of another model with another vocabulary; that arm is left out without it. What was made lies
-under ``--work`` and serves again. ``--steps``: some of make, audit, outsider, cost, command, table.
+under ``--work`` and serves again. ``--steps``: some of honest, cheat, weights, audit, outsider, cost,
+command, table; the first three may run at the same time once there are honest answers.
 """
 
 import argparse
@@ -61,9 +62,9 @@ FULL = Sizes(honest=208, others=64, dishonest=48, tokens=128)
 QUICK = Sizes(honest=8, others=4, dishonest=4, tokens=64)
 BY_REQUEST = (*PROMPTS, *CHANGED_SETTINGS, "top-p-94", "top-p-90", "seed")
 BY_HAND = ("second-best", "edited", "fewer-true", "qwen")
-OUTSIDERS = ("honest", "space", "hidden", "seed", "warmer-1", "warmer-10", "q4_0")
+OUTSIDERS = ("honest", "space", "hidden", "seed")
 OUTSIDER_TOKENS = 128
-STEPS = ("make", "audit", "outsider", "cost", "command", "table")
+STEPS = ("honest", "cheat", "weights", "audit", "outsider", "cost", "command", "table")
 
 
 class Bench:
@@ -72,9 +73,11 @@ class Bench:
     def __init__(self, args: argparse.Namespace) -> None:
         self.profile: str = args.profile
         long = 0 if args.quick else args.long
-        # Where the comparison is exact, an answer that was caught stays so as it goes on: 128 tokens tell it all.
-        cheats = 0 if args.profile == "exact" else min(long, FULL.dishonest)
-        self.sizes = replace(QUICK if args.quick else FULL, long_honest=long, long_dishonest=cheats)
+        # Where the comparison is exact, an answer that was caught stays so as it goes on: few tokens tell it all.
+        is_exact = args.profile == "exact"
+        cheats = 0 if is_exact else min(long, FULL.dishonest)
+        sizes = QUICK if args.quick else replace(FULL, others=args.others)
+        self.sizes = replace(sizes, long_honest=long, long_dishonest=cheats, is_soon=is_exact and not args.quick)
         root: Path = args.work / ("quick" if args.quick else "full")
         self.work, self.variants = root / args.profile, root / "weights"
         self.home = self.work / "home"
@@ -89,32 +92,38 @@ class Bench:
         self.work.mkdir(parents=True, exist_ok=True)
         self.variants.mkdir(exist_ok=True)
 
-    def adopted(self) -> Model | None:
+    def adopted(self, home: Path) -> Model | None:
         """None: the default model, which a server adopts by itself."""
         if self.gguf.name == default_model.FILE:
             return None
-        return added(self.home, self.gguf, "adopted")
+        return added(home, self.gguf, "adopted")
 
     @property
     def folder(self) -> Path:
         """The adopted model's, as the server loads it."""
-        clause = self.adopted() or default_model_clause()
+        clause = self.adopted(self.home) or default_model_clause()
         return ModelLibrary(self.home).prepare(clause, progress=lambda *_: None).folder
 
     # --- making ---
 
-    async def make(self) -> None:
-        async with self._served(0) as client:
+    async def honest(self) -> None:
+        async with self._served(self.home, 0) as client:
             await honest(client, self.work, self.prompts, self.sizes)
-        async with self._served(1) as client:
+        async with self._served(self.home, 1) as client:
             await otherwise_threaded(client, self.work, self.prompts, self.sizes)
+
+    async def cheat(self) -> None:
+        """With the honest server's key, on a server beside it."""
         forger = self._forger(self.work, "honest")
-        async with self._served(self.threads) as client:
+        async with self._served(self.work / "cheat-home", self.threads) as client:
             for kind in BY_REQUEST:
                 await forger.by_request(client, kind)
             sure = self._forger(self.work / "sure-arms", "sure")
             for kind in SURE_ARMS:
                 await sure.by_request(client, kind)
+
+    async def weights(self) -> None:
+        forger = self._forger(self.work, "honest")
         for kind in WEIGHTS:
             await self._otherwise_weighted(forger, kind)
         texts = await self._other_texts()
@@ -122,8 +131,8 @@ class Bench:
         for kind in BY_HAND:
             forger.by_hand(reader, kind, texts)
 
-    def _served(self, threads: int) -> AbstractAsyncContextManager[Client]:
-        return served(self.home, self.profile, model=self.adopted(), threads=threads)
+    def _served(self, home: Path, threads: int) -> AbstractAsyncContextManager[Client]:
+        return served(home, self.profile, model=self.adopted(home), threads=threads)
 
     def _forger(self, work: Path, honest_arm: str) -> Forger:
         return Forger(work, self.home, claims_in(self.work / honest_arm), Renderer(self.folder), self.sizes)
@@ -180,7 +189,7 @@ class Bench:
         python = peers.environment("transformers", self.peers) / "python"
         source = Path(audit_weights.read_gguf.__code__.co_filename).parents[2]
         command = [python, HERE / "audit_outsider.py", self.gguf]
-        env = {**os.environ, "PYTHONPATH": str(source)}
+        env = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}  # two would wait for each other
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as child:
             assert child.stdin is not None
             assert child.stdout is not None
@@ -254,6 +263,7 @@ def main() -> int:
     parser.add_argument("--other", type=Path, help="a GGUF file of another model, for the arm that needs one")
     parser.add_argument("--profile", choices=["exact", "fast"], default="exact")
     parser.add_argument("--long", type=int, default=FULL.honest, help=f"how many of the answers have {LONG} tokens")
+    parser.add_argument("--others", type=int, default=FULL.others, help="answers of the further honest arms")
     parser.add_argument("--quick", action="store_true", help="few short answers of each arm: does it work at all")
     parser.add_argument("--work", type=Path, default=peers.PEERS / "audit")
     parser.add_argument("--peers", type=Path, default=peers.PEERS, help="where the peers' environments are or go")
@@ -262,8 +272,12 @@ def main() -> int:
     peers.end_cleanly()
     try:
         bench = Bench(args)
-        if "make" in args.steps:
-            asyncio.run(bench.make())
+        if "honest" in args.steps:
+            asyncio.run(bench.honest())
+        if "cheat" in args.steps:
+            asyncio.run(bench.cheat())
+        if "weights" in args.steps:
+            asyncio.run(bench.weights())
         if "audit" in args.steps:
             bench.audit()
         if "outsider" in args.steps:
@@ -272,7 +286,7 @@ def main() -> int:
             except Missing as missing:
                 say(f"the outsider is skipped: {missing}")
         if "cost" in args.steps:
-            print(asyncio.run(costs(bench.home, bench.work, bench.profile, bench.adopted(), bench.prompts)))
+            print(asyncio.run(costs(bench.home, bench.work, bench.profile, bench.adopted(bench.home), bench.prompts)))
         if "command" in args.steps:
             print("\n".join(bench.command()))
         if "table" in args.steps:

@@ -33,6 +33,7 @@ from peers import Missing, say
 SETTINGS = {"temperature": 0.8, "top_p": 0.95}
 SURE = {"temperature": 0.3, "top_p": 0.95}  # the founding charter's own
 LONG = 512  # tokens
+EARLY = 64
 MOST_SURE = 128
 RUNNING = 32  # at once on the server
 EVERY = 100  # tokens: one second best among them
@@ -62,6 +63,7 @@ DISHONEST = {
 }
 WEIGHTS = ("q8_0", "q4_0", "noise", "fewer")
 PROMPTS = ("space", "hidden", "shortened", "dropped", "passage")
+LATE = ("warmer-1", "colder-1", "top-p-94", "second-best", "edited")
 CHANGED_SETTINGS: dict[str, dict[str, float]] = {
     "warmer-1": {"temperature": 1.01},
     "colder-1": {"temperature": 0.99},
@@ -72,7 +74,9 @@ CHANGED_SETTINGS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """Answers of each arm. ``tokens`` of each, but LONG of the first ``long_honest`` and ``long_dishonest``."""
+    """Answers of each arm. ``tokens`` of each, but LONG of the first ``long_honest`` and ``long_dishonest``.
+    ``is_soon``: kinds that are caught early have EARLY tokens only.
+    """
 
     honest: int
     others: int
@@ -80,11 +84,14 @@ class Sizes:
     tokens: int
     long_honest: int = 0
     long_dishonest: int = 0
+    is_soon: bool = False
 
     def of_honest(self, number: int) -> int:
         return LONG if number < self.long_honest else self.tokens
 
-    def of_dishonest(self, number: int) -> int:
+    def of_dishonest(self, number: int, kind: str) -> int:
+        if self.is_soon and kind not in LATE:
+            return EARLY
         return LONG if number < self.long_dishonest else self.tokens
 
 
@@ -258,7 +265,7 @@ class Forger:
         async def make(number: int) -> bytes:
             claim = self._claims[number]
             ids, wishes = self._asked(kind, claim)
-            made = await client.text(ids, self._sizes.of_dishonest(number), **wishes)
+            made = await client.text(ids, self._sizes.of_dishonest(number, kind), **wishes)
             return forged(claim, Made.of(made), self._signer)
 
         await fill(self._work / kind, first(self._claims, self._sizes.dishonest, kind=kind), make)
@@ -280,7 +287,7 @@ class Forger:
     async def by_weights(self, client: Client, kind: str) -> None:
         async def make(number: int) -> bytes:
             claim = self._claims[number]
-            made = await client.text(claim.prompt, self._sizes.of_dishonest(number), **claim.settings)
+            made = await client.text(claim.prompt, self._sizes.of_dishonest(number, kind), **claim.settings)
             return forged(claim, Made.of(made), self._signer)
 
         await fill(self._work / kind, range(self._sizes.dishonest), make)
@@ -303,7 +310,7 @@ class Forger:
                 places = {start + drawn.randrange(EVERY) for start in range(0, tokens, EVERY)}
                 ids = reader.draw(claim, tokens, places.__contains__)
             elif kind == "edited":
-                ids = self._edited(claim.answer, drawn)
+                ids = self._edited(claim.answer, drawn)[: self._sizes.of_dishonest(number, kind)]
             elif kind == "fewer-true":
                 ids = Claim.of(bundle_of(self._work / "fewer", number).read_bytes()).answer
             else:

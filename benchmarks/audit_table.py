@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit_again import beside
-from audit_arms import DISHONEST, PROMPTS, WEIGHTS, bundle_of
+from audit_arms import DISHONEST, EARLY, PROMPTS, WEIGHTS, bundle_of
 from commun.audit.facts import Fact
 from commun.audit.measures import Measures, measures_of
 from commun.audit.verdict import FIGURE_BOUND, LITTLE_EVIDENCE, SHIFT_BOUND, Finding
@@ -188,7 +188,7 @@ class Tables:
 
     def _cell(self, name: str, arm: Arm, tokens: int) -> str:
         """An answer that was caught stays so as it goes on, where the comparison is exact."""
-        least = min(tokens, MAIN) if self._is_exact else tokens
+        least = min(tokens, EARLY) if self._is_exact else tokens
         whole = {number: one for number, one in arm.items() if len(one.facts) >= least}
         if not whole:
             return ""
