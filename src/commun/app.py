@@ -55,6 +55,7 @@ from commun.store.conversations import Conversations
 from commun.store.database import DATABASE_FILE, Database
 from commun.store.invitations import Invitations
 from commun.store.ledger_entries import LedgerEntries
+from commun.store.passkeys import Passkeys
 from commun.store.passwords import Hasher
 from commun.store.receipts import Receipts
 from commun.store.shares import Shares
@@ -214,11 +215,13 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
     early = EarlyProcess()
     engines = build_engines(settings, library, engine=engine, spare=early.find)
     accounts, hasher = Accounts(database, session_days=settings.session_days), Hasher()
+    ways_in = WaysIn(accounts, hasher)
     services = Services(
         settings=settings,
         charter=charter,
         accounts=accounts,
-        ways_in=WaysIn(accounts, hasher),
+        ways_in=ways_in,
+        passkeys=Passkeys(accounts, ways_in),
         invitations=Invitations(accounts, hasher),
         administration=Administration(accounts, database),
         conversations=Conversations(database, samples=samples),

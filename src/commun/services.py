@@ -14,6 +14,7 @@ from commun.store.audit_samples import AuditSamples
 from commun.store.conversations import Conversations
 from commun.store.database import Database
 from commun.store.invitations import Invitations
+from commun.store.passkeys import Passkeys
 from commun.store.receipts import Receipts
 from commun.store.shares import Shares
 from commun.store.ways_in import WaysIn
@@ -25,6 +26,7 @@ class Services:
     charter: CharterInForce
     accounts: Accounts
     ways_in: WaysIn
+    passkeys: Passkeys
     invitations: Invitations
     administration: Administration
     conversations: Conversations

@@ -102,6 +102,8 @@ def test_signing_out_ends_the_session(page: Page, watch) -> None:
     watch.allowed.append("401")
     page.goto("/settings")
     page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(page.locator("h1")).to_have_text("Sign in")
+    page.goto("/")
     expect(page.locator("h1")).to_have_text("You are not signed in.")
 
 

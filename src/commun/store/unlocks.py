@@ -94,15 +94,23 @@ def find_by_name(connection: Connection, name_key: str, kind: Kind) -> Way | Non
     return found[0] if found else None
 
 
-def find_by_credential(connection: Connection, credential: bytes) -> Way | None:
+def find_by_credential(connection: Connection, credential: bytes, *, also_disabled: bool = False) -> Way | None:
     """A passkey, by its number; None where nobody has it, and for an account that is disabled."""
     query = (
-        select(unlocks)
-        .join(accounts, accounts.c.id == unlocks.c.account_id)
-        .where(unlocks.c.credential == credential, accounts.c.disabled.is_(None))
+        select(unlocks).join(accounts, accounts.c.id == unlocks.c.account_id).where(unlocks.c.credential == credential)
     )
-    found = _ways(connection, query)
+    found = _ways(connection, query if also_disabled else query.where(accounts.c.disabled.is_(None)))
     return found[0] if found else None
+
+
+def find_way_by_id(connection: Connection, way_id: str) -> Way | None:
+    found = _ways(connection, select(unlocks).where(unlocks.c.id == way_id))
+    return found[0] if found else None
+
+
+def set_parameters(connection: Connection, way: Way, parameters: Mapping[str, Any]) -> None:
+    stored = json.dumps(parameters, sort_keys=True)
+    connection.execute(update(unlocks).where(unlocks.c.id == way.id).values(parameters=stored))
 
 
 def is_as_it_was(connection: Connection, way: Way) -> bool:

@@ -14,6 +14,7 @@ from commun.web.audits import consent_of, rate_of
 from commun.web.forms import field, form_of, see
 from commun.web.i18n import LANGUAGES, long_date
 from commun.web.pages import engine_view
+from commun.web.passkeys import can_have_passkeys
 from commun.web.sidebar import sidebar_of
 from commun.web.signing_in import signed_in_response
 from commun.web.templating import page
@@ -36,6 +37,8 @@ async def _unlock_page(visit: Visit, problem: str = "") -> Response:
         "unlock.html",
         status=200 if not problem else 403,
         has_code=Kind.RECOVERY in kinds,
+        has_passkey=Kind.PASSKEY in kinds,
+        passkeys_possible=can_have_passkeys(visit.request),
         has_words=bool(kinds & {Kind.PASSWORD, Kind.PASSPHRASE}),
         problem=problem,
     )
@@ -108,6 +111,7 @@ async def settings_page(
         has_code=_opens(ways, Kind.RECOVERY),
         has_password=any(way.kind is Kind.PASSWORD for way in ways),
         way_opens=_opens(ways, Kind.PASSWORD, Kind.PASSKEY, Kind.RECOVERY),
+        passkeys_possible=can_have_passkeys(visit.request),
         name=visit.owner.name,
         least=MIN_LENGTH,
         done=visit.request.query_params.get("done", ""),

@@ -11,6 +11,7 @@ from commun.errors import Busy, CommunError, NotSignedIn, VaultLocked
 from commun.services import Services
 from commun.web.forms import own_path
 from commun.web.i18n import choose_language, translator
+from commun.web.passkeys import can_have_passkeys
 from commun.web.rules import Refusal, why_nothing_is_answered
 from commun.web.templating import page
 from commun.web.visit import Visit, visit_of, zone_named
@@ -36,6 +37,7 @@ async def problem_response(request: Request, error: CommunError) -> Response:
         "stranger": isinstance(error, NotSignedIn),
         "next": own_path(_asked_for(request)),
         "name": "",
+        "passkeys_possible": type(error) is NotSignedIn and can_have_passkeys(request),
     }
     response = page(visit, "problem.html", status=error.status, **context)
     response.headers.update(headers)

@@ -19,6 +19,7 @@ from commun.store.recovery import RecoveryCodeMistyped
 from commun.web.attempts import KNOWN, KNOWN_DAYS, SECURE_KNOWN, address_of, attempts_of, known_mark, new_mark
 from commun.web.forms import field, form_of, own_path, see
 from commun.web.i18n import long_date
+from commun.web.passkeys import can_have_passkeys
 from commun.web.templating import page
 from commun.web.visit import (
     DAY_S,
@@ -80,6 +81,7 @@ def _form_page(
         template,
         status=error.status if error else 200,
         next=wanted,
+        passkeys_possible=can_have_passkeys(visit.request),
         name=name[:MAX_SHOWN_NAME],
         problem=error.text(visit.translate) if error else "",
     )

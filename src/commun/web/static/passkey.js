@@ -1,0 +1,101 @@
+// Passkeys: making one in the settings, signing in with one. The authenticator's secret (“prf”), where it has one, goes
+// to the server as a password does.
+
+document.documentElement.classList.add("js");
+
+const toBytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (each) => each.charCodeAt(0));
+const toText = (bytes) =>
+  btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+
+/** Asks the server; throws its own words where it refuses. */
+async function ask(address, body) {
+  const response = await fetch(address, {
+    method: "POST",
+    headers: { accept: "application/json", "content-type": "application/json" },
+    body: JSON.stringify(body ?? {}),
+  });
+  const data = await response.json();
+  if (!response.ok) throw new Error(`${data.error.problem} ${data.error.cure}`);
+  return data;
+}
+
+/** The options as the browser wants them: bytes where the server wrote text. */
+function decoded(options) {
+  const { challenge, user, excludeCredentials = [], allowCredentials = [], extensions, ...rest } = options;
+  const withBytes = (each) => ({ ...each, id: toBytes(each.id) });
+  return {
+    ...rest,
+    challenge: toBytes(challenge),
+    ...(user && { user: { ...user, id: toBytes(user.id) } }),
+    excludeCredentials: excludeCredentials.map(withBytes),
+    allowCredentials: allowCredentials.map(withBytes),
+    extensions: { prf: { eval: { first: toBytes(extensions.prf.eval.first) } } },
+  };
+}
+
+/** The credential as the server wants it. What the authenticator derived is sent apart, once. */
+function encoded(credential) {
+  const { response } = credential;
+  const parts = ["attestationObject", "clientDataJSON", "authenticatorData", "signature", "userHandle"];
+  const sent = Object.fromEntries(parts.filter((part) => response[part]).map((part) => [part, toText(response[part])]));
+  return { id: credential.id, rawId: toText(credential.rawId), type: credential.type, response: sent };
+}
+
+function derived(credential) {
+  const first = credential.getClientExtensionResults().prf?.results?.first;
+  return first ? toText(first) : null;
+}
+
+/** Some authenticators derive only when they sign in: then they are asked once more, with nothing sent to the server. */
+async function derivedAfterwards(credential, options) {
+  if (!credential.getClientExtensionResults().prf?.enabled) return null;
+  const again = await navigator.credentials.get({
+    publicKey: {
+      challenge: crypto.getRandomValues(new Uint8Array(32)),
+      rpId: options.rp.id,
+      allowCredentials: [{ type: "public-key", id: credential.rawId }],
+      userVerification: "required",
+      extensions: options.extensions,
+    },
+  });
+  return derived(again);
+}
+
+async function make(form) {
+  const options = decoded(await ask("/settings/passkeys/options"));
+  const credential = await navigator.credentials.create({ publicKey: options });
+  const prf = derived(credential) ?? (await derivedAfterwards(credential, options));
+  const name = new FormData(form).get("name");
+  return ask("/settings/passkeys", { name, credential: encoded(credential), prf });
+}
+
+async function signIn(form) {
+  const options = decoded(await ask("/sign-in/passkey/options"));
+  const credential = await navigator.credentials.get({ publicKey: options });
+  return ask("/sign-in/passkey", {
+    credential: encoded(credential),
+    prf: derived(credential),
+    next: new FormData(form).get("next") ?? "/",
+  });
+}
+
+for (const form of document.querySelectorAll("form[data-passkey]")) {
+  if (!globalThis.PublicKeyCredential) continue;
+  form.hidden = false;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    const said = form.querySelector("[role=status]");
+    button.disabled = true;
+    said.textContent = "";
+    try {
+      const { url } = await (form.dataset.passkey === "make" ? make(form) : signIn(form));
+      location.assign(url);
+      if (new URL(url, location.href).pathname === location.pathname) location.reload();
+    } catch (error) {
+      const own = error instanceof DOMException;
+      said.textContent = own && error.name === "InvalidStateError" ? form.dataset.already : own ? form.dataset.gaveUp : error.message;
+      button.disabled = false;
+    }
+  });
+}
