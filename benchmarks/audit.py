@@ -48,8 +48,8 @@ from audit_arms import (
     served,
 )
 from audit_claims import Claim
+from audit_cost import costs
 from audit_table import EXPORTED, HONEST, SURE_ARMS, Tables
-from audit_times import costs
 from commun.charter.clauses import Model
 from commun.drafting.models import adopted_model, default_model_clause
 from commun.engine import default_model

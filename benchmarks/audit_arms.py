@@ -36,6 +36,7 @@ LONG = 512  # tokens
 EARLY = 64
 MOST_SURE = 128
 RUNNING = 32  # at once on the server
+PLACES = 40  # of the server: no account alone gets them all
 EVERY = 100  # tokens: one second best among them
 OTHER_WORDS = (" never", " seven", " green", " Paris", " maybe", " jamais", " rouge", " neuf")
 
@@ -136,7 +137,7 @@ async def served(
     if not key.exists():
         key.write_text(peers.commun_key(home))
     port = peers.free_port()
-    settings = {"engine_threads": threads, "engine_timeout_s": 600}
+    settings = {"engine_threads": threads, "engine_timeout_s": 600, "max_running": PLACES}
     child = peers.commun(home, port, home.parent / f"{home.name}.log", **settings)
     try:
         headers = {"authorization": f"Bearer {key.read_text()}"}

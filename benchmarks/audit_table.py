@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit_again import beside
-from audit_arms import DISHONEST, EARLY, PROMPTS, WEIGHTS, bundle_of
+from audit_arms import DISHONEST, EARLY, PROMPTS, WEIGHTS
 from commun.audit.facts import Fact
 from commun.audit.measures import Measures, measures_of
 from commun.audit.verdict import FIGURE_BOUND, LITTLE_EVIDENCE, SHIFT_BOUND, Finding
@@ -233,7 +233,3 @@ class Tables:
             bits = [one.at(length).evidence for one in self._as_long(length)]
             told.append(f"{length} tokens: {min(bits):.0f}, {statistics.median(bits):.0f}, {max(bits):.0f}")
         return f"Evidence in bits (least, median, most): {'; '.join(told)}."
-
-
-def paths_of(folder: Path, numbers: Iterable[int]) -> list[Path]:
-    return [bundle_of(folder, number) for number in numbers]
