@@ -63,6 +63,7 @@ from commun.store.usage import Usage
 from commun.store.vault import PublicKey
 from commun.store.ways_in import WaysIn
 from commun.upkeep import purge_now_and_then
+from commun.web.data_import import ADDRESS as IMPORT_ADDRESS
 from commun.web.guard import API_PREFIXES, Guard, GuardRules
 from commun.web.limits import RateLimits
 from commun.web.refusals import ProblemPage, page_error_handlers
@@ -304,6 +305,7 @@ def guard_rules(settings: Settings) -> GuardRules:
         max_header_bytes=settings.max_header_bytes,
         hosts=(settings.host,),
         public_url=settings.public_url,
+        larger_bodies=((IMPORT_ADDRESS, settings.max_import_bytes),),
     )
 
 

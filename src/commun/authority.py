@@ -123,6 +123,7 @@ TABLE: Final[dict[str, Door]] = {
     "POST /settings/sessions/revoke-others": Door.MEMBER,
     "GET /settings/data": Door.MEMBER,
     "GET /settings/export": Door.MEMBER,
+    "POST /settings/import": Door.MEMBER,
     "POST /settings/audits": Door.MEMBER,
     # What is seen of people: told to everybody who is one. Administration: no row of it opens anything of a vault.
     "GET /what-we-can-see": Door.SIGNED_IN,

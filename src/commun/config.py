@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     )
 
     max_body_bytes: int = Field(default=4_194_304, ge=1024, description="Largest request body.")
+    max_import_bytes: int = Field(
+        default=1_073_741_824, ge=1024, description="Largest file that a person may import from another assistant."
+    )
     max_header_bytes: int = Field(default=32_768, ge=4096, description="Largest request head.")
     daily_tokens: int = Field(
         default=0,

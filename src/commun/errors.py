@@ -47,7 +47,10 @@ DeskFull, ``drafting/witnesses.py`` UnusableWitnesses; ``terminal.py`` ProofNotK
 ``store/recovery.py`` RecoveryCodeMistyped, RecoveryCodeWrong; ``store/names.py``, ``store/passwords.py``,
 ``store/ways_in.py`` and ``store/invitations.py`` what signing in and its settings refuse;
 ``store/upgrade.py`` NewerDatabase, DamagedDatabase;
-``api/errors.py`` UnknownAddress, ``api/requests.py`` UnsupportedSampling.
+``api/errors.py`` UnknownAddress, ``api/requests.py`` UnsupportedSampling;
+``backup/archive.py`` BackupExists, BackupChanged, BadBackup, ``backup/making.py`` NothingToBackUp, NotABackupName,
+``backup/restoring.py`` FolderNotEmpty, HistoryNotChosen, LedgerWentOn; ``importing/spool.py`` BadImport,
+``web/data_import.py`` NoFile.
 
 Rules:
 

@@ -241,13 +241,15 @@ class Conversations:
 
     async def purge_old(self, older_than_s: float, *, record: Callable[[int], bytes] | None = None) -> int:
         """Removes, in the same way, everybody's conversations whose last message is that old, but none that is just
-        being answered. Returns how many. ``record``: what the ledger is told of so many; that waits for it from the
-        same transaction on, where there were any.
+        being answered, and none that was brought in later. Returns how many. ``record``: what the ledger is told of so
+        many; that waits for it from the same transaction on, where there were any.
         """
         running = exists().where(
             messages.c.conversation_id == conversations.c.id, messages.c.state == MessageState.RUNNING.value
         )
-        return await self._purge((conversations.c.updated <= self._now() - older_than_s) & ~running, record)
+        until = self._now() - older_than_s
+        came = conversations.c.imported.is_(None) | (conversations.c.imported <= until)
+        return await self._purge((conversations.c.updated <= until) & came & ~running, record)
 
     async def _purge(self, which: ColumnElement[bool], record: Callable[[int], bytes] | None = None) -> int:
         old = select(conversations.c.id).where(which)

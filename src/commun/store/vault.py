@@ -54,6 +54,7 @@ Refuses to
     wrap under a password as it was typed; open what does not name its context; say why a seal did not open.
 """
 
+import hmac
 import os
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -193,6 +194,11 @@ class AccountKey:
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """Like sealing to the public key, for a writer who holds the private one: quicker and smaller."""
         return _encrypt(_BY_OWNER, self._own, plaintext, context)
+
+    def mark(self, data: bytes) -> bytes:
+        """The same for the same data, and tells nothing of it without this key: HMAC-SHA-256 under a key of its own."""
+        derive = HKDF(algorithm=hashes.SHA256(), length=_KEY_BYTES, salt=None, info=b"commun vault mark v1")
+        return hmac.digest(derive.derive(self._raw), data, "sha256")
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
         """Opens what was sealed to the public key (60 µs) or by the owner (1 µs). Raises VaultError."""

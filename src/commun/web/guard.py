@@ -8,7 +8,8 @@ In this order, and refused with the first thing that is wrong (``on_error`` rend
    address instead of a name cannot be rebound and is always right. The ledger's files (``PUBLISHED``) are everybody's,
    under whatever name a mirror or a verifier knows them;
 4. it does not come from another site (pages only, methods that change something): see ``is_cross_origin``;
-5. its body is no larger than ``max_body_bytes``, by its Content-Length and again while it is read.
+5. its body is no larger than ``max_body_bytes`` (or what ``larger_bodies`` says of its path), by its Content-Length and
+   again while it is read.
 
 Every response gets the security headers of its kind. The API (``api_prefixes``) reads no cookie, only keys that another
 site cannot know, or, as a witness, what other logs' keys have signed: it needs neither 3 nor 4, and is reached from
@@ -75,13 +76,19 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class GuardRules:
-    """``hosts``: names of this Commun besides localhost, without ports. ``public_url``: as browsers see it, or ""."""
+    """``hosts``: names of this Commun besides localhost, without ports. ``public_url``: as browsers see it, or "".
+    ``larger_bodies``: paths whose bodies may be as large as this instead.
+    """
 
     max_body_bytes: int
     max_header_bytes: int
     hosts: tuple[str, ...] = ()
     public_url: str = ""
     api_prefixes: tuple[str, ...] = API_PREFIXES
+    larger_bodies: tuple[tuple[str, int], ...] = ()
+
+    def most_bytes(self, path: str) -> int:
+        return dict(self.larger_bodies).get(path, self.max_body_bytes)
 
     @property
     def names(self) -> frozenset[str]:
@@ -123,7 +130,7 @@ class Guard:
             send=send,
             receive=receive,
             headers=((b"x-request-id", request_id.encode()), *(self._api_headers if api else self._page_headers)),
-            limit=self._rules.max_body_bytes,
+            limit=self._rules.most_bytes(scope["path"]),
         )
         try:
             self._check(scope, api=api)
@@ -154,8 +161,9 @@ class Guard:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise BadRequest
-        if int(length) > self._rules.max_body_bytes:
-            raise BodyTooLarge(limit=self._rules.max_body_bytes)
+        most = self._rules.most_bytes(scope["path"])
+        if int(length) > most:
+            raise BodyTooLarge(limit=most)
 
 
 @dataclass(slots=True)

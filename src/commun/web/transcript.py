@@ -262,6 +262,8 @@ def _method(content: Mapping[str, Any], language: str) -> str:
 def notices_of(content: Mapping[str, Any], state: MessageState, language: str) -> tuple[str, ...]:
     _ = translator(language)
     found = []
+    if "missing" in (content.get("imported") or {}):
+        found.append(_("What was brought in has no answer to this."))
     if dropped := int(content.get("dropped_messages", 0)):
         found.append(dropped_notice(dropped, language))
     if state is MessageState.STOPPED:

@@ -1,0 +1,151 @@
+"""A conversation of ChatGPT's export: ``mapping`` (nodes by id), ``current_node``.
+
+What is brought along: what people wrote and what the assistant answered, transcripts of what was spoken, code and what
+it gave. What is not is named in its place, in brackets: images, files, sounds, pages that were looked up, calls of
+tools. Instructions that the page hid, empty nodes and the reasoning's summaries are left out. All of it is counted.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from commun.errors import N_
+from commun.importing.outline import MAX_NODES, Node, NotAConversation, Outline, moment
+
+SOURCE: Final = "chatgpt"
+MAX_TOOL_CHARACTERS: Final = 20_000
+MAX_NAME: Final = 200
+IMAGE: Final = N_("[Image left out: %(name)s]")
+FILE: Final = N_("[File left out: %(name)s]")
+SOUND: Final = N_("[Sound left out]")
+TOOL: Final = N_("[What the tool “%(name)s” gave was left out]")
+CALL: Final = N_("[Asked the tool “%(name)s”]")
+_MARKS: Final = re.compile("\ue200.*?\ue201|[\ue000-\uf8ff]", re.DOTALL)  # citations of its own page
+_HIDDEN: Final = frozenset({"user_editable_context", "model_editable_context"})
+_REASONING: Final = frozenset({"thoughts", "reasoning_recap"})
+
+Translate = Callable[[str], str]
+
+
+def is_chatgpt(value: Mapping[str, Any]) -> bool:
+    return isinstance(value.get("mapping"), dict)
+
+
+def outline(value: Mapping[str, Any], translate: Translate) -> Outline:
+    """Raises NotAConversation."""
+    mapping = value["mapping"]
+    if len(mapping) > MAX_NODES:
+        raise NotAConversation("it has more messages than are believed")
+    reading = _Reading(translate)
+    nodes = {str(name): reading.node(node) for name, node in mapping.items() if isinstance(node, dict)}
+    current = value.get("current_node")
+    return Outline(
+        SOURCE,
+        str(value.get("conversation_id") or value.get("id") or ""),
+        str(value.get("title") or ""),
+        moment(value.get("create_time")),
+        moment(value.get("update_time")),
+        nodes,
+        current if isinstance(current, str) else None,
+        left_out=reading.left_out,
+    )
+
+
+def table_of(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def list_of(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def short_name(value: Any) -> str:
+    """One short line."""
+    return " ".join(str(value or "?").split())[:MAX_NAME].replace("[", "(").replace("]", ")")
+
+
+class _Reading:
+    """The nodes of one conversation."""
+
+    def __init__(self, translate: Translate) -> None:
+        self._translate = translate
+        self.left_out: dict[str, int] = {}
+
+    def _count(self, kind: str) -> None:
+        self.left_out[kind] = self.left_out.get(kind, 0) + 1
+
+    def _named(self, words: str, kind: str, name: Any = "") -> str:
+        self._count(kind)
+        words = self._translate(words)
+        return words % {"name": short_name(name)} if "%(" in words else words
+
+    def node(self, node: Mapping[str, Any]) -> Node:
+        parent = node.get("parent")
+        made = Node(parent if isinstance(parent, str) else None)
+        message = node.get("message")
+        if not isinstance(message, dict):
+            return made
+        metadata, role = table_of(message.get("metadata")), table_of(message.get("author")).get("role")
+        hidden = metadata.get("is_visually_hidden_from_conversation") or metadata.get("is_user_system_message")
+        if hidden or role not in ("user", "assistant", "tool") or message.get("weight") == 0:
+            return made
+        text = "\n\n".join(part for part in self._parts(message, metadata, role) if part.strip())
+        if text:
+            made.role = "user" if role == "user" else "assistant"
+            made.text = _MARKS.sub("", text)
+        made.created = moment(message.get("create_time"))
+        made.model = "" if role == "user" else short_name(metadata.get("model_slug") or " ").strip("?")
+        return made
+
+    def _parts(self, message: Mapping[str, Any], metadata: Mapping[str, Any], role: str) -> Iterator[str]:
+        content = table_of(message.get("content"))
+        kind = str(content.get("content_type") or "")
+        if kind in _HIDDEN:
+            return
+        if kind in _REASONING:
+            self._count("reasoning")
+            return
+        tool = table_of(message.get("author")).get("name") if role == "tool" else None
+        recipient = message.get("recipient")
+        if role == "assistant" and recipient not in (None, "", "all"):
+            yield self._named(CALL, "tools", recipient)
+        yield from self._content(kind, content, metadata, tool)
+
+    def _content(self, kind: str, content: Mapping[str, Any], metadata: Mapping[str, Any], tool: Any) -> Iterator[str]:
+        if kind in ("text", "multimodal_text"):
+            if tool and kind == "text":
+                yield self._named(TOOL, "tools", tool)
+                return
+            files = {str(one.get("id")): one.get("name") for one in map(table_of, list_of(metadata.get("attachments")))}
+            for part in list_of(content.get("parts")):
+                yield self._part(part, files)
+            for name in files.values():
+                yield self._named(FILE, "files", name)
+        elif kind in ("code", "execution_output"):
+            yield _fenced(str(content.get("text") or ""), str(content.get("language") or ""))
+        else:
+            yield self._named(TOOL, "tools", tool or kind or "?")
+
+    def _part(self, part: Any, files: dict[str, Any]) -> str:
+        if isinstance(part, str):
+            return part
+        part = table_of(part)
+        kind = str(part.get("content_type") or "")
+        if kind == "audio_transcription":
+            return str(part.get("text") or "")
+        if kind == "image_asset_pointer":
+            pointer = str(part.get("asset_pointer") or "").rpartition("/")[2]
+            return self._named(IMAGE, "images", files.pop(pointer, None) or pointer)
+        if "audio" in kind or "video" in kind:
+            return self._named(SOUND, "sounds")
+        return self._named(FILE, "files", kind)
+
+
+def _fenced(text: str, language: str) -> str:
+    """Code, whatever fences are in it."""
+    if not text.strip():
+        return ""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    name = language if re.fullmatch(r"[a-z0-9+#-]{1,20}", language) and language != "unknown" else ""
+    return f"{fence}{name}\n{text[:MAX_TOOL_CHARACTERS]}\n{fence}"

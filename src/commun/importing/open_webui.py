@@ -1,0 +1,84 @@
+"""A chat of Open WebUI's export: ``chat.history.messages`` (by id, with ``parentId``), ``currentId``.
+
+Reasoning and calls of tools stand in its texts as ``<details>``: the first is left out, the second is named. Images and
+files are named in their place.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from commun.importing.chatgpt import CALL, FILE, IMAGE, Translate, list_of, short_name, table_of
+from commun.importing.outline import MAX_NODES, Node, NotAConversation, Outline, moment
+
+SOURCE: Final = "open-webui"
+_DETAILS: Final = re.compile(r'<details type="(\w+)"([^>]*)>.*?</details>\s*', re.DOTALL)
+_CALLED: Final = re.compile(r'\bname="([^"]{1,200})"')
+
+
+def is_open_webui(value: Mapping[str, Any]) -> bool:
+    return isinstance(_history(value).get("messages"), dict)
+
+
+def _history(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return table_of(table_of(value.get("chat") or value).get("history"))
+
+
+def outline(value: Mapping[str, Any], translate: Translate) -> Outline:
+    """Raises NotAConversation."""
+    chat, history = table_of(value.get("chat") or value), _history(value)
+    messages = history["messages"]
+    if len(messages) > MAX_NODES:
+        raise NotAConversation("it has more messages than are believed")
+    reading = _Reading(translate)
+    nodes = {str(name): reading.node(message) for name, message in messages.items() if isinstance(message, dict)}
+    current = history.get("currentId")
+    return Outline(
+        SOURCE,
+        str(value.get("id") or chat.get("id") or ""),
+        str(value.get("title") or chat.get("title") or ""),
+        moment(value.get("created_at") or chat.get("timestamp")),
+        moment(value.get("updated_at")),
+        nodes,
+        current if isinstance(current, str) else None,
+        left_out=reading.left_out,
+    )
+
+
+class _Reading:
+    def __init__(self, translate: Translate) -> None:
+        self._translate = translate
+        self.left_out: dict[str, int] = {}
+
+    def _count(self, kind: str) -> None:
+        self.left_out[kind] = self.left_out.get(kind, 0) + 1
+
+    def node(self, message: Mapping[str, Any]) -> Node:
+        parent, role = message.get("parentId"), message.get("role")
+        made = Node(parent if isinstance(parent, str) else None, created=moment(message.get("timestamp")))
+        if role not in ("user", "assistant"):
+            return made
+        text = "\n\n".join(part for part in self._parts(message) if part.strip())
+        if text:
+            made.role, made.text = role, text
+            made.model = short_name(message.get("model") or " ").strip("?") if role == "assistant" else ""
+        return made
+
+    def _parts(self, message: Mapping[str, Any]) -> Iterator[str]:
+        content = message.get("content")
+        for part in [content] if isinstance(content, str) else list_of(content):
+            text = part if isinstance(part, str) else str(table_of(part).get("text") or "")
+            yield _DETAILS.sub(self._detail, text)
+        for file in map(table_of, list_of(message.get("files"))):
+            is_image = file.get("type") == "image" or str(file.get("content_type") or "").startswith("image/")
+            name = file.get("name") or table_of(file.get("file")).get("filename") or file.get("id") or file.get("type")
+            self._count("images" if is_image else "files")
+            yield self._translate(IMAGE if is_image else FILE) % {"name": short_name(name)}
+
+    def _detail(self, found: re.Match[str]) -> str:
+        if found[1] == "reasoning":
+            self._count("reasoning")
+            return ""
+        called = _CALLED.search(found[2])
+        self._count("tools")
+        return self._translate(CALL) % {"name": short_name(called[1] if called else found[1])} + "\n\n"

@@ -1,0 +1,217 @@
+"""Conversations of other assistants, brought in over the page: a real server, a real upload, the vault's owner."""
+
+import io
+import json
+import re
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from commun.importing import items
+from exports import chatgpt_zip, open_webui_chat, two_branches
+from fake_engine import FakeEngine
+from site_server import Site, serving
+
+JSON = {"Accept": "application/json"}
+MOST = 300_000
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with serving(tmp_path / "home", FakeEngine(), max_body_bytes=20_000, max_import_bytes=MOST) as running:
+        yield running
+
+
+@pytest.fixture
+def member(site: Site) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True) as client:
+        client.get(site.link()).raise_for_status()
+        yield client
+
+
+def bring_in(client: httpx2.Client, data: bytes, name: str = "export.zip") -> str:
+    """The page's section once the import is over, its tags left out."""
+    client.post("/settings/import", files={"file": (name, data)}).raise_for_status()
+    until = time.monotonic() + 20
+    while "refresh" in (page := client.get("/settings/data")).headers:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    section = page.text.partition('id="import"')[2].partition("</section>")[0]
+    return " ".join(re.sub(r"<[^>]+>", " ", section).split())
+
+
+def titles(client: httpx2.Client) -> list[str]:
+    return re.findall(r'class="[^"]*title[^"]*"[^>]*>([^<]+)<', client.get("/").text)
+
+
+def opened(client: httpx2.Client, title: str) -> str:
+    """The page of the conversation of this title."""
+    found = re.search(rf'href="(/c/\w+)"[^>]*>(?:<[^>]+>)*\s*{title}', client.get("/").text)
+    assert found, title
+    return client.get(found[1]).text
+
+
+def test_a_chatgpt_zip_larger_than_any_other_request_comes_in_whole_and_only_once(member: httpx2.Client) -> None:
+    many = [two_branches(f"conv-{number}", f"Title number {number}") for number in range(40)]
+    for number, one in enumerate(many):
+        one["mapping"]["q1"]["message"]["content"]["parts"].append(str(number) + "lorem " * 20)
+    data = chatgpt_zip(many[:25], many[25:], stored=True)
+    assert 20_000 < len(data) < MOST
+    assert "40 conversations were brought in." in bring_in(member, data)
+    page = opened(member, "Title number 7")
+    assert "Second answer." in page
+    assert "Third answer." in page
+    assert "First answer." not in page, "it is on the branch that is not shown"
+    told = bring_in(member, data)
+    assert "0 conversations were brought in. 40 were already there." in told
+
+
+def test_an_answer_of_another_assistant_says_so_and_has_no_receipt(member: httpx2.Client) -> None:
+    bring_in(member, chatgpt_zip([two_branches()]))
+    page = opened(member, "Weather")
+    assert page.count("Brought in from ChatGPT · gpt-4o") == 2
+    assert "Commun answered" not in page
+    assert "Another assistant wrote it: it has no receipt here." in page
+    assert "/receipt/" not in page
+    address = re.search(r"/c/\w+", page)
+    assert address
+    text = member.get(f"{address[0]}/export.md").text
+    assert "## ChatGPT · gpt-4o" in text
+    assert "## Commun" not in text
+
+
+def test_what_was_brought_in_goes_on_with_an_answer_that_is_this_assistants(site: Site, member: httpx2.Client) -> None:
+    bring_in(member, chatgpt_zip([two_branches()]))
+    page = opened(member, "Weather")
+    parent = re.findall(r'class="message answer" id="m-(\w+)"', page)[-1]
+    address = re.search(r"/c/\w+", page)
+    assert address
+    reply = member.post(f"{address[0]}/ask", data={"question": "And here?", "parent": parent}, headers=JSON)
+    assert reply.status_code == 200
+    answer = re.findall(r'class="message answer" id="m-(\w+)"', reply.json().get("append") or reply.json()["main"])[-1]
+    member.get(f"/answers/{answer}/events")
+    page = member.get(address[0]).text
+    assert page.count("Commun answered") == 1
+    assert page.count("Brought in from") == 2
+    prompt = site.engine.calls[-1][0]
+    assert "Third answer." in str(prompt), "the model reads what was said before"
+
+
+def test_open_webuis_json_comes_in_with_its_branches(member: httpx2.Client) -> None:
+    told = bring_in(member, json.dumps([open_webui_chat()]).encode(), "chat-export.json")
+    assert "1 conversations were brought in." in told
+    assert "1 images were named in their place." in told
+    page = opened(member, "Quorum")
+    assert "Brought in from Open WebUI · llama3:8b" in page
+    assert "2/2" in re.sub(r"\s", "", page) or "1/2" in re.sub(r"\s", "", page)
+
+
+def test_ones_own_export_comes_back_in_another_commun_with_every_branch(member: httpx2.Client, tmp_path: Path) -> None:
+    reply = member.post("/ask", data={"question": "Where from?"}, headers=JSON).json()
+    answer = re.findall(r'class="message answer" id="m-(\w+)"', reply["main"])[-1]
+    member.get(f"/answers/{answer}/events")
+    member.post(f"{reply['url']}/again", data={"message": answer}, headers=JSON)
+    exported = member.get("/settings/export").content
+    assert "0 conversations were brought in. 1 were already there." in bring_in(member, exported)
+    with serving(tmp_path / "other", FakeEngine()) as site, httpx2.Client(
+        base_url=site.url, timeout=20, follow_redirects=True
+    ) as other:  # fmt: skip
+        other.get(site.link()).raise_for_status()
+        assert "1 conversations were brought in." in bring_in(other, exported)
+        page = opened(other, "Where from")
+        assert "Brought in from another Commun" in page
+        assert "/receipt/" not in page
+        again = other.get("/settings/export").content
+    trees = [json.loads(archive.read(name))
+             for archive in (zipfile.ZipFile(io.BytesIO(data)) for data in (exported, again))
+             for name in archive.namelist() if re.fullmatch(r"conversations/.+\.json", name)]  # fmt: skip
+    shapes = [sorted((one["role"], one["content"]["text"]) for one in tree["messages"]) for tree in trees]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"not an export", "cannot be imported: it is not JSON"),
+        (b"PK\x03\x04 damaged", "cannot be imported: it is damaged"),
+        (b'[{"mapping": ', "cannot be imported: it is not JSON, or it was cut"),
+        (b'[{"x": 1}, 3]', "1 could not be read"),
+    ],
+)
+def test_what_is_no_export_is_told_on_the_page(member: httpx2.Client, data: bytes, words: str) -> None:
+    assert words in bring_in(member, data)
+
+
+def test_what_was_read_before_the_damage_stays(member: httpx2.Client) -> None:
+    whole = json.dumps([two_branches("one", "First"), two_branches("two", "Second")])
+    told = bring_in(member, whole[: len(whole) - 200].encode())
+    assert "it was cut" in told
+    assert "1 conversations were brought in." in told
+    assert "Second answer." in opened(member, "First")
+
+
+def test_a_file_that_is_too_large_or_none_is_refused_in_words(member: httpx2.Client) -> None:
+    reply = member.post("/settings/import", files={"file": ("x.zip", b"x" * (MOST + 1))})
+    assert reply.status_code == 413
+    assert str(MOST) in reply.text
+    for files in ({"file": ("", b"")}, {"a": ("a", b"[]"), "b": ("b", b"[]")}):
+        reply = member.post("/settings/import", files=files)
+        assert reply.status_code == 422
+    assert member.post("/settings/import", data={"file": "x"}).status_code == 422
+    other = member.post("/c/x/rename", files={"file": ("x", b"x" * 30_000)})
+    assert other.status_code == 413, "the larger bound is for this address alone"
+
+
+def test_a_bomb_is_refused_and_the_server_goes_on(member: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items, "FREE_BYTES", 1 << 20)
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("conversations.json", b'[{"mapping": "' + bytes([0x20]) * 60_000_000 + b'"}]')
+    assert len(made.getvalue()) < MOST
+    assert "it unpacks to more than is believed" in bring_in(member, made.getvalue())
+
+
+def test_nobody_brings_in_anything_without_being_signed_in(site: Site) -> None:
+    with httpx2.Client(base_url=site.url) as stranger:
+        reply = stranger.post("/settings/import", files={"file": ("x.zip", chatgpt_zip([two_branches()]))})
+    assert reply.status_code == 401
+    with httpx2.Client(base_url=site.url) as elsewhere:
+        reply = elsewhere.post(
+            "/settings/import", files={"file": ("x.zip", b"[]")}, headers={"Sec-Fetch-Site": "cross-site"}
+        )
+    assert reply.status_code == 403
+
+
+def test_while_one_runs_a_second_one_of_the_same_person_waits(
+    member: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    go_on = threading.Event()
+    split = items.split
+
+    def held(*args):
+        go_on.wait(10)
+        return split(*args)
+
+    monkeypatch.setattr(items, "split", held)
+    member.post("/settings/import", files={"file": ("x.json", b"[]")}).raise_for_status()
+    page = member.get("/settings/data")
+    assert "Reading…" in page.text
+    assert page.headers["refresh"]
+    assert "import-file" not in page.text
+    assert member.post("/settings/import", files={"file": ("x.json", b"[]")}).status_code == 503
+    go_on.set()
+
+
+def test_nothing_of_what_is_brought_in_lies_open_in_the_data_folder(site: Site, member: httpx2.Client) -> None:
+    value = two_branches("canary-name", "canary-title")
+    value["mapping"]["q1"]["message"]["content"]["parts"] = ["canary-words"]
+    bring_in(member, chatgpt_zip([value]))
+    for file in site.app.state.services.settings.home.rglob("*"):
+        if file.is_file():
+            assert b"canary" not in file.read_bytes(), file.name
