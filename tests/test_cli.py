@@ -1,7 +1,10 @@
 """The command line as somebody types it: in a process of its own."""
 
+import contextlib
+import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +121,17 @@ def test_an_api_key_is_made_and_printed_alone_so_that_scripts_can_use_it(tmp_pat
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip().startswith("cm_")
     assert len(result.stdout.split()) == 1
+
+
+def test_an_invitation_is_printed_alone_and_stored_as_its_hash(tmp_path: Path) -> None:
+    result = commun("user", "invite", "--note", "Claire", "--days", "3", home=tmp_path)
+    assert result.returncode == 0, result.stderr
+    address, _, token = result.stdout.strip().rpartition("/invitation/")
+    assert address.startswith("http://")
+    with contextlib.closing(sqlite3.connect(tmp_path / "commun.db")) as database:
+        [(stored, role, note, made_by)] = database.execute("SELECT token_hash, role, note, made_by FROM invitations")
+    assert stored == hashlib.sha256(token.encode()).digest()
+    assert (role, note, made_by) == ("member", "Claire", None)
 
 
 def test_an_unknown_model_names_the_cure(tmp_path: Path) -> None:
