@@ -58,7 +58,7 @@ def test_rounding_is_forgiven_and_no_more() -> None:
     near = {1: {"shift": SHIFT_BOUND, "is_drawn": False, "logprob": -1.25 + 0.99 * FIGURE_BOUND}}
     assert findings(case, recomputed(case, facts=near)) == []
     assert findings(case, recomputed(case, facts={1: {"shift": 1.01 * SHIFT_BOUND}})) == [Finding.DRAWS]
-    assert findings(case, recomputed(case, facts={1: {"logprob": -1.2502}})) == [Finding.FIGURES]
+    assert findings(case, recomputed(case, facts={1: {"logprob": -1.25 + 1.01 * FIGURE_BOUND}})) == [Finding.FIGURES]
     assert judge_exact(case, recomputed(case, facts={1: {"shift": 0.1}})).place == 2
 
 
