@@ -82,7 +82,7 @@ class House:
         key = find_audit_key(self.home / KEYS_FOLDER / AUDIT_KEY_FILE)
         if key is None:
             return set()
-        return {sample.receipt_id for sample in self.site.run(self.site.app.state.services.samples.list(key))}
+        return {sample.receipt_id for sample in self.site.run(self.site.app.state.services.samples.list(key.public))}
 
     def page(self, language: str = "en") -> str:
         return httpx2.get(f"{self.site.url}/audits?lang={language}").text

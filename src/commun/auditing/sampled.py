@@ -90,20 +90,24 @@ class Sampled:
     async def waiting(self) -> Waiting:
         """Erases first what has had its time."""
         await self._samples.erase_old()
-        found = await self._samples.list(self._key)
+        here, handed, over = [], [], []
         oldest = self._now() - HANDED_S
-        handed = [one for one in found if one.handed is not None and one.handed > oldest]
-        others = [one for one in found if one not in handed]
-        here = [one for one in others if one.bundle is not None and one.handed is None]
-        over = [one for one in others if one not in here]
+        for one in await self._samples.list(self._key.public):
+            if one.handed is not None and one.handed > oldest:
+                handed.append(one)
+            elif one.handed is None and one.opens:
+                here.append(one)
+            else:
+                over.append(one)
         return Waiting(tuple(here[:MOST_AT_ONCE]), tuple(handed), tuple(over))
 
     async def bundles(self, samples: Iterable[Sample]) -> list[tuple[str, bytes]]:
-        """By receipt, as files."""
+        """By receipt, as files; without those that were erased meanwhile."""
         found = []
         for sample in samples:
-            if sample.bundle is not None:
-                whole = await self._bundles.completed(Bundle.from_bytes(sample.bundle))
+            data = await self._samples.open(self._key, sample.receipt_id)
+            if data is not None:
+                whole = await self._bundles.completed(Bundle.from_bytes(data))
                 found.append((sample.receipt_id, whole.data()))
         return found
 

@@ -173,7 +173,8 @@ def _tell_handed(count: int, folder: Path, *, json: bool) -> None:
         return
     typer.echo(_("%(count)s answers were written into %(folder)s.") % {"count": count, "folder": folder})
     if count:
-        typer.echo(_("They hold what was said, in clear. Whoever audits them runs, with the model at hand:"))
+        typer.echo(_("They hold what was said, in clear; their owners were promised that it is erased in seven days."))
+        typer.echo(_("Whoever audits them runs, with the model at hand:"))
         typer.echo("  commun audit *.bundle.json --json > results.json")
         typer.echo(_("Record what they found with “commun audit sample --results results.json --by NAME”."))
 

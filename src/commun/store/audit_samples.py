@@ -16,7 +16,7 @@ Rules:
 import time
 import zlib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -51,13 +51,13 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """``bundle``: a bundle's bytes; None where it is erased already, or sealed to another key. ``handed``: to another
-    Commun, seconds since 1970.
+    """``opens``: not where it is erased already, or sealed to another key. ``handed``: to another Commun, seconds since
+    1970.
     """
 
     receipt_id: str
     created: float
-    bundle: bytes | None = field(repr=False)
+    opens: bool
     handed: float | None
 
 
@@ -131,16 +131,23 @@ class AuditSamples:
 
     # Auditing
 
-    async def list(self, key: AccountKey) -> "list[Sample]":
-        """All that no result has counted yet, oldest first. ``key``: the audit key."""
-        query = select(audit_samples).order_by(audit_samples.c.created, audit_samples.c.receipt_id)
+    async def list(self, key: PublicKey) -> "list[Sample]":
+        """All that no result has counted yet, oldest first. ``key``: the audit key's public half."""
+        table = audit_samples.c
+        opens = (table.sealed.is_not(None) & (table.key == key_digest(key))).label("opens")
+        query = select(table.receipt_id, table.created, opens, table.handed).order_by(table.created, table.receipt_id)
+        found = await self._database.read(lambda connection: connection.execute(query).all())
+        return [Sample(row.receipt_id, row.created, bool(row.opens), row.handed) for row in found]
 
-        def work(connection: Connection) -> "list[Sample]":
-            found = []
-            for row in connection.execute(query):
-                opened = _opened(key, row.sealed, _context(row.receipt_id, row.account_id)) if row.sealed else None
-                found.append(Sample(row.receipt_id, row.created, opened, row.handed))
-            return found
+    async def open(self, key: AccountKey, receipt_id: str) -> bytes | None:
+        """Its bundle, without the charter's files. None: it was erased meanwhile, or does not open."""
+        query = select(audit_samples).where(audit_samples.c.receipt_id == receipt_id)
+
+        def work(connection: Connection) -> bytes | None:
+            row = connection.execute(query).first()
+            if row is None or row.sealed is None:
+                return None
+            return _opened(key, row.sealed, _context(row.receipt_id, row.account_id))
 
         return await self._database.read(work)
 
@@ -195,7 +202,7 @@ def _opened(key: AccountKey, sealed: bytes, context: bytes) -> bytes | None:
     try:
         packed = key.open(sealed, context)
     except VaultError:
-        return None  # another key's, which was moved away: it cannot be audited
+        return None  # it was damaged: it is counted when its time is over
     return zlib.decompressobj().decompress(packed, MAX_OPENED_BYTES)
 
 
