@@ -124,6 +124,8 @@ TABLE: Final[dict[str, Door]] = {
     "GET /settings/data": Door.MEMBER,
     "GET /settings/export": Door.MEMBER,
     "POST /settings/import": Door.MEMBER,
+    "GET /settings/delete": Door.SIGNED_IN,
+    "POST /settings/delete": Door.SIGNED_IN,
     "POST /settings/audits": Door.MEMBER,
     # What is seen of people: told to everybody who is one. Administration: no row of it opens anything of a vault.
     "GET /what-we-can-see": Door.SIGNED_IN,

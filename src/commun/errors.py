@@ -50,7 +50,7 @@ DeskFull, ``drafting/witnesses.py`` UnusableWitnesses; ``terminal.py`` ProofNotK
 ``api/errors.py`` UnknownAddress, ``api/requests.py`` UnsupportedSampling;
 ``backup/archive.py`` BackupExists, BackupChanged, BadBackup, ``backup/making.py`` NothingToBackUp, NotABackupName,
 ``backup/restoring.py`` FolderNotEmpty, HistoryNotChosen, LedgerWentOn; ``importing/spool.py`` BadImport,
-``web/data_import.py`` NoFile.
+``web/data_import.py`` NoFile, ``web/leaving.py`` NotTyped.
 
 Rules:
 

@@ -99,7 +99,7 @@ class Administration:
             if row.disabled is not None:
                 return
             _set(connection, account_id, disabled=now)
-            _check_administered(connection)
+            check_administered(connection)
             _end_invitations(connection, account_id)
             _end_sessions(connection, account_id, row.vault_id)
             _end_keys(connection, account_id)
@@ -122,7 +122,7 @@ class Administration:
         def work(connection: Connection) -> None:
             _row(connection, account_id)
             _set(connection, account_id, role=role.value)
-            _check_administered(connection)
+            check_administered(connection)
             if role is not Role.ADMINISTRATOR:
                 _end_invitations(connection, account_id)
 
@@ -149,7 +149,7 @@ def _set(connection: Connection, account_id: str, **values: Any) -> None:
     connection.execute(update(accounts).where(accounts.c.id == account_id).values(values))
 
 
-def _check_administered(connection: Connection) -> None:
+def check_administered(connection: Connection) -> None:
     """Raises LastAdministrator, which undoes the transaction, where nobody would be left."""
     left = exists().where(accounts.c.role == Role.ADMINISTRATOR.value, accounts.c.disabled.is_(None))
     if not connection.execute(select(left)).scalar():
