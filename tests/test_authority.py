@@ -40,7 +40,7 @@ OWNED = {
 }
 NOBODYS = (
     "/charter/", "/board/", "/ledger/", "/static/", "/witness/", "/v1/models/",
-    "/share/",  # whoever has the link may
+    "/share/", "/invitation/",  # whoever has the link may
 )  # fmt: skip
 
 

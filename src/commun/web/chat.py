@@ -236,7 +236,7 @@ def _history(text: str) -> list[dict[str, str]]:
         if not isinstance(history, list):
             raise BadRequest
         said = [_said(each) for each in history]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadRequest from error
     if len(said) > HISTORY_LIMIT or any(each["role"] not in {"user", "assistant"} for each in said):
         raise BadRequest

@@ -127,7 +127,7 @@ async def _sent(request: Request) -> dict[str, Any]:
         raise BadRequest
     try:
         sent = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadRequest from None
     if not isinstance(sent, dict) or not isinstance(sent.get("credential"), dict):
         raise BadRequest
