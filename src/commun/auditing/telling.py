@@ -26,6 +26,7 @@ from commun.auditing.again import sentences as told_again
 from commun.auditing.asking import Audited
 from commun.auditing.elsewhere import figures_there, unjudged
 from commun.errors import N_
+from commun.receipts.seeded import STANDINGS
 from commun.receipts.sentences import Sentence, filled
 from commun.receipts.verification import Verdict, shown
 
@@ -102,7 +103,7 @@ def told(
 
     for index, one in enumerate(answers):
         yield shown(one.name)
-        yield f"  {line(Sentence(RECEIPTS[one.report.verdict], {'detail': one.report.detail}))}"
+        yield from (f"  {line(sentence)}" for sentence in of_receipt(one))
         if one.trouble is not None and not one.is_refused:
             yield f"  {shown(one.trouble.text(translate))}"
             if one.is_against:
@@ -124,6 +125,13 @@ def told(
         if pooled is not None and pooled.p is not None:
             text = N_("p = %(p)s; honest answers are together called inconsistent in at most %(rate)s of all cases.")
             yield line(Sentence(text, {"p": f"{pooled.p:.2g}", "rate": f"{rate:.2%}"}))
+
+
+def of_receipt(one: Audited) -> Iterator[Sentence]:
+    """What was verified of it, and of its seed before any draw is recomputed."""
+    yield Sentence(RECEIPTS[one.report.verdict], {"detail": one.report.detail})
+    if one.report.seed is not None:
+        yield Sentence(STANDINGS[one.report.seed])
 
 
 def processors(one: Audited) -> Iterator[Sentence]:

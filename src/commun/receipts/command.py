@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Final, NoReturn, TextIO
 
 from commun.errors import N_
+from commun.ledger.errors import LedgerError
 from commun.ledger.policy import MAX_POLICY_BYTES
 from commun.receipts.bundle import MAX_BUNDLE_BYTES
+from commun.receipts.ledger_copy import secrets_in
 from commun.receipts.sentences import Sentence
 from commun.receipts.verification import STEPS, Outcome, Report, Trust, Verdict, verify
 
@@ -52,27 +54,46 @@ def main(arguments: Sequence[str], translate: Translate, *, program: str = "comm
     parser.add_argument("--key", action="append", default=[], metavar="KEY", help=trusted)
     policy = translate(N_("Your own trust policy (C2SP tlog-policy) in place of the charter's."))
     parser.add_argument("--policy", metavar="FILE", help=policy)
+    log = translate(N_("Your own copy of the ledger, a folder: its published secrets derive seeds again."))
+    parser.add_argument("--log", metavar="FOLDER", help=log)
     parser.add_argument("--json", action="store_true", help=translate(N_("The report as JSON.")))
     given = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no such letter is no reason to stop
     return run(
-        given.file, charter=given.charter, keys=given.key, policy=given.policy, as_json=given.json, translate=translate
+        given.file,
+        charter=given.charter,
+        keys=given.key,
+        policy=given.policy,
+        log=given.log,
+        as_json=given.json,
+        translate=translate,
     )
 
 
 def run(
-    file: str, *, charter: str, keys: Sequence[str], policy: str | None, as_json: bool, translate: Translate
+    file: str,
+    *,
+    charter: str,
+    keys: Sequence[str],
+    policy: str | None,
+    log: str | None,
+    as_json: bool,
+    translate: Translate,
 ) -> int:
     """The exit status."""
     try:
         data = _read(file, MAX_BUNDLE_BYTES)
         own = None if policy is None else _read(policy, MAX_POLICY_BYTES)
+        secrets = () if log is None else secrets_in(Path(log))
+    except LedgerError as error:
+        sys.stderr.write(error.text(translate) + "\n")
+        return EXIT[Verdict.REFUSED]
     except OSError as error:
         sys.stderr.write(translate(N_("%(file)s cannot be read.")) % {"file": error.filename or file} + "\n")
         return EXIT[Verdict.REFUSED]
-    report = verify(data, Trust(charter.lower(), tuple(keys), own))
+    report = verify(data, Trust(charter.lower(), tuple(keys), own, secrets))
     if as_json:
         sys.stdout.write(json.dumps(report.to_json(), indent=1) + "\n")
     else:

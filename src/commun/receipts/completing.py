@@ -2,8 +2,8 @@
 
 - ``later`` is the same receipt's bundle as the server gives it now: the same envelope, byte for byte, and the same key;
 - its charter and its ledger take the place of what was there; what was disclosed stays, since only its owner has it;
-- a proof is never lost: where ``later`` has less, what was there stays, with the seed's entries, which are proven by the
-  same head. Nothing is verified here: ``verification.py``.
+- a proof is never lost: where ``later`` has less, what was there stays, with the seed's entries, which are proven by
+  the same head. Nothing is verified here: ``verification.py``.
 
 Raises ReceiptError (BUNDLE_FIELDS) for the bundle of another receipt.
 """

@@ -13,7 +13,8 @@ A nonce that the server drew leaves it a choice, and that is said as well. Raise
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
 from commun.errors import N_
 from commun.receipts.bundle import ShownSeed
@@ -25,6 +26,28 @@ from commun.receipts.statement import BY_SERVER, Scheme, Statement
 if TYPE_CHECKING:
     from commun.receipts.logged import InLedger
 
+
+class SeedStanding(StrEnum):
+    """What is known of how the seed came about, from the weakest to the strongest but for the first two."""
+
+    CALLERS = "chosen by the caller"
+    REMOTE = "another server sampled"
+    SERVERS = "drawn by the server"
+    WITHHELD = "withheld"
+    COMMITTED = "committed to"
+    DERIVED = "derived again"
+
+
+STANDINGS: Final = {
+    SeedStanding.CALLERS: N_("The seed was chosen by whoever asked."),
+    SeedStanding.REMOTE: N_("Another server sampled: nothing is known of its seed."),
+    SeedStanding.SERVERS: N_("The seed was drawn by the server alone: it could have tried several."),
+    SeedStanding.WITHHELD: N_("How the seed came about is withheld."),
+    SeedStanding.COMMITTED: N_(
+        "The seed is only committed to: it can be derived again once the ledger has published its secret."
+    ),
+    SeedStanding.DERIVED: N_("The seed was derived again from the published secret: who answered could not choose it."),
+}
 Said = tuple[list[Sentence], list[Sentence]]  # what holds, what is missing
 
 
@@ -79,6 +102,25 @@ def check_derivation(
         text = N_("The secret was published later, as entry %(index)s, and gives this very seed.")
         proves.append(Sentence(text, {"index": published.index}))
     return proves, missing
+
+
+def standing_of(
+    shown: ShownSeed | None, statement: Statement, found: "InLedger | None", own: Sequence[PublishedSecret] = ()
+) -> SeedStanding:
+    """Of a seed that both steps have let pass."""
+    seed = statement.seed
+    if seed.scheme is Scheme.CALLER:
+        return SeedStanding.CALLERS
+    if seed.scheme is Scheme.REMOTE:
+        return SeedStanding.REMOTE
+    if seed.scheme is not Scheme.DERIVED or seed.nonce_by == BY_SERVER:
+        return SeedStanding.SERVERS
+    if shown is None:
+        return SeedStanding.WITHHELD
+    published = _published(seed.epoch, found, own)
+    if published is None or found is None or found.index is None:
+        return SeedStanding.COMMITTED
+    return SeedStanding.DERIVED if found.index < published.index else SeedStanding.SERVERS
 
 
 def _published(epoch: str, found: "InLedger | None", own: Sequence[PublishedSecret]) -> PublishedSecret | None:

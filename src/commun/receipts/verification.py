@@ -34,7 +34,7 @@ from commun.receipts.bundle import PENDING, Bundle
 from commun.receipts.commitments import FIELDS, TEXT_ROLE, Message, Value, check_commitment
 from commun.receipts.dsse import Envelope, ReceiptKey
 from commun.receipts.errors import Reason, ReceiptError
-from commun.receipts.seeded import PublishedSecret, check_derivation, check_shown_seed
+from commun.receipts.seeded import PublishedSecret, SeedStanding, check_derivation, check_shown_seed, standing_of
 from commun.receipts.sentences import Sentence, filled
 from commun.receipts.statement import Statement
 
@@ -110,7 +110,9 @@ NOTHING: Final = Trust()
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``reason`` and ``detail``: where it is refused. ``statement`` None: it was refused before it was read."""
+    """``reason`` and ``detail``: where it is refused. ``statement`` None: it was refused before it was read. ``seed``:
+    of one that is not refused.
+    """
 
     verdict: Verdict
     steps: tuple[Step, ...]
@@ -118,6 +120,7 @@ class Report:
     detail: str = ""
     statement: Statement | None = None
     not_proven: tuple[Sentence, ...] = tuple(map(Sentence, NOT_PROVEN))
+    seed: SeedStanding | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data. Sentences in English, filled."""
@@ -126,6 +129,7 @@ class Report:
             "reason": None if self.reason is None else self.reason.value,
             "step": next((step.number for step in self.steps if step.outcome is Outcome.REFUSED), None),
             "detail": self.detail,
+            "seed": None if self.seed is None else self.seed.value,
             "steps": [
                 {
                     "step": step.number,
@@ -150,7 +154,7 @@ def verify(data: bytes, trust: Trust = NOTHING) -> Report:
         return run.refused(error)
     missing = any(step.missing for step in run.steps)
     verdict = Verdict.PARTIAL if missing else Verdict.VERIFIED
-    return Report(verdict, tuple(run.steps), statement=run.statement)
+    return Report(verdict, tuple(run.steps), statement=run.statement, seed=run.seed)
 
 
 class _Run:
@@ -160,6 +164,7 @@ class _Run:
         self.trust = trust
         self.steps: list[Step] = []
         self.statement: Statement | None = None
+        self.seed: SeedStanding | None = None
 
     def all(self, data: bytes) -> None:
         bundle, envelope = self._file(data)
@@ -294,6 +299,7 @@ class _Run:
         proves, missing = _said_of_ledger(bundle, found)
         derived, doubtful = check_derivation(bundle.seed, statement, found, self.trust.secrets)
         proves, missing = proves + derived, missing + doubtful
+        self.seed = standing_of(bundle.seed, statement, found, self.trust.secrets)
         anchored = own is not None or bool(self.trust.charter)
         if found is not None and not (found.vouched and anchored):
             missing.append(Sentence(N_("Whose ledger that is: neither you nor a charter that you know names its key.")))

@@ -11,6 +11,7 @@ from commun.ledger.entries import (
     AuditStatement,
     BadStatement,
     EditionStatement,
+    EpochSecretStatement,
     EpochStatement,
     ModelStatement,
     ReceiptKeyStatement,
@@ -99,6 +100,8 @@ def _say(statement: Statement, language: str) -> tuple[str, str, str]:
             kind, said = SOFTWARE, _software(statement, _)
         case EpochStatement():
             kind, said = SECRET, _("A secret for seeds was committed to")
+        case EpochSecretStatement():
+            kind, said = SECRET, _("A secret for seeds was published: every seed of it can be derived again")
         case ReceiptKeyStatement():
             kind, said = KEY, _key(statement, _)
         case RetentionStatement():
