@@ -17,6 +17,7 @@ TITLE = "canary-title-77aa"
 SEARCH = "canary-search-13c5"
 API = "canary-api-9be2"
 TEMPORARY = "canary-temporary-40d6"
+PASSWORD = "canary password 62f1 of four words"
 INTERNET_CALL = re.compile(r"\b(?:connect|sendto|sendmsg|sendmmsg)\(.*AF_INET")
 
 
@@ -47,7 +48,16 @@ def use_it(commun: RunningCommun) -> list[bytes]:
             timeout=60,
         ).raise_for_status()
     assert TITLE in client.get(f"/c/{conversation[1]}", headers={"accept": "text/html"}).text
+    client.post("/settings/password", data={"name": "Ada", "password": PASSWORD}).raise_for_status()
+    code = re.search(r'id="new-code">([^<]+)<', client.post("/settings/recovery").text)
+    assert code
+    with httpx2.Client(base_url=commun.url) as elsewhere:
+        for password in (f"{PASSWORD}, nearly", PASSWORD):
+            elsewhere.post("/sign-in", data={"name": "Ada", "password": password})
+        assert elsewhere.get("/").status_code == 200
     return [
+        PASSWORD.encode(),
+        code[1].encode(),
         key.encode(),
         commun.token.encode(),
         *(cookie.value.encode() for cookie in client.cookies.jar if cookie.value),

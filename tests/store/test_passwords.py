@@ -111,3 +111,19 @@ def test_a_flood_is_refused_and_the_few_that_wait_are_served():
 
     asyncio.run(scenario())
     hasher.close()
+
+
+def test_who_asks_and_leaves_makes_no_room_for_more():
+    hasher = Hasher(Cost(time=2, memory=65_536), at_once=1, waiting=1)
+
+    async def scenario():
+        leaving = [asyncio.ensure_future(hasher.derive("x" * 20, None)) for _ in range(2)]
+        await asyncio.sleep(0)
+        for one in leaving:
+            one.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+        with pytest.raises(ManySignIns):
+            await hasher.derive("x" * 20, None)
+
+    asyncio.run(scenario())
+    hasher.close()

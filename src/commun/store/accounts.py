@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from commun.errors import NotFound
+from commun.errors import LinkExpired, NotFound
 from commun.store import sessions as rows
 from commun.store.database import Database
 from commun.store.names import NameTaken, key_of, read_name
@@ -63,7 +63,10 @@ class Accounts:
             kept = rows.find_session(connection, session, now) if session else None
             if kept is not None and session and kept.viewer.account_id == account_id:
                 return SignedIn(session, kept.viewer)
-            return self.enter(connection, account_id, None, session=session)
+            try:
+                return self.enter(connection, account_id, None, session=session)
+            except NotFound:
+                raise LinkExpired from None  # the founder is disabled
 
         return await self.change(work)
 

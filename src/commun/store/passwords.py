@@ -151,8 +151,8 @@ class Hasher:
         work = asyncio.get_running_loop().run_in_executor(
             self._threads, derive, password[:MAX_LENGTH], parameters or self._nobodys
         )
-        work.add_done_callback(self._done)  # whoever asked may leave: the thread is busy all the same
-        return await work
+        work.add_done_callback(self._done)
+        return await asyncio.shield(work)  # whoever asked may leave: the thread is busy all the same
 
     def _done(self, _work: "asyncio.Future[Derived]") -> None:
         self._pending -= 1

@@ -90,8 +90,10 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
     said.textContent = "";
     try {
       const { url } = await (form.dataset.passkey === "make" ? make(form) : signIn(form));
-      location.assign(url);
-      if (new URL(url, location.href).pathname === location.pathname) location.reload();
+      const next = new URL(url, location.href);
+      const here = next.pathname + next.search === location.pathname + location.search;
+      if (here) location.reload();
+      else location.assign(next);
     } catch (error) {
       const own = error instanceof DOMException;
       said.textContent = own && error.name === "InvalidStateError" ? form.dataset.already : own ? form.dataset.gaveUp : error.message;
