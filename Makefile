@@ -28,6 +28,7 @@ bench: .make/dev
 	$(BIN)/python benchmarks/ledger.py
 	$(BIN)/python benchmarks/receipts.py
 	$(BIN)/python benchmarks/audit.py --quick
+	$(BIN)/python benchmarks/fairness.py
 
 test-vllm: .make/dev
 	$(BIN)/python -m pytest tests -m vllm

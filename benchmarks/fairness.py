@@ -17,9 +17,12 @@ import argparse
 import asyncio
 import contextlib
 import json
+import re
 import statistics
 import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,15 +34,16 @@ from commun.store.database import DATABASE_FILE, Database
 from commun.store.invitations import Invitations
 from commun.store.passwords import Hasher
 from commun.store.people import Role
-from load import Connection, Refused, Target, percentile
+from load import Refused, Target, percentile
 from peers import Child, Missing, say
 from serve import Prompts, first_token
 
 BAR = 1.5
-ROUNDS, QUESTIONS, FLOOD, EACH = 5, 20, 24, 4
+ROUNDS, QUESTIONS, FLOOD, EACH = 5, 20, 24, 2
 WORDS, ANSWER, FLOOD_ANSWER = 40, 16, 128
 PAUSE_S = 0.2  # between two of the victim's questions, and of the flood before it asks again after a refusal
 SETTLE_S = 3.0  # until the flood is in full spate
+SETTLE_MOST_S = 300.0  # until it is over
 
 
 @dataclass
@@ -90,18 +94,18 @@ async def flooded(target: Target, prompts: Prompts, clients: int, figures: Figur
     """Until it is cancelled."""
 
     async def client() -> None:
-        connection: Connection | None = None
         while True:
-            connection = connection or await target.connect()
-            request = target.completion(prompts.make(WORDS), max_tokens=FLOOD_ANSWER)
-            try:
-                await connection.ask(request)
-                figures.answered += 1
-            except Refused:
-                figures.refused += 1
-                connection.close()
-                connection = None
-                await asyncio.sleep(PAUSE_S)
+            with contextlib.suppress(Refused):
+                connection = await target.connect()
+                try:
+                    while True:
+                        request = target.completion(prompts.make(WORDS), max_tokens=FLOOD_ANSWER)
+                        await connection.ask(request)
+                        figures.answered += 1
+                finally:
+                    connection.close()
+            figures.refused += 1
+            await asyncio.sleep(PAUSE_S)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(clients):
@@ -119,16 +123,25 @@ async def measure(victim: Target, flooder: Target, options: argparse.Namespace) 
         flood.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await flood
-        await idle(victim, prompts)
+        await idle(victim.url)
         alone, beside = (statistics.median(each[-1]) for each in (figures.alone, figures.beside))
         say(f"round {number + 1}: {1000 * alone:.0f} ms alone, {1000 * beside:.0f} ms beside: {beside / alone:.2f}")
     return figures
 
 
-async def idle(victim: Target, prompts: Prompts) -> None:
-    """What the flood left running ends when its clients hang up; one more question sees that it has."""
-    await asyncio.sleep(SETTLE_S)
-    await asked(victim, prompts, 1)
+async def idle(address: str) -> None:
+    """Until nothing of the flood is left: what its clients hung up on may be written to its end."""
+    busy = re.compile(r"(?m)^commun_(?:running|waiting)\S* [1-9]")
+    deadline = time.monotonic() + SETTLE_MOST_S
+    while busy.search(await asyncio.to_thread(metrics_of, address)):
+        if time.monotonic() > deadline:
+            raise Missing("the flood never ended")
+        await asyncio.sleep(PAUSE_S)
+
+
+def metrics_of(address: str) -> str:
+    with urllib.request.urlopen(f"{address}/metrics", timeout=60) as answer:
+        return str(answer.read().decode())
 
 
 def start(home: Path, work: Path, key: str, each: int) -> tuple[Child, str]:

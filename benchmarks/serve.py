@@ -32,6 +32,7 @@ from peers import Child, Missing, say
 
 NEW_TOKENS, QUICK_TOKENS = 128, 32
 POLL_S = 0.03  # between two tries for a first answer: often enough to see, seldom enough not to slow the loading
+PLACES = 40  # one person alone has seven eighths of them: 32 answers at once have theirs
 SHORT, LONG = 40, 1000  # tokens of a prompt, about: each word below is one token of the default model
 VOCABULARY = (
     "time year people way day man thing woman life child world school state family student group country problem hand "
@@ -110,7 +111,7 @@ def start_commun(work: Path, profile: str) -> tuple[Server, float]:
         key_file.write_text(peers.commun_key(home))
     port = peers.free_port()
     rules.set_profile(home, profile)
-    child = peers.commun(home, port, work / "commun.log")
+    child = peers.commun(home, port, work / "commun.log", max_running=PLACES)
     target = Target(f"http://127.0.0.1:{port}", key_file.read_text())
     return Server("commun", child, target), first_token(child, target)
 

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
 
     max_running: int = Field(default=32, ge=1, le=1024, description="Answers that are written at once.")
     max_running_each: int = Field(
-        default=4,
+        default=2,
         ge=0,
         le=1024,
         description="Answers of one person that are written at once while others ask too; 0: no bound of its own.",
