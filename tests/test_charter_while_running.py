@@ -140,11 +140,23 @@ def test_the_retention_that_is_enforced_is_the_charters(days: int, asked: list[i
 
         async def purge_expired(self) -> None: ...
 
+        async def erase_old(self) -> None: ...
+
+        async def purge(self) -> None: ...
+
     kept = Kept()
     charter = Fixed(held(replace(CHARTER, retention=Retention(days))))
 
     async def once() -> None:
-        services: Any = SimpleNamespace(conversations=kept, accounts=kept, receipts=kept, shares=kept, charter=charter)
+        services: Any = SimpleNamespace(
+            conversations=kept,
+            accounts=kept,
+            receipts=kept,
+            shares=kept,
+            samples=kept,
+            invitations=kept,
+            charter=charter,
+        )
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(purge_now_and_then(services), 0.05)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from commun.ledger.entries import (
     KINDS,
+    AuditStatement,
     BadStatement,
     EditionStatement,
     EpochStatement,
@@ -55,6 +56,20 @@ EXAMPLES: list[tuple[Statement, str]] = [
     (
         ReceiptKeyStatement(key=KEY, event="added", time=TIME),
         f'{{"event":"added","key":"{KEY}","time":"{TIME}","type":"commun/receipt-key/1"}}',
+    ),
+    (
+        AuditStatement(
+            audited=3,
+            identical=1,
+            consistent=1,
+            inconsistent=1,
+            not_audited=2,
+            comparison="both",
+            rate="0.02",
+            auditor="archives.example.org",
+            time=TIME,
+        ),
+        f'{{"audited":3,"auditor":"archives.example.org","comparison":"both","consistent":1,"identical":1,"inconsistent":1,"not_audited":2,"rate":"0.02","time":"{TIME}","type":"commun/audit/1"}}',
     ),
 ]
 

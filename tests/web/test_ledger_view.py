@@ -11,6 +11,7 @@ import pytest
 from commun.ledger.cosignature import sign_checkpoint
 from commun.ledger.entries import (
     KINDS,
+    AuditStatement,
     EditionStatement,
     EpochStatement,
     ModelStatement,
@@ -88,6 +89,9 @@ def test_every_type_of_entry_has_its_sentence() -> None:
         ReceiptStatement(digest(1)): "A receipt",
         RetentionStatement(12, 0, 30, TIME): "12 conversations were erased, being older than 30 days",
         RetentionStatement(1, 0, 30, TIME): "One conversation was erased, being older than 30 days",
+        AuditStatement(2, 2, 0, 0, 1, "exact", "0.02", "a.example", TIME): "Answers were audited: 2, none of them incon",
+        AuditStatement(2, 1, 0, 1, 0, "exact", "0.02", "a.example", TIME): "Answers were audited: 2, of which 1 were",
+        AuditStatement(0, 0, 0, 0, 7, "none", "0.02", "a.example", TIME): "Answers that were drawn for an audit could not",
         ReceiptKeyStatement(f"ed25519:{'ab' * 32}", "added", TIME): "A key that signs receipts was added: ed25519:abab",
         ReceiptKeyStatement(f"ed25519:{'ab' * 32}", "retired", TIME): "A key that signed receipts was retired",
     }
