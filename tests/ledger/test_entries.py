@@ -1,5 +1,6 @@
 """What goes into the ledger: one writing each, nothing that tells what anybody wrote."""
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -13,6 +14,7 @@ from commun.ledger.entries import (
     AuditStatement,
     BadStatement,
     EditionStatement,
+    EpochSecretStatement,
     EpochStatement,
     ModelStatement,
     ReceiptKeyStatement,
@@ -25,6 +27,7 @@ from commun.ledger.entries import (
 )
 
 DIGEST = "ab" * 32
+OF_ZEROS = hashlib.sha256(bytes(32)).hexdigest()
 TIME = "2026-11-22T06:00:00Z"
 KEY = f"ed25519:{DIGEST}"
 EXAMPLES: list[tuple[Statement, str]] = [
@@ -48,6 +51,10 @@ EXAMPLES: list[tuple[Statement, str]] = [
         f'{{"time":"{TIME}","type":"commun/software/1","versions":{{"commun":"0.1.0","python":"3.11.7"}}}}',
     ),
     (EpochStatement(sha256=DIGEST), f'{{"sha256":"{DIGEST}","type":"commun/epoch/1"}}'),
+    (
+        EpochSecretStatement.of(bytes(32)),
+        f'{{"epoch":"{OF_ZEROS}","secret":"{"0" * 64}","type":"commun/epoch-secret/1"}}',
+    ),
     (ReceiptStatement(sha256=DIGEST), f'{{"sha256":"{DIGEST}","type":"commun/receipt/1"}}'),
     (
         RetentionStatement(conversations=0, files=12, days=30, time=TIME),
@@ -115,6 +122,17 @@ def test_any_other_writing_is_refused(_statement, text) -> None:
             continue
         with pytest.raises(BadStatement):
             read_statement(data)
+
+
+def test_a_secret_that_is_not_its_epochs_is_refused() -> None:
+    good = EpochSecretStatement.of(bytes(32))
+    assert (good.epoch, good.secret) == (OF_ZEROS, "0" * 64)
+    for epoch, secret in ((DIGEST, good.secret), (good.epoch, DIGEST), (good.epoch, "0" * 62), (good.epoch, "é")):
+        with pytest.raises(BadStatement):
+            EpochSecretStatement(epoch, secret)
+        entry = f'{{"epoch":"{epoch}","secret":"{secret}","type":"commun/epoch-secret/1"}}'
+        with pytest.raises(BadStatement):
+            read_statement(entry.encode())
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from commun.ledger.entries import (
     KINDS,
     AuditStatement,
     EditionStatement,
+    EpochSecretStatement,
     EpochStatement,
     ModelStatement,
     ReceiptKeyStatement,
@@ -86,12 +87,17 @@ def test_every_type_of_entry_has_its_sentence() -> None:
         EditionStatement(2, digest(1), "released", TIME): "Edition 2 was released",
         ModelStatement(digest(1), "openvino", "2026.4", "b", "exact", TIME): f"A model was loaded: {digest(1)[:16]}…",
         EpochStatement(digest(1)): "A secret for seeds was committed to",
+        EpochSecretStatement.of(bytes(32)): "A secret for seeds was published: every seed of it can be derived again",
         ReceiptStatement(digest(1)): "A receipt",
         RetentionStatement(12, 0, 30, TIME): "12 conversations were erased, being older than 30 days",
         RetentionStatement(1, 0, 30, TIME): "One conversation was erased, being older than 30 days",
-        AuditStatement(2, 2, 0, 0, 1, "exact", "0.02", "a.example", TIME): "Answers were audited: 2, none of them incon",
+        AuditStatement(
+            2, 2, 0, 0, 1, "exact", "0.02", "a.example", TIME
+        ): "Answers were audited: 2, none of them incon",
         AuditStatement(2, 1, 0, 1, 0, "exact", "0.02", "a.example", TIME): "Answers were audited: 2, of which 1 were",
-        AuditStatement(0, 0, 0, 0, 7, "none", "0.02", "a.example", TIME): "Answers that were drawn for an audit could not",
+        AuditStatement(
+            0, 0, 0, 0, 7, "none", "0.02", "a.example", TIME
+        ): "Answers that were drawn for an audit could not",
         ReceiptKeyStatement(f"ed25519:{'ab' * 32}", "added", TIME): "A key that signs receipts was added: ed25519:abab",
         ReceiptKeyStatement(f"ed25519:{'ab' * 32}", "retired", TIME): "A key that signed receipts was retired",
     }
