@@ -9,13 +9,14 @@ Whoever makes one vouches for the answers: that they were honest cannot be compu
 Raises NotCalibrated, which names the first bundle that does not serve.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from commun.audit.calibration import MAX_HONEST, Calibration, Honest, Machine
-from commun.audit.case import CannotAudit, Case, Why
+from commun.audit.calibration import MAX_HONEST, NEAR, Calibration, Honest, Machine
+from commun.audit.case import CannotAudit, Case, Why, differing
 from commun.audit.comparing import machine_of, model_of
+from commun.audit.measures import measures_of
 from commun.audit.verdict import Finding, Judgement, Recomputed, judge_exact
 from commun.auditing.asking import Audited, is_structured
 from commun.errors import N_, CommunError
@@ -64,8 +65,11 @@ def check_alike(answers: Sequence[Audited]) -> None:
         seen.add(statement.receipt)
 
 
-def calibration_of(answers: Sequence[Audited], *, batch: int) -> Calibration:
-    """``answers``: alike, and asked. ``batch``: how many ran at once at most, which no receipt says."""
+def calibration_of(answers: Sequence[Audited], *, batch: int, first: Sequence[int] = ()) -> Calibration:
+    """``answers``: alike, and asked. ``batch``: how many ran at once at most, which no receipt says. ``first``: so many
+    first tokens of an answer also count as one, if it has four times as many or more (so that hardly any length is
+    compared with both): the same draws would have given them, had it been cut off there.
+    """
     honest = []
     for one in answers:
         if one.trouble is not None:
@@ -73,11 +77,22 @@ def calibration_of(answers: Sequence[Audited], *, batch: int) -> Calibration:
         if one.judgement is None or PLAIN & set(one.judgement.findings):
             raise NotCalibrated(file=one.name, reason=N_("its prompt, text or ending is not what it must be"))
         honest.append(Honest.of(one.judgement.measures))
+        honest += _beginnings(one, first)
     case, here = answers[0].case, answers[0].here
     if case is None or here is None:
         raise NotCalibrated(file=answers[0].name, reason=N_("it cannot be audited"))
     statement = case.statement
     return Calibration(model_of(statement), machine_of(statement), here, batch, tuple(honest))
+
+
+def _beginnings(one: Audited, first: Sequence[int]) -> Iterator[Honest]:
+    case, found = one.case, one.recomputed
+    if case is None or found is None:
+        return
+    distances = differing(case.recorded, [fact.logprob for fact in found.facts])
+    for tokens in first:
+        if tokens * NEAR * NEAR <= len(found.facts):
+            yield Honest.of(measures_of(found.facts[:tokens], distances[:tokens]))
 
 
 def least_rate(honest: int) -> float:

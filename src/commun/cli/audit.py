@@ -137,9 +137,10 @@ def check(
     with _NotAuditedOnError():
         from commun.auditing.again import generate_again
         from commun.auditing.asking import Verdicts
+        from commun.auditing.shipped import shipped
         from commun.auditing.telling import EXIT, as_json, conclude, told
 
-        comparison = Verdicts(tuple(map(read_calibration, calibration or ())), rate)
+        comparison = Verdicts((*map(read_calibration, calibration or ()), *shipped()), rate)
         looked = _looked(bundles, _trust(charter, key, policy))
         with progress() as report:
             answers = _asked(looked, comparison, report, home=home, model=model, remote=_Remote(remote, remote_model))
@@ -163,6 +164,18 @@ def calibrate(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help=_("The file to write."), show_default=False)],
     batch: Annotated[int, typer.Option(min=1, max=20_000, help=_("How many of the answers ran at once, at most."))] = 1,
+    first: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--first",
+            min=1,
+            metavar="TOKENS",
+            help=_(
+                "Each answer’s first tokens also count as an answer, for shorter ones; may be given more than once."
+            ),
+            show_default=False,
+        ),
+    ] = None,
     model: ModelFile = None,
     remote: RemoteServer = "",
     remote_model: RemoteModel = "",
@@ -178,7 +191,7 @@ def calibrate(
         check_alike(looked)
         with progress() as report:
             answers = _asked(looked, Measured(), report, home=home, model=model, remote=_Remote(remote, remote_model))
-        made = calibration_of(answers, batch=batch)
+        made = calibration_of(answers, batch=batch, first=first or ())
         write_file(out, made.data())
     typer.echo(_("%(file)s has the figures of %(answers)s answers.") % {"file": out, "answers": len(made.answers)})
     typer.echo(_("It serves for answers of this model and machine, audited on this machine, of about these lengths."))
@@ -227,12 +240,15 @@ def _asked(
 ) -> "tuple[Audited, ...]":
     """Another server about what another server drew, where one is named; the model here about the rest."""
     from commun.auditing.asking import ask
-    from commun.auditing.elsewhere import ask_there
+    from commun.auditing.elsewhere import ask_there, ask_weights
 
+    weights = _weights(home, model, report)
     if remote.url:
         with closing(_reader(home, remote)) as server:
             looked = ask_there(looked, server, comparison, progress=report)
-    return ask(looked, _weights(home, model, report), comparison, progress=report)
+    elif model is not None:
+        looked = ask_weights(looked, weights, model, comparison, progress=report)
+    return ask(looked, weights, comparison, progress=report)
 
 
 def _reader(home: Path | None, remote: _Remote) -> "RemoteReader":

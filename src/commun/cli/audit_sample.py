@@ -111,12 +111,13 @@ async def _audit_here(settings: "Settings", calibrations: list[Path]) -> "AuditS
 
 def _asked(settings: "Settings", files: list[tuple[str, bytes]], calibrations: list[Path]) -> "list[Audited]":
     from commun.auditing.asking import Verdicts, ask, look
+    from commun.auditing.shipped import shipped
     from commun.auditing.weights import Weights
     from commun.receipts.verification import NOTHING
 
     if hasattr(os, "nice"):
         os.nice(NICE)
-    comparison = Verdicts(tuple(map(read_calibration, calibrations)), RATE)
+    comparison = Verdicts((*map(read_calibration, calibrations), *shipped()), RATE)
     looked = [look(name, data, NOTHING) for name, data in files]
     with progress() as report:
         return list(ask(looked, Weights(settings.home, None, progress=report), comparison, progress=report))
