@@ -124,6 +124,7 @@ TABLE: Final[dict[str, Door]] = {
     "GET /settings/data": Door.MEMBER,
     "GET /settings/export": Door.MEMBER,
     "POST /settings/import": Door.MEMBER,
+    "POST /c/{id}/erase": Door.MEMBER,
     "GET /settings/delete": Door.SIGNED_IN,
     "POST /settings/delete": Door.SIGNED_IN,
     "POST /settings/audits": Door.MEMBER,

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, select, update
 
+from commun.errors import NotFound
 from commun.receipts.issue import Receipt
 from commun.store import receipts, rows
 from commun.store.audit_samples import AuditSamples, erase_of_conversation
@@ -90,6 +91,7 @@ class Conversations:
                 updated=row.updated,
                 messages={one.id: rows.open_message(key, one) for one in connection.execute(query)},
                 leaf_id=row.leaf_id,
+                imported=row.imported,
             )
 
         return await self._database.read(work)
@@ -217,6 +219,12 @@ class Conversations:
             rows.change(connection, conversation_id, deleted=None)
 
         await self._database.write(work)
+
+    async def erase(self, viewer: Viewer, conversation_id: str) -> None:
+        """For good, at once, whether it was deleted before or not: no ``restore`` brings it back. Raises NotFound."""
+        mine = rows.owned(viewer) | rows.owned(viewer, deleted=True)
+        if not await self._purge((conversations.c.id == conversation_id) & mine):
+            raise NotFound
 
     async def choose_leaf(self, viewer: Viewer, conversation_id: str, message_id: str) -> None:
         """Shows the branch that ends in this message. Raises NotFound."""

@@ -58,7 +58,9 @@ class Hit:
 
 @dataclass(slots=True)
 class Conversation:
-    """``messages``: by id, oldest first. ``leaf_id``: the end of the branch that was shown last."""
+    """``messages``: by id, oldest first. ``leaf_id``: the end of the branch that was shown last. ``imported``: when it
+    was brought in from another assistant, or None.
+    """
 
     id: str
     title: str
@@ -66,6 +68,7 @@ class Conversation:
     updated: float
     messages: dict[str, StoredMessage]
     leaf_id: str
+    imported: float | None = None
     _children: dict[str | None, list[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -331,6 +331,13 @@ async def restore(request: Request) -> Response:
     return await _changed(visit, f"/c/{request.path_params['id']}", {})
 
 
+async def erase(request: Request) -> Response:
+    """For good and at once, where deleting leaves an hour to undo it."""
+    visit = await member_of(request)
+    await visit.services.conversations.erase(visit.owner, request.path_params["id"])
+    return await _changed(visit, "/", {})
+
+
 async def _changed(visit: Visit, url: str, data: dict[str, Any]) -> Response:
     if not visit.wants_data:
         return _see(url)

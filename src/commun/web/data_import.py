@@ -30,6 +30,7 @@ from commun.importing.spool import BadImport, Spool
 from commun.store.imports import Imports, Stored
 from commun.store.people import Viewer
 from commun.web.i18n import number
+from commun.web.rules import check_stored
 from commun.web.visit import Visit, check_asking, member_of
 
 ADDRESS: Final = "/settings/import"
@@ -116,6 +117,7 @@ def imports_running(request: Request) -> ImportsRunning:
 async def bring_in(request: Request) -> Response:
     visit = await member_of(request)
     check_asking(visit)
+    check_stored(visit)
     running = imports_running(request)
     running.check_room(visit.owner.account_id)
     file = await _received(visit)

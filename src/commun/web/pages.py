@@ -1,6 +1,7 @@
 """What one reads: a new chat, a conversation, search, exports. Nothing here changes anything."""
 
 import json
+import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -15,14 +16,16 @@ from commun.errors import N_, CommunError, NotFound
 from commun.services import Services
 from commun.store.conversations import Conversation, MessageState, StoredMessage
 from commun.web.audits import is_to_be_asked, rate_of
+from commun.web.i18n import long_date
 from commun.web.live import live_turns, text_so_far
 from commun.web.render import render_markdown, split_reasoning
-from commun.web.rules import check_temporary, is_only_temporary, rules_of, told_of, why_nothing_is_answered
+from commun.web.rules import check_temporary, end_of, is_only_temporary, rules_of, told_of, why_nothing_is_answered
 from commun.web.sidebar import sidebar_of, view_hits
 from commun.web.templating import page, part
 from commun.web.transcript import MessageView, imported_from, view_path
 from commun.web.visit import Visit, member_of
 
+SOON_S: Final = 30 * 86_400
 STARTERS: Final = (
     N_("What is the difference between weather and climate?"),
     N_("List five questions to ask before renting a flat."),
@@ -46,7 +49,8 @@ class EngineView:
 @dataclass(frozen=True, slots=True)
 class ChatView:
     """The main part of a chat. ``action``: where the composer sends; ``parent``: the message it continues. ``persona``:
-    who answered last, None where nobody has chosen yet.
+    who answered last, None where nobody has chosen yet. ``ends``: the day on which the charter's retention erases it,
+    or ""; ``ends_soon``: that is not far.
     """
 
     conversation_id: str
@@ -59,6 +63,8 @@ class ChatView:
     starters: tuple[str, ...] = ()
     deleted: str = ""
     persona: str | None = None
+    ends: str = ""
+    ends_soon: bool = False
 
 
 def engine_view(services: Services) -> EngineView:
@@ -99,6 +105,7 @@ def chat_of(visit: Visit, conversation: Conversation) -> ChatView:
     present = present_edition(visit)
     messages = [_as_written_now(visit, message) for message in view_path(conversation, visit.language, present=present)]
     running = [message.id for message in messages if message.running]
+    end = end_of(visit, conversation)
     return ChatView(
         conversation_id=conversation.id,
         title=conversation.title,
@@ -107,6 +114,8 @@ def chat_of(visit: Visit, conversation: Conversation) -> ChatView:
         messages=tuple(messages),
         running=running[-1] if running else "",
         persona=persona_of(visit, conversation),
+        ends=long_date(visit.local(end).date(), visit.language) if end is not None else "",
+        ends_soon=end is not None and end - time.time() < SOON_S,
     )
 
 

@@ -16,10 +16,11 @@ from commun.charter.edition import InForce
 from commun.charter.errors import CharterError, OutsideCharter
 from commun.charter.words import shown
 from commun.errors import NotFound
+from commun.store.conversations import Conversation
 from commun.web.adopted import adopted_of
 from commun.web.i18n import LANGUAGES, translator
 from commun.web.paper import day, sentence
-from commun.web.visit import Visit
+from commun.web.visit import DAY_S, Visit
 
 MOST_TOLD: Final = 8  # changes in a notice; the edition's page has all
 
@@ -107,6 +108,19 @@ def check_temporary(visit: Visit) -> None:
     in_force = visit.services.charter.find()
     if in_force is not None and in_force.charter.temporary.rule is TemporaryRule.NEVER:
         raise OutsideCharter(parameter="temporary", clause="temporary", allowed=TemporaryRule.NEVER.value)
+
+
+def check_stored(visit: Visit) -> None:
+    """Raises OutsideCharter where the charter lets nothing be stored."""
+    if is_only_temporary(visit):
+        raise OutsideCharter(parameter="store", clause="temporary", allowed=TemporaryRule.ONLY.value)
+
+
+def end_of(visit: Visit, conversation: Conversation) -> float | None:
+    """When the charter's clause “retention” ends a conversation that does not go on; None where it has no end."""
+    in_force = visit.services.charter.find()
+    days = in_force.charter.retention.days if in_force is not None else 0
+    return max(conversation.updated, conversation.imported or 0.0) + days * DAY_S if days else None
 
 
 def why_nothing_is_answered(error: CharterError) -> list[Refusal]:

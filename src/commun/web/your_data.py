@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from commun.web import leaving
+from commun.web.chat import erase
 from commun.web.data_export import export
 from commun.web.data_import import ADDRESS, bring_in, told_of_import
 from commun.web.sidebar import sidebar_of
@@ -20,6 +21,7 @@ def data_routes() -> list[Route]:
     return [
         Route("/settings/data", your_data),
         Route("/settings/export", export),
+        Route("/c/{id}/erase", erase, methods=["POST"]),
         Route(ADDRESS, bring_in, methods=["POST"]),
         Route(leaving.ADDRESS, leaving.leaving),
         Route(leaving.ADDRESS, leaving.leave, methods=["POST"]),
