@@ -53,8 +53,11 @@ KEYS: dict[str, tuple[str, Any, Any]] = {
     "public_url": (PLACES, "", "https://chat.example.org"),
     "remote_key": (REFUSES, "", "sk-other"),  # another server's door: it opens or it does not
     "max_waiting": (REFUSES, 0, 64),
+    "max_running_each": (REFUSES, 0, 2),
+    "daily_tokens": (REFUSES, 0, 10**9),
     "engine_timeout_s": (REFUSES, 120, 600),
     "max_body_bytes": (REFUSES, 100_000, 4_194_304),
+    "max_import_bytes": (REFUSES, 100_000, 1 << 30),  # of conversations that were had elsewhere
     "max_header_bytes": (REFUSES, 4096, 32_768),
     "rate_limit": (REFUSES, "50/minute", "600/minute"),
     "sign_in_rate_limit": (REFUSES, "1/minute", "20/minute"),
@@ -233,6 +236,7 @@ def test_a_smaller_bound_refuses_and_cuts_nothing(home: Path) -> None:
     for changes, status, code in (
         ({"max_body_bytes": 1024}, 413, "body_too_large"),
         ({"rate_limit": "3/minute"}, 429, "rate_limit_exceeded"),
+        ({"daily_tokens": 1}, 429, "insufficient_quota"),
     ):
         engine = FakeEngine(context_length=8192)
         assert refusal(home, changes, question, engine) == (status, code)
