@@ -12,12 +12,13 @@ import pytest
 from commun.audit.case import CannotAudit, Case, Why, case_of
 from commun.audit.comparing import machine_of
 from commun.audit.draws import draws, share_of
-from commun.audit.verdict import Finding, Judgement, Outcome, judge_exact
+from commun.audit.verdict import SHIFT_BOUND, Finding, Judgement, Outcome, judge_exact
 from commun.drafting.models import default_model_clause
 from commun.engine.base import Finish, Message, Prompt, Sampling
 from commun.engine.logits import LogitReader, recompute
 from commun.engine.openvino import OpenVINOEngine
 from commun.engine.rendering import Renderer, UnknownToken
+from commun.engine.replaying import Replayer
 from commun.engine.sampling import candidates, logprob_of
 from commun.engine.weights import ModelLibrary, ReadyModel
 from commun.receipts.commitments import Values, whole_logprobs
@@ -25,6 +26,7 @@ from commun.receipts.issue import Receipt, engine_used
 from commun.receipts.statement import OPENVINO_SAMPLER, ContextUsed, Sampler, Scheme, Seed, decimal_text
 from commun.receipts.verification import Trust
 from made_receipt import made_receipt
+from other_weights import changed
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
 
@@ -32,6 +34,7 @@ SYSTEM = "You are a helpful assistant. Answer in a few sentences."
 ASK = "What does a quorum protect a town council from?"
 CLAIMED = (("system", SYSTEM), ("user", ASK))
 TOKENS = 96
+OTHERS_TOKENS = 64  # of answers by other weights
 SCHEMA = json.dumps(
     {
         "type": "object",
@@ -163,6 +166,10 @@ async def test_an_answer_that_ends_by_itself_or_at_a_stop_string_is_identical(en
         assert (judgement.outcome, judgement.findings) == (Outcome.IDENTICAL, ())
 
 
+PASSAGE = "Use this: the council of Plouha keeps a quorum of nine.\n\n"
+TURNS = (("system", SYSTEM), ("user", "Hello."), ("assistant", "Good morning."), ("user", ASK))
+
+
 async def dishonest_answers(engine) -> dict[str, Receipt]:
     honest = sampling()
     kinds = {
@@ -173,6 +180,8 @@ async def dishonest_answers(engine) -> dict[str, Receipt]:
         "a shortened system prompt": answered(
             engine, honest, told=(("system", "You are a helpful assistant."), ("user", ASK))
         ),
+        "a hidden passage": answered(engine, honest, told=(("system", SYSTEM), ("user", PASSAGE + ASK))),
+        "a dropped turn": answered(engine, honest, claimed=TURNS),
         "temperature +1 %": answered(engine, sampling(temperature=0.808), said=honest),
         "temperature -1 %": answered(engine, sampling(temperature=0.792), said=honest),
         "another top_p": answered(engine, sampling(top_p=0.94), said=honest),
@@ -187,6 +196,24 @@ async def test_each_dishonest_answer_is_inconsistent_by_its_draws(engine, audite
         assert Finding.DRAWS in judgement.findings, kind
         assert judgement.outcome is Outcome.INCONSISTENT, kind
         assert judgement.measures.worst_shift > 20 * 5e-5, kind
+
+
+@pytest.mark.parametrize("kind", ["again", "noise", "smaller"])
+async def test_an_answer_of_other_weights_is_inconsistent_also_with_the_right_figures(
+    model, reader, audited, tmp_path, kind
+) -> None:
+    renderer = Renderer(model.folder)
+    folder = changed(model.folder, tmp_path / kind, kind)
+    said = sampling(max_tokens=OTHERS_TOKENS)
+    prompt = Prompt(renderer.render(CLAIMED))
+    honest = receipt_for(prompt, said, [0] * OTHERS_TOKENS, [-1.0] * OTHERS_TOKENS, "")  # what is asked, no answer yet
+    case, _ = case_of(honest.bundle().data(), Trust())
+    ids = [*Replayer(folder, profile="exact", longest=1024).tokens(case, 8192)]
+    rows = reader.rows(prompt.token_ids, tuple(ids))
+    right = [logprob_of(row, token) for row, token in zip(rows, ids, strict=True)]
+    judgement = audited(receipt_for(prompt, said, ids, right, renderer.text_of(ids, ())[0]))
+    assert judgement.findings == (Finding.DRAWS,)
+    assert judgement.measures.worst_shift > 20 * SHIFT_BOUND
 
 
 async def test_true_figures_under_a_text_that_was_written_otherwise_do_not_help(engine, reader, audited) -> None:

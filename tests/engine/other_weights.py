@@ -1,0 +1,75 @@
+"""Models that are not quite the adopted one: its converted graph with other weights, for dishonest answers.
+
+- ``again``: one matrix of each layer quantised to four bits again, by Q4_0's formula;
+- ``noise``: each group's scale times 1 + 1 % Gaussian noise;
+- ``smaller``: two layers add nothing, as if they were left out.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as op
+
+GRAPH = "openvino_model.xml"
+NOISE = 0.01
+LEFT_OUT = ("blk.10.", "blk.20.")
+RESIDUAL = ("attn_output.weight", "ffn_down.weight")  # what a layer adds comes out of these
+
+
+def changed(folder: Path, target: Path, kind: str) -> Path:
+    """``folder``: a converted model's. ``target``: a folder that is not there yet."""
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("openvino_model.*"))
+    model = ov.Core().read_model(folder / GRAPH)
+    for name, product in list(_weights(model)):
+        CHANGES[kind](name, product)
+    ov.save_model(model, target / GRAPH, compress_to_fp16=False)
+    return target
+
+
+def _weights(model: Any) -> Iterator[tuple[str, Any]]:
+    """Each matrix's name, and the product of what is left of its codes with its scales."""
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Reshape" and node.get_friendly_name().startswith("blk."):
+            product = node.input_value(0).get_node()
+            if product.get_type_name() == "Multiply":
+                yield node.get_friendly_name(), product
+
+
+def _again(name: str, product: Any) -> None:
+    if not name.endswith("ffn_down.weight"):
+        return
+    difference = product.input_value(0).get_node()
+    codes = difference.input_value(0).get_node().input_value(0).get_node()
+    packed = codes.data
+    shape = tuple(codes.get_output_shape(0))
+    whole = np.stack([packed & 15, packed >> 4], axis=-1).reshape(shape).astype(np.float32)
+    weights = (whole - difference.input_value(1).get_node().data) * product.input_value(1).get_node().data
+    largest = np.take_along_axis(weights, np.abs(weights).argmax(axis=2, keepdims=True), axis=2)
+    scale = (largest / -8).astype(np.float16).astype(np.float32)
+    fresh = np.clip(np.floor(weights / np.where(scale == 0, 1, scale) + 8.5), 0, 15).astype(np.uint8)
+    value = op.subtract(op.convert(op.constant(fresh), "f32"), op.constant(np.full_like(scale, 8)))
+    _replace(product, op.multiply(value, op.constant(scale)))
+
+
+def _noise(name: str, product: Any) -> None:
+    scale = product.input_value(1).get_node().data
+    drawn = np.random.default_rng(len(name)).standard_normal(scale.shape, dtype=np.float32)
+    _replace(product, op.multiply(product.input_value(0), op.constant(scale * (1 + np.float32(NOISE) * drawn))))
+
+
+def _smaller(name: str, product: Any) -> None:
+    if name.startswith(LEFT_OUT) and name.endswith(RESIDUAL):
+        nothing = np.zeros_like(product.input_value(1).get_node().data)
+        _replace(product, op.multiply(product.input_value(0), op.constant(nothing)))
+
+
+def _replace(product: Any, other: Any) -> None:
+    for reader in product.output(0).get_target_inputs():
+        reader.replace_source_output(other.output(0))
+
+
+CHANGES: dict[str, Callable[[str, Any], None]] = {"again": _again, "noise": _noise, "smaller": _smaller}
