@@ -48,6 +48,7 @@ async def test_a_piped_question_is_answered_alone_on_standard_output_and_has_a_r
     told = capsys.readouterr()
     assert told.out.splitlines()[-1] == "Half of the members."
     assert told.err == ""
+    assert {receipt.statement.seed.nonce_by for receipt in issuing.logbook.submitted} == {"caller"}
     assert len(issuing.logbook.submitted) == len(issuing.nobodys.kept) == 1
 
 

@@ -215,6 +215,25 @@ def test_a_message_longer_than_the_context_is_openai_s_own_code(client: httpx2.C
         assert problem(refused, 400, "context_length_exceeded")["param"] == "messages"
 
 
+def test_a_nonce_that_is_none_or_is_not_used_is_refused(client: httpx2.Client) -> None:
+    good = "ab" * 32
+    for change, header, reason in (
+        ({"commun": {"nonce": "ab" * 15}}, None, "hexadecimal"),
+        ({"commun": {"nonce": good.upper()}}, None, "hexadecimal"),
+        ({}, "ab" * 65, "hexadecimal"),
+        ({"commun": {"nonce": good}}, "cd" * 32, "something else"),
+        ({"seed": 5}, good, "a seed that is chosen needs none"),
+        ({"commun": {"nonce": 5}}, None, "string"),
+    ):
+        headers = {} if header is None else {"commun-nonce": header}
+        answer = client.post("/chat/completions", json=CHAT | change, headers=headers)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["param"]) == (400, "commun.nonce"), error
+        assert reason in error["message"]
+    answer = client.post("/chat/completions", json=CHAT | {"commun": {"other": 1}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_parameter")
+
+
 def test_values_that_mean_as_always_are_accepted(client: httpx2.Client) -> None:
     usual = {
         "n": 1, "presence_penalty": 0, "frequency_penalty": 0.0, "logit_bias": {}, "tools": [], "tool_choice": "auto",

@@ -12,7 +12,9 @@ from types import ModuleType
 import pytest
 
 import corpus
+import derived
 import world
+from commun.ledger.tiles import pack_entries
 from commun.receipts.command import main
 from commun.receipts.verification import NOT_PROVEN
 
@@ -50,6 +52,23 @@ def test_a_pending_bundle_is_status_2_and_says_what_is_missing() -> None:
     done = commun(str(PENDING), *PIN)
     assert done.returncode == 2
     assert "… The ledger's proof is pending" in done.stdout
+
+
+def test_a_copy_of_the_ledger_derives_a_seed_again(tmp_path: Path) -> None:
+    made = derived.bundle(shown=("opened",))
+    bundle, log = tmp_path / "answer.bundle.json", tmp_path / "ledger"
+    bundle.write_bytes(made.data())
+    entries = derived.entries_with(derived.signed().entry)
+    (log / "tile/entries").mkdir(parents=True)
+    (log / f"tile/entries/000.p/{len(entries)}").parent.mkdir()
+    (log / f"tile/entries/000.p/{len(entries)}").write_bytes(pack_entries(entries))
+    (log / "checkpoint").write_bytes(world.Ledger(entries).checkpoint())
+    said = "The secret was published later, as entry 8, and gives this very seed."
+    assert said not in commun(str(bundle), *PIN).stdout
+    done = commun(str(bundle), *PIN, "--log", str(log))
+    assert (done.returncode, said in done.stdout) == (0, True), done.stdout
+    (log / f"tile/entries/000.p/{len(entries)}").write_bytes(b"\x00")
+    assert commun(str(bundle), *PIN, "--log", str(log)).returncode == 1
 
 
 def test_a_broken_bundle_is_status_1_and_names_step_and_reason() -> None:

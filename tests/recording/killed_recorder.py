@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -21,15 +22,17 @@ from recorded import entries_of, in_force, office
 
 from commun.ledger import log as ledger_log
 from commun.ledger import opening
-from commun.ledger.entries import ReceiptStatement
+from commun.ledger.entries import EpochSecretStatement, EpochStatement, ReceiptStatement
 from commun.ledger.writer import Ledger
 from commun.recording import queue
 from commun.store.database import Database
+from commun.store.epochs import Epochs
 from commun.store.ledger_entries import LedgerEntries
 from commun.store.receipts import Receipts
 
 ROUNDS, AT_ONCE = 2, 1
 MAX_POINTS = 400
+DAYS_END, PUBLISHED, LATER = 25, 27, 29  # hours: another secret takes the first one's place, which is then published
 queue.Ledger = partial(Ledger, wait_s=0.02)  # a batch a head, and no round waits for it
 
 
@@ -65,6 +68,8 @@ def work_until_killed(home: Path, stop: int, said: int) -> None:
     killer.around(Receipts, "keep")
     killer.around(LedgerEntries, "learn")
     killer.around(LedgerEntries, "begin")
+    for name in ("add", "place", "publish"):
+        killer.around(Epochs, name)
 
     async def main() -> None:
         async with office(home) as one:
@@ -77,6 +82,11 @@ def work_until_killed(home: Path, stop: int, said: int) -> None:
                 await one.chat(viewer)
                 os.write(said, b"kept\n")
                 while await one.receipts.unlogged(1):  # noqa: ASYNC110  (the database tells nobody)
+                    await asyncio.sleep(0.01)
+            for hours in DAYS_END, PUBLISHED:
+                one.clock.offset = timedelta(hours=hours)
+                await one.recorder.look()
+                while await one.entries.waiting(1):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
 
     asyncio.run(main())
@@ -103,12 +113,16 @@ def kill_once(home: Path, stop: int) -> list[str]:
 async def recover(home: Path) -> list[tuple[str, int | None]]:
     """Opens the folder as a server does; the receipts that were committed, with their positions."""
     async with office(home) as one:
+        one.clock.offset = timedelta(hours=PUBLISHED)
         await one.recorder.open()
         await one.recorder.admit(in_force(home))
         for _ in range(500):
             if not await one.receipts.unlogged(1):
                 break
             await asyncio.sleep(0.01)
+        one.clock.offset = timedelta(hours=LATER)
+        for _ in range(2):
+            await one.recorder.look()
 
         def rows(connection):
             return connection.exec_driver_sql("SELECT entry_sha256, position FROM receipts").all()
@@ -131,6 +145,10 @@ def check(home: Path, kept: int, wrong: list[str], point: str) -> None:
     editions = Counter(one.type for one in statements)["commun/edition/1"]
     if editions != 1:
         wrong.append(f"{point}: {editions} adoptions")
+    epochs = [one.sha256 for one in statements if isinstance(one, EpochStatement)]
+    secrets = [one.epoch for one in statements if isinstance(one, EpochSecretStatement)]
+    if sorted(secrets) != sorted(epochs[:-1]):
+        wrong.append(f"{point}: {len(epochs)} secrets, of which {len(secrets)} are published")
     keys = Counter(one.type for one in statements)["commun/receipt-key/1"]
     if keys != 1:
         wrong.append(f"{point}: {keys} statements on keys")

@@ -32,5 +32,8 @@ def test_every_committed_receipt_is_in_the_ledger_once_whenever_the_process_died
         "after keep",
         "before learn",
         "after learn",
+        "before place",
+        "before publish",
+        "after publish",
     } <= set(result["points"])
     assert result["points"].count("after keep") >= 1

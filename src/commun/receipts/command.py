@@ -10,15 +10,17 @@ import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Final, NoReturn, TextIO
+from typing import TYPE_CHECKING, Final, NoReturn, TextIO
 
 from commun.errors import N_
 from commun.ledger.errors import LedgerError
 from commun.ledger.policy import MAX_POLICY_BYTES
 from commun.receipts.bundle import MAX_BUNDLE_BYTES
-from commun.receipts.ledger_copy import secrets_in
 from commun.receipts.sentences import Sentence
 from commun.receipts.verification import STEPS, Outcome, Report, Trust, Verdict, verify
+
+if TYPE_CHECKING:
+    from commun.receipts.seeded import PublishedSecret
 
 Translate = Callable[[str], str]
 EXIT: Final = {Verdict.VERIFIED: 0, Verdict.REFUSED: 1, Verdict.PARTIAL: 2}
@@ -86,7 +88,7 @@ def run(
     try:
         data = _read(file, MAX_BUNDLE_BYTES)
         own = None if policy is None else _read(policy, MAX_POLICY_BYTES)
-        secrets = () if log is None else secrets_in(Path(log))
+        secrets = () if log is None else _secrets(Path(log))
     except LedgerError as error:
         sys.stderr.write(error.text(translate) + "\n")
         return EXIT[Verdict.REFUSED]
@@ -116,6 +118,13 @@ def tell(report: Report, translate: Translate, out: TextIO) -> None:
         say(sentence, "–")
     details = {"step": report.to_json()["step"], "detail": report.detail, "reason": report.reason or ""}
     print("\n" + translate(VERDICTS[report.verdict]) % details, file=out)
+
+
+def _secrets(folder: Path) -> "tuple[PublishedSecret, ...]":
+    """Raises LedgerError, OSError."""
+    from commun.receipts.ledger_copy import secrets_in  # nobody else needs the files of a log
+
+    return secrets_in(folder)
 
 
 def _read(path: str, limit: int) -> bytes:
