@@ -16,12 +16,14 @@ from commun.auditing.elsewhere import ask_there
 from commun.auditing.telling import Conclusion, as_json, conclude, told
 from commun.auditing.weights import Weights
 from commun.cli.main import app
+from commun.engine import default_model
 from commun.engine.remote_model import look_up
 from commun.engine.remote_reader import RemoteReader
 from commun.receipts.verification import Trust
 from engine.test_remote_reader import MESSAGES, remote_receipt
 from engine.toy_vllm import drawn, rendered, text_of, toy_server
 from made_receipt import made_receipt
+from running import with_models
 
 TOKENS = 32
 RATE = 0.02
@@ -146,3 +148,16 @@ def test_the_command_asks_the_server_that_is_named(tmp_path: Path) -> None:
         assert told_there["answers"][0]["trouble"]["why"] == "few-honest"
         gone = CliRunner().invoke(app, ["audit", names[0], "--remote", toy.url, "--remote-model", "other", *home])
         assert gone.exit_code == 2
+
+
+@pytest.mark.engine
+def test_the_command_asks_the_weights_that_are_named(tmp_path: Path, models: Path) -> None:
+    """They are another model's, so that these tokens are another text."""
+    bundle = tmp_path / "answer.bundle.json"
+    bundle.write_bytes(answer(1).bundle().data())
+    home = with_models(tmp_path / "home", models)
+    weights = str(models / "default" / "original" / default_model.FILE)
+    found = CliRunner().invoke(app, ["audit", str(bundle), "--model", weights, "--home", str(home)])
+    assert found.exit_code == 1, found.output
+    assert "The answer’s text is not that of its tokens." in found.output
+    assert "Another server drew this answer" in found.output

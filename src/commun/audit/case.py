@@ -51,7 +51,7 @@ WORDS: Final[Mapping[Why, str]] = {
     Why.UNTOLD: N_("the server that drew it told no token ids"),
     Why.TOO_LONG: N_("the conversation is longer than an audit takes"),
     Why.OTHER_SAMPLER: N_("a sampler drew it that is not known here"),
-    Why.OTHER_SERVER: N_("another server drew it: name one that has the model, with --remote"),
+    Why.OTHER_SERVER: N_("another server drew it: name one that has the model with --remote, or the model’s file with --model"),
     Why.STRUCTURED: N_("a grammar chose among the words, which only an exact comparison can follow"),
     Why.NO_CALIBRATION: N_("there are no figures of honest answers for this model, engine and machine"),
     Why.FEW_HONEST: N_("there are too few honest answers of this length to compare with"),

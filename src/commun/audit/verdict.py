@@ -278,7 +278,7 @@ _OUTCOMES: Final = {
 
 OTHER_SERVER: Final = N_(
     "Another server drew this answer, and its draws are nobody’s to recompute: its text, its ending and its "
-    "log-probabilities are compared with what the server that was asked lists. Who wrote with another model can have "
+    "log-probabilities are compared with those of the model that was asked. Who wrote with another model can have "
     "computed the right one’s figures."
 )
 

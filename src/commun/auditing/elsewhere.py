@@ -1,7 +1,8 @@
-"""Answers that another server drew: a server that somebody names is asked for its figures over prompt and answer.
+"""Answers that another server drew: a server that somebody names is asked for its figures over prompt and answer, or
+the public weights on one's own machine are.
 
-- whoever names the server shows it the conversation, and decides whether it is the one that answered (which then judges
-  itself) or another with the same model;
+- whoever names a server shows it the conversation, and decides whether it is the one that answered (which then judges
+  itself) or another with the same model. Whoever names weights knows that they are that model's: the receipt does not;
 - its figures can be compared with what the receipt recorded and with honest answers of the same two servers
   (``commun audit calibrate --remote``); without those they are told, and only a text or an ending that cannot be is
   called inconsistent;
@@ -12,14 +13,17 @@ Raises nothing for what is in a bundle or in a reply.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, Protocol
 
 from commun.audit.calibration import Machine
 from commun.audit.case import Case
 from commun.audit.measures import Measures
 from commun.audit.verdict import OTHER_SERVER, Comparison, Judgement, Recomputed, measured
-from commun.auditing.asking import Audited
+from commun.auditing.asking import LOADING, Audited, NotAsked
 from commun.auditing.asking import Comparison as Comparing
+from commun.auditing.weights import Weights
+from commun.engine.listing import ListingReader
 from commun.engine.manifest import Progress
 from commun.errors import N_, CommunError
 from commun.receipts.sentences import Sentence
@@ -28,7 +32,7 @@ ASKING_THERE: Final = N_("Asking the other server")
 
 
 class Server(Protocol):
-    """``engine.remote_reader.RemoteReader``."""
+    """``engine.remote_reader.RemoteReader``, or ``engine.listing.ListingReader`` on this machine."""
 
     @property
     def machine(self) -> Machine: ...
@@ -55,6 +59,20 @@ def ask_there(
     return tuple(asked)
 
 
+def ask_weights(
+    answers: Sequence[Audited], weights: Weights, model: Path, comparison: Comparing, *, progress: Progress
+) -> tuple[Audited, ...]:
+    """As ``ask_there``, of the model that the auditor names. Raises NoSuchWeights, ModelError."""
+    if not any(one.case is not None and one.case.is_remote for one in answers):
+        return tuple(answers)
+    with weights.as_named(model) as ready:
+        progress(LOADING, 0, 0)
+        reader = ListingReader(ready.folder, ready.manifest.context_length)
+        asked = ask_there(answers, reader, comparison, progress=progress)
+        ready.check()
+    return asked
+
+
 def _asked(
     one: Audited, case: Case, server: Server, comparison: Comparing, told: Callable[[int, int], None]
 ) -> Audited:
@@ -66,13 +84,15 @@ def _asked(
         return replace(one, judgement=comparison.judge(case, one.recomputed, server.machine))
     except CommunError as trouble:
         return replace(one, trouble=trouble)
+    except RuntimeError:  # OpenVINO's own, such as of a chat template that refuses these messages
+        return replace(one, trouble=NotAsked())
 
 
 def figures_there(judgement: Judgement) -> Iterator[Sentence]:
     """Each in one line, with what it means."""
     if judgement.comparison is Comparison.CALIBRATED:
         yield Sentence(
-            N_("Compared with %(honest)s honest answers of these two servers."), {"honest": judgement.honest}
+            N_("Compared with %(honest)s honest answers of that server, about which the same was asked."), {"honest": judgement.honest}
         )
     yield from _figures(judgement.measures)
 

@@ -79,6 +79,14 @@ def machine_here(profile: str, threads: int) -> Machine:
     )
 
 
+def prompt_of(case: Case, renderer: Renderer) -> tuple[int, ...] | None:
+    """The disclosed messages' tokens, by the model's own template; None where none are disclosed."""
+    if case.messages is None:
+        return None
+    is_text = [role for role, _ in case.messages] == [TEXT_ROLE]
+    return renderer.encode(case.messages[0][1]) if is_text else renderer.render(case.messages)
+
+
 def recompute(
     case: Case, reader: LogitReader, renderer: Renderer, *, context_length: int, progress: Progress
 ) -> Recomputed:
@@ -89,10 +97,7 @@ def recompute(
     if len(case.prompt) + len(case.answer) > context_length:
         raise CannotAudit(Why.TOO_LONG)
     renderer.check_known((*case.prompt, *case.answer))
-    prompt = None
-    if case.messages is not None:
-        is_text = [role for role, _ in case.messages] == [TEXT_ROLE]
-        prompt = renderer.encode(case.messages[0][1]) if is_text else renderer.render(case.messages)
+    prompt = prompt_of(case, renderer)
     if case.schema is None:
         facts = reader.facts(case)
     else:
