@@ -91,6 +91,14 @@ def test_an_address_that_tries_many_names_waits_for_all_of_them():
     assert told[-1] > 0
 
 
+def test_whoever_is_known_waits_for_nobody_at_the_same_address():
+    attempts = SignInAttempts(Clock())
+    for number in range(FREE_FOR_ADDRESS + 5):
+        waits(attempts, f"name {number}", "10.0.0.1", "")
+    assert waits(attempts, "Claire", "10.0.0.1", "") > 0
+    assert waits(attempts, "Denis", "10.0.0.1", "mark") == 0
+
+
 def test_many_people_behind_one_address_who_succeed_make_nobody_wait():
     attempts = SignInAttempts(Clock())
     for number in range(300):

@@ -3,8 +3,9 @@
 - A name is counted whether somebody has it or not, so that waiting tells nobody either.
 - A try is counted before it is known how it ends, so that many at once are many; one that succeeds is taken back.
 - A stranger who fails on purpose makes strangers wait for that name, and never its owner on a browser that has signed
-  in before: such a browser holds a mark (``known_mark``) and is counted by itself. The longest wait is a quarter of an
-  hour, and an hour of peace forgets everything: nobody is locked out for good.
+  in before: such a browser holds a mark (``known_mark``) and is counted by itself, whatever others do at its address
+  (all of them, where a proxy does not say whose it forwards). The longest wait is a quarter of an hour, and an hour of
+  peace forgets everything: nobody is locked out for good.
 - All of it is in this process's memory, bounded: the longest unused goes first.
 """
 
@@ -89,11 +90,13 @@ class SignInAttempts:
     def begin(self, name: str, address: str, mark: str) -> None:
         """``mark``: of a browser that has signed in with this name before, or "". Raises TooManyRequests."""
         self._names.begin(_subject(name, mark))
-        self._addresses.begin(address)
+        if not mark:
+            self._addresses.begin(address)
 
     def succeeded(self, name: str, address: str, mark: str) -> None:
         self._names.forget(_subject(name, mark))
-        self._addresses.forgive(address)
+        if not mark:
+            self._addresses.forgive(address)
 
 
 def _subject(name: str, mark: str) -> str:

@@ -97,24 +97,24 @@ async def sign_in_with_password(request: Request) -> Response:
     services, attempts, address = visit.services, attempts_of(request), address_of(request)
     mark = known_mark(request, await services.ways_in.verifier_of(name))
     try:
-        check_signing_in(request)
+        if not mark:
+            check_signing_in(request)
         attempts.begin(name, address, mark)
         signed_in = await services.ways_in.sign_in(name, password, session=_former(request))
     except (NotSignedIn, Busy) as error:
         return _form_page(visit, wanted, name=name, error=error)
     attempts.succeeded(name, address, mark)
     response = signed_in_response(request, signed_in, wanted)
-    await _mark_known(request, response, name)
+    await _mark_known(visit, response, name)
     return response
 
 
-async def _mark_known(request: Request, response: Response, name: str) -> None:
+async def _mark_known(visit: Visit, response: Response, name: str) -> None:
     """From now on a stranger's failures at this name make this browser wait for nothing."""
-    visit = await visit_of(request)
     verifier = await visit.services.ways_in.verifier_of(name)
     if verifier is None:
         return
-    secure = is_secure(request)
+    secure = is_secure(visit.request)
     response.set_cookie(
         SECURE_KNOWN if secure else KNOWN,
         new_mark(verifier),
@@ -193,7 +193,7 @@ async def accept(request: Request) -> Response:
     except (BadRequest, Busy) as error:
         return await _invitation_page(visit, name=name, error=error)
     response = signed_in_response(request, signed_in, "/welcome")
-    await _mark_known(request, response, name)
+    await _mark_known(visit, response, name)
     return response
 
 
