@@ -69,10 +69,10 @@ lock: .make/dev
 	$(UV_LOCK) --group build pyproject.toml -o requirements.lock
 	$(UV_LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
-# Known vulnerabilities of what is locked. Needs a network: pip-audit asks pypi.org, which most mirrors cannot answer for.
+# Known vulnerabilities of what is locked. pip-audit asks pypi.org itself: a mirror does not know them, and then it fails.
 vulnerabilities: .make/dev
-	$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --require-hashes -r requirements.lock
-	$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --require-hashes -r requirements-dev.lock
+	$(BIN)/uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements.lock
+	$(BIN)/uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements-dev.lock
 
 catalogues: .make/dev
 	$(BIN)/python tools/catalogues.py
