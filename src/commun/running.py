@@ -128,10 +128,13 @@ def run_chat(
     asyncio.run(run())
 
 
-async def make_api_key(settings: Settings, name: str) -> str:
+async def make_api_key(
+    settings: Settings, name: str, *, daily_tokens: int | None = None, at_once: int | None = None
+) -> str:
     """``commun user key``: also while a server runs on the same data folder."""
     async with open_accounts(settings) as accounts:
-        return await accounts.make_api_key(await accounts.ensure_founder(), name)
+        founder = await accounts.ensure_founder()
+        return await accounts.make_api_key(founder, name, daily_tokens=daily_tokens, at_once=at_once)
 
 
 async def make_link(settings: Settings) -> str:

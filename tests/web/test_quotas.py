@@ -1,6 +1,7 @@
 """A person's tokens of a day and answers at once: refused clearly on page and API, counted, and set for one or for all."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,21 @@ def test_a_key_may_have_less_than_its_owner(site: Site, member: Person) -> None:
     assert called(member).status_code == 429
     member.new_key()
     assert called(member).status_code == 200
+
+
+def test_its_owner_gives_a_key_less_in_the_settings(member: Person) -> None:
+    allow(member, daily_tokens=10**6)
+    with member.browser(headers={"accept-language": "en"}) as client:
+        wrong = client.post("/settings/keys", data={"name": "a", "daily_tokens": "many"})
+        assert wrong.status_code == 400
+        made = client.post("/settings/keys", data={"name": "a lesson", "daily_tokens": "4 0", "at_once": "1"}).text
+    assert "a lesson" in made
+    assert "Tokens in a day: 40" in made
+    assert "Answers at once: 1" in made
+    (member.key,) = re.findall(r'id="new-key">(cm_[^<]+)<', made)
+    statuses = [called(member).status_code for _ in range(40)]
+    assert statuses[0] == 200
+    assert statuses[-1] == 429
 
 
 def test_one_person_s_flood_leaves_another_a_place(tmp_path: Path) -> None:

@@ -12,13 +12,25 @@ user_app = group(_("People and API keys."))
 @user_app.command(
     "key", help=_("Make an API key and print it; it is shown this once."), epilog=example("commun user key laptop")
 )
-def user_key(name: Annotated[str, typer.Argument(help=_("What the key is for."))], home: Home = None) -> None:
+def user_key(
+    name: Annotated[str, typer.Argument(help=_("What the key is for."))],
+    *,
+    daily_tokens: Annotated[
+        int | None,
+        typer.Option(min=0, max=10**12, help=_("How many tokens it may use in a day."), show_default=False),
+    ] = None,
+    at_once: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help=_("How many answers it may have written at once."), show_default=False),
+    ] = None,
+    home: Home = None,
+) -> None:
     import asyncio
 
     from commun.config import load_settings
     from commun.running import make_api_key
 
-    typer.echo(asyncio.run(make_api_key(load_settings(home=home), name)))
+    typer.echo(asyncio.run(make_api_key(load_settings(home=home), name, daily_tokens=daily_tokens, at_once=at_once)))
 
 
 @user_app.command("link", help=_("Make a new sign-in link and print it."), epilog=example("commun user link"))

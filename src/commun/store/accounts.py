@@ -189,8 +189,12 @@ class Accounts:
         now = self._now()
         return await self._database.write(lambda connection: rows.ensure_founder(connection, now))
 
-    async def make_api_key(self, account_id: str, name: str) -> str:
-        """A new key, ``cm_…``; only its SHA-256 is stored, so this is the one time that it can be shown."""
+    async def make_api_key(
+        self, account_id: str, name: str, *, daily_tokens: int | None = None, at_once: int | None = None
+    ) -> str:
+        """A new key, ``cm_…``; only its SHA-256 is stored, so this is the one time that it can be shown. It may have
+        less than its owner; None: as its owner.
+        """
         api_key = new_api_key()
         row = {
             "id": new_id(),
@@ -199,6 +203,8 @@ class Accounts:
             "prefix": api_key[:_PREFIX_LENGTH],
             "token_hash": digest(api_key),
             "created": self._now(),
+            "daily_tokens": daily_tokens,
+            "at_once": at_once,
         }
         await self._database.write(lambda connection: connection.execute(insert(api_keys), row))
         return api_key
@@ -230,7 +236,10 @@ class Accounts:
         """The account's keys, newest first."""
         query = select(api_keys).where(api_keys.c.account_id == account_id).order_by(api_keys.c.created.desc())
         found = await self._database.read(lambda connection: connection.execute(query).all())
-        return [ApiKeyInfo(row.id, row.name, row.prefix, row.created, row.last_used) for row in found]
+        return [
+            ApiKeyInfo(row.id, row.name, row.prefix, row.created, row.last_used, row.daily_tokens, row.at_once)
+            for row in found
+        ]
 
     async def revoke_api_key(self, account_id: str, key_id: str) -> None:
         """From now on the key opens nothing, and what was sealed under it is gone, in the write-ahead log too. Backups

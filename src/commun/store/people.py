@@ -108,10 +108,14 @@ class InvitationInfo:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyInfo:
-    """``prefix``: its first characters, to recognise it by. ``last_used``: to the minute."""
+    """``prefix``: its first characters, to recognise it by. ``last_used``: to the minute. ``daily_tokens`` and
+    ``at_once`` None: as its owner.
+    """
 
     id: str
     name: str
     prefix: str
     created: float
     last_used: float | None
+    daily_tokens: int | None = None
+    at_once: int | None = None

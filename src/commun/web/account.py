@@ -7,11 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from commun.errors import BadRequest, Busy, NotSignedIn, Refused
+from commun.store.administration import MOST_AT_ONCE, MOST_TOKENS
 from commun.store.passwords import MIN_LENGTH
 from commun.store.people import Kind, UnlockInfo, Viewer
 from commun.web.attempts import address_of, attempts_of
 from commun.web.audits import consent_of, rate_of
-from commun.web.forms import field, form_of, see
+from commun.web.forms import field, form_of, number_up_to, see
 from commun.web.i18n import LANGUAGES, long_date
 from commun.web.pages import engine_view
 from commun.web.passkeys import can_have_passkeys
@@ -141,10 +142,16 @@ async def save_preferences(request: Request) -> Response:
 
 async def make_key(request: Request) -> Response:
     visit = await member_of(request)
-    name = " ".join(field(await form_of(request), "name").split())[:NAME_LIMIT]
+    form = await form_of(request)
+    name = " ".join(field(form, "name").split())[:NAME_LIMIT]
     if not name:
         raise BadRequest
-    key = await visit.services.accounts.make_api_key(visit.owner.account_id, name)
+    key = await visit.services.accounts.make_api_key(
+        visit.owner.account_id,
+        name,
+        daily_tokens=number_up_to(field(form, "daily_tokens"), MOST_TOKENS),
+        at_once=number_up_to(field(form, "at_once"), MOST_AT_ONCE),
+    )
     return await settings_page(visit, new_key=key)
 
 

@@ -6,6 +6,8 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from commun.errors import BadRequest
+
 MAX_PATH = 300
 
 
@@ -17,6 +19,16 @@ async def form_of(request: Request) -> FormData:
 def field(form: FormData, name: str) -> str:
     value = form.get(name, "")
     return value if isinstance(value, str) else ""
+
+
+def number_up_to(text: str, most: int) -> int | None:
+    """None for nothing. Raises BadRequest for anything but that or a whole number up to ``most``."""
+    digits = "".join(text.split())
+    if not digits:
+        return None
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(most)) or int(digits) > most:
+        raise BadRequest
+    return int(digits)
 
 
 def see(url: str) -> Response:

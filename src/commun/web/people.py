@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from commun.errors import BadRequest
 from commun.store.administration import DAY_S, MOST_AT_ONCE, MOST_TOKENS, SHOWN_DAYS, PersonInfo, Used
 from commun.store.people import Role
+from commun.web.forms import number_up_to
 from commun.web.i18n import long_date
 from commun.web.live import live_turns
 from commun.web.pages import engine_view
@@ -140,20 +141,10 @@ async def set_quota(request: Request) -> Response:
     form = await _form(request)
     await visit.services.administration.set_quota(
         request.path_params["id"],
-        daily_tokens=_bound(_field(form, "daily_tokens"), MOST_TOKENS),
-        at_once=_bound(_field(form, "at_once"), MOST_AT_ONCE),
+        daily_tokens=number_up_to(_field(form, "daily_tokens"), MOST_TOKENS),
+        at_once=number_up_to(_field(form, "at_once"), MOST_AT_ONCE),
     )
     return _see_person(request.path_params["id"])
-
-
-def _bound(text: str, most: int) -> int | None:
-    """Raises BadRequest for anything but nothing or a number."""
-    digits = "".join(text.split())
-    if not digits:
-        return None
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(most)) or int(digits) > most:
-        raise BadRequest
-    return int(digits)
 
 
 async def _views(visit: Visit) -> list[PersonView]:
