@@ -141,15 +141,24 @@ class Bench:
         if bundle_of(self.work / kind, self.sizes.dishonest - 1).exists():
             return
         file = audit_weights.write(kind, self.gguf, self.variants / f"{kind}.gguf")
-        home = self.variants / f"{kind}-home"
+        home = self._home_of(f"{kind}-{self.profile}-home")
         async with served(home, self.profile, model=added(home, file, kind), threads=self.threads) as client:
             await forger.by_weights(client, kind)
+
+    def _home_of(self, name: str) -> Path:
+        """With the converted models of all others."""
+        home, models = self.variants / name, self.variants / "models"
+        home.mkdir(exist_ok=True)
+        models.mkdir(exist_ok=True)
+        if not (home / "models").exists():
+            (home / "models").symlink_to(models)
+        return home
 
     async def _other_texts(self) -> list[str]:
         """Made once for both profiles: nothing but their words is used."""
         if self.other is None:
             return []
-        folder, home = self.variants / "other-texts", self.variants / "other-home"
+        folder, home = self.variants / "other-texts", self._home_of("other-home")
         mixed = [prompt for prompt in self.prompts if prompt["kind"] != "sure"]
         count = self.sizes.dishonest // 2  # such a model takes long
         if not bundle_of(folder, count - 1).exists():

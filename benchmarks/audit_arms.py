@@ -24,10 +24,12 @@ import rules
 from audit_claims import Claim, Made, changed_messages, first, forged, signer_of
 from commun.audit.draws import draws, share_of
 from commun.charter.clauses import Model
+from commun.charter.repository import Repository
 from commun.engine.rendering import Renderer
 from commun.engine.runtime import DEVICE, PROFILES
 from commun.engine.sampling import candidates
 from commun.engine.scoring import Scorer
+from commun.places import CHARTER_FOLDER
 from peers import Missing, say
 
 SETTINGS = {"temperature": 0.8, "top_p": 0.95}
@@ -129,10 +131,10 @@ async def served(
     seen: Callable[[peers.Child], None] = lambda _: None,
 ) -> AsyncIterator[Client]:
     """A server of its own, ready. ``seen`` is given its process."""
-    if model is not None:
-        rules.found(home, profile=profile, model=model)
-    else:
+    if model is None:
         rules.set_profile(home, profile)
+    elif not Repository(home / CHARTER_FOLDER).has_charter():  # another one would not be the ledger's
+        rules.found(home, profile=profile, model=model)
     key = home / "benchmark.key"
     if not key.exists():
         key.write_text(peers.commun_key(home))
