@@ -156,6 +156,21 @@ async def test_honest_answers_are_identical_alone_and_in_company(engine, audited
     assert sum(one.measures.tokens for one in judgements) > 150
 
 
+async def test_honest_answers_are_identical_with_other_threads_and_from_the_prefix_cache(
+    engine, model, renderer
+) -> None:
+    alone = LogitReader(model.folder, profile="exact", threads=1)
+    said = sampling(seed=99, max_tokens=32)
+    first, again = (
+        await answered(engine, said),
+        await answered(engine, said),
+    )  # of the second, the prompt is in the cache
+    assert first.values == again.values
+    case, _ = case_of(again.bundle().data(), Trust())
+    found = recompute(case, alone, renderer, context_length=8192, progress=lambda *_: None)
+    assert judge_exact(case, found).outcome is Outcome.IDENTICAL
+
+
 async def test_an_answer_that_ends_by_itself_or_at_a_stop_string_is_identical(engine, audited) -> None:
     yes = (("system", "Answer yes or no, with one word."), ("user", "Is water wet?"))
     ended = await answered(engine, sampling(temperature=0.3), told=yes, claimed=yes)
