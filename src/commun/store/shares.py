@@ -6,6 +6,7 @@
 - a share is its owner's: made for a message of theirs, listed and revoked by them alone. What belongs to somebody else,
   is deleted or does not exist is NotFound;
 - it ends with its conversation: hidden as soon as that is deleted (and back if that is undone), gone when it is purged;
+  hidden, too, while its owner's account is disabled;
 - an expired one opens nothing from that second on. Revoked and expired ones are removed and overwritten, in the
   write-ahead log too.
 
@@ -23,7 +24,7 @@ from commun.errors import NotFound
 from commun.store import rows
 from commun.store.database import Database
 from commun.store.people import Viewer
-from commun.store.schema import conversations, shares
+from commun.store.schema import accounts, conversations, shares
 from commun.store.tokens import digest, new_token
 from commun.store.tree import new_id
 from commun.store.vault import VaultError, bind, open_under, seal_under
@@ -134,10 +135,12 @@ class Shares:
         query = (
             select(shares)
             .join(conversations, conversations.c.id == shares.c.conversation_id)
+            .join(accounts, accounts.c.id == shares.c.account_id)
             .where(
                 shares.c.token_hash == digest(token),
                 shares.c.expires > self._now(),
                 conversations.c.deleted.is_(None),
+                accounts.c.disabled.is_(None),
             )
         )
 
