@@ -40,7 +40,8 @@ What is covered
 
 What is not covered
     - The server holds plaintext and the private key in memory while it answers, and the private key for a few seconds
-      after each request (cache of signed-in sessions): whoever can read its memory can read the chats in use.
+      after each request (cache of signed-in sessions), and as long as an import of its owner's runs: whoever can read
+      its memory can read the chats in use.
     - Whoever can change the program, or the JavaScript that the page loads, can make it hand over what it sees.
     - Metadata is in clear: ``docs/what-is-visible.md`` lists every column and what it reveals, sizes included.
     - Whoever can write to the database can delete rows, put an older version of a row or of the whole file back, and
