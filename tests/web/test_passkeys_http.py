@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def owner(site: Site) -> Iterator[httpx2.Client]:
     """Somebody new, signed in."""
     token = site.run(site.app.state.services.invitations.make(Role.MEMBER))
-    with httpx2.Client(base_url=site.url, timeout=20, headers=JSON) as client:
+    with httpx2.Client(base_url=site.url, timeout=60, headers=JSON) as client:
         fields = {"name": f"Owner {token_hex(8)}", "password": PASSWORD}
         assert client.post(f"/invitation/{token}", data=fields).status_code == 303
         yield client
@@ -36,7 +36,7 @@ def owner(site: Site) -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def browser(site: Site) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=site.url, timeout=20, headers=JSON) as client:
+    with httpx2.Client(base_url=site.url, timeout=60, headers=JSON) as client:
         yield client
 
 
@@ -112,7 +112,7 @@ def test_one_answer_serves_once_and_only_in_the_browser_that_was_asked(owner, br
     make(owner, key)
     options = browser.post("/sign-in/passkey/options", json={}).json()
     sent = {"credential": key.use(options), "prf": key.prf(options)}
-    with httpx2.Client(base_url=site.url, headers=JSON) as thief:
+    with httpx2.Client(base_url=site.url, headers=JSON, timeout=60) as thief:
         assert thief.post("/sign-in/passkey", json=sent).status_code == 401
         thief.post("/sign-in/passkey/options", json={})
         assert thief.post("/sign-in/passkey", json=sent).status_code == 401
@@ -139,7 +139,7 @@ def test_of_a_disabled_account_it_is_nobodys(owner, browser, key, site) -> None:
     services = site.app.state.services
     site.run(services.accounts.ensure_founder())
     viewer = site.run(services.accounts.viewer(owner.cookies["commun_session"]))
-    with httpx2.Client(base_url=site.url) as chief:
+    with httpx2.Client(base_url=site.url, timeout=60) as chief:
         chief.get(site.link().replace("127.0.0.1", "localhost"))
         site.run(services.administration.disable(viewer.account_id))
     assert use(browser, key).status_code == 401
