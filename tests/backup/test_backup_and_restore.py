@@ -13,11 +13,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from typer.testing import CliRunner
 
 from commun.backup.archive import BadBackup, open_archive
 from commun.backup.making import NothingToBackUp, make_backup
 from commun.backup.restoring import FolderNotEmpty, History, HistoryNotChosen, LedgerWentOn, restore
 from commun.charter.errors import CharterError
+from commun.cli import app
 from commun.ledger.entries import EpochStatement, ReceiptStatement, Statement, read_statement
 from commun.ledger.errors import LedgerError
 from commun.ledger.files import LogFolder
@@ -357,3 +359,23 @@ class witnessed:  # noqa: N801  (a context manager with two servers in it)
 
     def __exit__(self, *_error: object) -> None:
         self.stack.close()
+
+
+def test_the_two_commands_say_what_is_in_the_file_and_what_becomes_of_the_ledger(tmp_path: Path, home: Path) -> None:
+    file, fresh = tmp_path / "by-command.tar", tmp_path / "fresh"
+    used_and_backed_up(home, tmp_path / "first.tar")
+    run = CliRunner().invoke
+    made = run(app, ["backup", str(file), "--home", str(home)])
+    assert made.exit_code == 0, made.output
+    assert "keep it as safe as this machine" in made.output
+    with open_archive(file) as archive:
+        assert archive.manifest.ledger is not None
+        size = archive.manifest.ledger.size
+    undecided = run(app, ["restore", str(file), "--home", str(fresh)])
+    assert isinstance(undecided.exception, HistoryNotChosen)
+    restored = run(app, ["restore", str(file), "--home", str(fresh), "--ledger", "continue"])
+    assert restored.exit_code == 0, restored.output
+    assert f"after its {size} entries" in restored.output
+    assert run(app, ["restore", str(file), "--home", str(tmp_path / "x"), "--ledger", "perhaps"]).exit_code == 2
+    other = run(app, ["restore", str(file), "--home", str(tmp_path / "new"), "--ledger", "new"])
+    assert "ledger-before" in other.output

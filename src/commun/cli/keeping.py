@@ -89,11 +89,9 @@ def tell_restored(home: Path, restored: "Restored") -> None:
 
     manifest = restored.manifest
     day = f"{datetime.fromtimestamp(manifest.made, UTC):%Y-%m-%d %H:%M} UTC"
-    typer.echo(
-        _("✓ Restored into %(home)s, as it was on %(day)s. Every file was checked.") % {"home": home, "day": day}
-    )
-    if manifest.ledger is not None and restored.goes_on:
-        typer.echo(_("The ledger goes on after its %(size)s entries.") % {"size": manifest.ledger.size})
+    typer.echo(_("✓ %(home)s is as it was on %(day)s. Every file was checked.") % {"home": home, "day": day})
+    if restored.goes_on is not None:
+        typer.echo(_("The ledger goes on after its %(size)s entries.") % {"size": restored.goes_on})
         for host in restored.silent:
             typer.echo(_("The witness at %(host)s could not be asked whether it has seen more.") % {"host": host})
         typer.echo(_("Never start the Commun that this backup was made of again: two would sign one ledger."))

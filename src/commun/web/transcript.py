@@ -153,8 +153,9 @@ def imported_from(content: Mapping[str, Any], language: str) -> str:
     source = content.get("imported")
     if not isinstance(source, Mapping):
         return ""
-    names = {"chatgpt": "ChatGPT", "open-webui": "Open WebUI", "commun": translator(language)("another Commun")}
-    name = names.get(str(source.get("from")), translator(language)("another assistant"))
+    _ = translator(language)
+    names = {"chatgpt": "ChatGPT", "open-webui": "Open WebUI", "commun": _("another Commun")}
+    name = names.get(str(source.get("from")), _("another assistant"))
     model = str(source.get("model") or "")
     return f"{name} · {model}" if model else name
 
