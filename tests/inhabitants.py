@@ -60,7 +60,9 @@ class Person:
             (self.things["receipt"],) = set(re.findall(r"/receipt/([0-9a-f]{64})", said))
             shared = client.post(f"/receipt/{self.things['receipt']}/share", data={"days": "7"}, headers=JSON)
             assert shared.status_code == 200, shared.text
+            client.post("/settings/recovery")
             settings = client.get("/settings").text
+        (self.things["way"],) = re.findall(r"/settings/ways-in/(\w+)/remove", settings)
         for thing in ("key", "share"):
             (self.things[thing],) = re.findall(rf"/settings/{thing}s/(\w+)/revoke", settings)
         self.things["session"] = other

@@ -27,6 +27,7 @@ UNKNOWN = {
     "key": "k" + "0" * 23,
     "session": "s" + "0" * 23,
     "share": "h" + "0" * 23,
+    "way": "w" + "0" * 23,
 }
 # Whose each address is: what its id names. An address with an id that stands in neither list fails a test.
 OWNED = {
@@ -35,12 +36,14 @@ OWNED = {
     "/settings/keys/{id}": "key",
     "/settings/sessions/{id}": "session",
     "/settings/shares/{id}": "share",
+    "/settings/ways-in/{id}": "way",
     "/receipt/{id}": "receipt",
     "/v1/receipts/{receipt}": "receipt",
 }
 NOBODYS = (
     "/charter/", "/board/", "/ledger/", "/static/", "/witness/", "/v1/models/",
     "/share/", "/invitation/",  # whoever has the link may
+    "/people/",  # accounts and invitations, all of them an administrator's
 )  # fmt: skip
 
 
@@ -169,6 +172,20 @@ def test_whose_id_it_is_makes_no_difference_to_who_is_signed_out(site: Site, own
     assert theirs[0] == (404 if TABLE[row] is Door.PUBLIC else 401)
 
 
+@pytest.mark.parametrize("row", [row for row in TABLE if "/people/" in row and "{" in row])
+def test_a_member_learns_from_no_id_of_administration_whether_there_is_one(site: Site, owner: Person, row: str) -> None:
+    method, path = row.split()
+
+    def answered(account_id: str) -> tuple[int, str]:
+        with inhabitant(site).browser() as client:
+            found = client.request(method, address(path, id=account_id), headers=JSON)
+        return found.status_code, found.text
+
+    theirs = answered(owner.account_id)
+    assert theirs == answered("a" + "0" * 23)
+    assert theirs[0] == 403
+
+
 def test_the_same_ids_are_there_for_their_owner(site: Site, owner: Person) -> None:
     """Else the tests above would be true of anything."""
     with owner.browser() as client:
@@ -178,3 +195,4 @@ def test_the_same_ids_are_there_for_their_owner(site: Site, owner: Person) -> No
         settings = client.get("/settings").text
     for thing in ("key", "session", "share"):
         assert f"/{owner.things[thing]}/revoke" in settings
+    assert f"/settings/ways-in/{owner.things['way']}/remove" in settings
