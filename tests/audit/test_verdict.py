@@ -32,7 +32,7 @@ MACHINE = Machine("2026.4.1.0", "fast", "2", "a processor")
 def honest_answers(count: int, tokens: int = 3) -> tuple[Honest, ...]:
     chance = random.Random(3)
     return tuple(
-        Honest(tokens, chance.uniform(0.0001, 0.001), 0.0, chance.uniform(0.01, 0.03), 1.0) for _ in range(count)
+        Honest(tokens, chance.uniform(0.0001, 0.001), 0.0, chance.uniform(0.0004, 0.001), 1.0) for _ in range(count)
     )
 
 
@@ -215,7 +215,7 @@ def test_measures_are_of_bounded_figures() -> None:
     found = measures_of(again.facts, (float("inf"), 0.0, 0.0))
     assert (found.unlike, found.outside, found.worst_shift) == (1, 1 / 3, SHIFT_LIMIT)
     assert found.shift == pytest.approx(SHIFT_LIMIT / (2.1 + SURE_NATS))
-    assert found.figures == pytest.approx(FIGURE_LIMIT / 3)
+    assert found.figures == pytest.approx(FIGURE_LIMIT / (2.1 + SURE_NATS))
     assert found.evidence == pytest.approx(2)
     assert measures_of(again.facts, ()).figures is None
 

@@ -5,8 +5,9 @@
   rounding moves no draw: per nat, honest answers are more alike than per token; and without SURE_NATS one near tie in
   a sure answer would count for as much as many in another;
 - ``outside``: the share of tokens that no draw could have picked: they are beyond SHIFT_LIMIT;
-- ``figures``: the mean distance of the recorded log-probabilities from the recomputed ones, each at most
-  FIGURE_LIMIT. Alone it proves nothing: whoever wrote with a cheap model can compute the right model's figures;
+- ``figures``: the sum of the distances of the recorded log-probabilities from the recomputed ones, each at most
+  FIGURE_LIMIT, over the same sum: these, too, stray with the model's doubt. Alone it proves nothing: whoever wrote with
+  a cheap model can compute the right model's figures;
 - ``likelihood``: |z|: how far the answer's whole surprise is from what such draws bring, in standard deviations. The
   only figure that needs no seed, and the weakest;
 - ``evidence``: how much an answer can show, in bits: draws of another seed would have led to these very tokens once in
@@ -49,13 +50,14 @@ def measures_of(facts: Sequence[Fact], distances: Sequence[float]) -> Measures:
     variance = math.fsum(fact.variance for fact in facts)
     entropy = math.fsum(fact.entropy for fact in facts)
     excess = math.fsum(surprises) - math.fsum(fact.entropy for fact in facts if fact.is_candidate)
+    nats = entropy + SURE_NATS
     return Measures(
         tokens=count,
         unlike=sum(not fact.is_drawn for fact in facts),
-        shift=math.fsum(fact.shift for fact in facts) / (entropy + SURE_NATS),
+        shift=math.fsum(fact.shift for fact in facts) / nats,
         worst_shift=max(fact.shift for fact in facts),
         outside=sum(fact.shift >= SHIFT_LIMIT for fact in facts) / count,
-        figures=math.fsum(min(FIGURE_LIMIT, one) for one in distances) / count if distances else None,
+        figures=math.fsum(min(FIGURE_LIMIT, one) for one in distances) / nats if distances else None,
         worst_figure=max(distances, default=0.0),
         likelihood=abs(excess) / math.sqrt(variance) if variance > LEAST_VARIANCE else 0.0,
         evidence=math.fsum(surprises) / math.log(2),

@@ -92,7 +92,8 @@ def figures_there(judgement: Judgement) -> Iterator[Sentence]:
     """Each in one line, with what it means."""
     if judgement.comparison is Comparison.CALIBRATED:
         yield Sentence(
-            N_("Compared with %(honest)s honest answers of that server, about which the same was asked."), {"honest": judgement.honest}
+            N_("Compared with %(honest)s honest answers of that server, about which the same was asked."),
+            {"honest": judgement.honest},
         )
     yield from _figures(judgement.measures)
 
@@ -118,8 +119,8 @@ def _figures(found: Measures) -> Iterator[Sentence]:
         yield Sentence(N_("Log-probabilities: the receipt commits to none."))
     else:
         yield Sentence(
-            N_("Log-probabilities: the recorded ones are off by %(mean)s on average, %(worst)s at most."),
-            {"mean": f"{found.figures:.2g}", "worst": f"{found.worst_figure:.2g}"},
+            N_("Log-probabilities: the recorded ones are off by %(worst)s at most, %(share)s per nat of surprise."),
+            {"share": f"{found.figures:.2g}", "worst": f"{found.worst_figure:.2g}"},
         )
     yield Sentence(
         N_(

@@ -177,8 +177,8 @@ def _log_probabilities(found: Measures) -> Sentence:
     if found.figures is None:
         return Sentence(N_("Log-probabilities: the receipt commits to none."))
     return Sentence(
-        N_("Log-probabilities: the recorded ones are off by %(mean)s on average, %(worst)s at most."),
-        {"mean": _short(found.figures), "worst": _short(found.worst_figure)},
+        N_("Log-probabilities: the recorded ones are off by %(worst)s at most, %(share)s per nat of surprise."),
+        {"share": _short(found.figures), "worst": _short(found.worst_figure)},
     )
 
 
