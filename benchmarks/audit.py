@@ -32,6 +32,7 @@ from audit_again import beside
 from audit_arms import (
     CHANGED_SETTINGS,
     DISHONEST,
+    EARLY,
     LONG,
     PROMPTS,
     SETTINGS,
@@ -238,7 +239,8 @@ class Bench:
         yield found.evidence()
         if any(beside(path, "outsider").exists() for path in bundles(self.work / "honest")):
             yield "\n### transformers as the auditor\n"
-            yield from Tables(self.work, is_exact=False, kind="outsider").dishonest()
+            outside = Tables(self.work, is_exact=False, kind="outsider", lengths=(32, EARLY, OUTSIDER_TOKENS))
+            yield from (*outside.honest()[:3], "", *outside.dishonest())
 
 
 def bundles(folder: Path) -> list[Path]:

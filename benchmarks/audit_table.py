@@ -122,10 +122,10 @@ def short(number: float) -> str:
 class Tables:
     """``work``: of one profile."""
 
-    def __init__(self, work: Path, *, is_exact: bool, kind: str = "audit") -> None:
+    def __init__(self, work: Path, *, is_exact: bool, kind: str = "audit", lengths: Sequence[int] = LENGTHS) -> None:
         self._work, self._is_exact, self._kind = work, is_exact, kind
         self._honest = read_arm(work / "honest", kind)
-        self._lengths = [length for length in LENGTHS if self._as_long(length)]
+        self._lengths = [length for length in lengths if self._as_long(length)]
         self._limits = {length: Limits.of(self._honest.values(), length) for length in self._lengths}
 
     def _as_long(self, tokens: int) -> list[Found]:
@@ -140,7 +140,7 @@ class Tables:
             "|---|---|---|---|---|---|---|",
         ]
         rows = [(name, title, self._kind) for name, title in HONEST.items()]
-        rows += [(EXPORTED, "the same, read by the exported graph", "exported")]
+        rows += [(EXPORTED, "8 at once, read by the exported graph", "exported")]
         for name, title, kind in rows:
             arm = list(read_arm(self._work / name, kind).values())
             if not arm:
