@@ -10,7 +10,7 @@ from broken_case import Broken
 from commun.receipts.bundle import Bundle
 from commun.receipts.errors import Reason
 from commun.receipts.issue import issue
-from commun.receipts.statement import CharterUsed, Scheme, Seed
+from commun.receipts.statement import CharterUsed, ContextUsed, Scheme, Seed
 from commun.receipts.verification import Trust
 
 
@@ -237,6 +237,14 @@ def _allowed(made: Broken) -> None:
         "hidden-sentence-in-the-system-prompt", "signed, committed to, and not what the board has adopted", hidden, user
     )
     told("no-system-prompt", "the question alone", user)
+    bare = replace(world.VALUES, prompt_messages=None)
+    kept = world.signed(bare, context=ContextUsed("chat", "oldest-turns-first", 0, 0))
+    made.add(
+        "no-messages-at-all",
+        Reason.PROMPT_NOT_ADOPTED,
+        "a conversation of which only token ids are committed to: they would hide what it began with",
+        world.bundle(kept),
+    )
     told(
         "system-prompt-of-another-language",
         "the French one, in an English answer",

@@ -175,6 +175,11 @@ def _seeds(verified: Any, partial: Any) -> None:
         "the secret was published first, so that whoever knew it could choose the seed: it proves nothing",
         made(early=True),
     )
+    partial(
+        "secret-that-nothing-shows-before-the-receipt",
+        "the secret is published, and its digest came after the receipt: who made it then could choose the seed",
+        made(late=True, shown=("published",)),
+    )
     whole = made()
     partial(
         "seed-before-the-receipts-proof",

@@ -12,7 +12,7 @@ import derived
 import world
 from commun.receipts.bundle import Bundle
 from commun.receipts.errors import Reason
-from commun.receipts.seeded import SeedStanding
+from commun.receipts.seeded import PublishedSecret, SeedStanding
 from commun.receipts.seeds import derived_receipt_id, epoch_of, read_nonce, salt_digest, salt_of, value_of
 from commun.receipts.statement import BY_SERVER, Scheme, Seed
 from commun.receipts.verification import Verdict, verify
@@ -103,13 +103,37 @@ def test_who_grinds_is_caught_and_who_changes_the_nonce_names_it(grinds, reason)
         (derived.bundle(shown=("opened",)), SeedStanding.COMMITTED),
         (derived.bundle(derived.signed(derived.seed(by=BY_SERVER))), SeedStanding.SERVERS),
         (derived.bundle(early=True), SeedStanding.SERVERS),
+        (derived.bundle(late=True, shown=("published",)), SeedStanding.SERVERS),
         (replace(derived.bundle(), seed=None), SeedStanding.WITHHELD),
         (world.bundle(), SeedStanding.SERVERS),
         (world.bundle(world.signed(seed=Seed(Scheme.CALLER, 42))), SeedStanding.CALLERS),
     ],
-    ids=["published", "committed", "server's nonce", "too late", "withheld", "drawn", "caller's"],
+    ids=["published", "committed", "server's nonce", "too late", "made afterwards", "withheld", "drawn", "caller's"],
 )
 def test_how_far_a_seed_can_be_derived_is_told(made: Bundle, standing: SeedStanding) -> None:
     report = verify(made.data(), PINNED)
     assert report.seed is standing
     assert report.to_json()["seed"] == standing.value
+
+
+OPENED, RECEIPT, PUBLISHED = 4, 6, 8  # where derived.entries_with puts them
+
+
+@pytest.mark.parametrize(
+    ("opened", "published", "is_another", "standing"),
+    [
+        (OPENED, PUBLISHED, False, SeedStanding.DERIVED),
+        (OPENED, PUBLISHED, True, SeedStanding.COMMITTED),
+        (None, PUBLISHED, False, SeedStanding.SERVERS),
+        (RECEIPT + 1, PUBLISHED, False, SeedStanding.SERVERS),
+        (OPENED, RECEIPT - 1, False, SeedStanding.SERVERS),
+    ],
+    ids=["in order", "of another ledger", "never opened", "opened afterwards", "published before"],
+)
+def test_a_copy_of_the_ledger_says_when_a_secret_was_there(opened, published, is_another, standing) -> None:
+    made = derived.bundle(shown=())
+    ledger = derived.signed().statement.ledger
+    copied = PublishedSecret(derived.SECRET, published, opened, "other.example.org" if is_another else ledger)
+    report = verify(made.data(), replace(PINNED, secrets=(copied,)))
+    assert report.seed is standing
+    assert (report.verdict is Verdict.PARTIAL) == (standing is SeedStanding.SERVERS)

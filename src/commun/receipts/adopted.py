@@ -152,6 +152,12 @@ def _clauses(
     yield "tools", lambda: set(statement.tools) <= set(charter.tools.allowed)
 
 
+def check_has_messages(statement: Statement) -> None:
+    """Step 6, of a receipt that commits to no messages: token ids alone would hide what a conversation began with."""
+    if statement.context.kind != "text" and (statement.prompt_tokens or statement.answer_tokens):
+        raise ReceiptError(Reason.PROMPT_NOT_ADOPTED, "a conversation, and no message of it is committed to")
+
+
 def check_prompt(charter: Charter, statement: Statement, messages: Sequence[Message]) -> None:
     """Step 6, where the messages are disclosed: what the model was told first is what the board has adopted."""
     if statement.context.kind == "text":

@@ -6,7 +6,8 @@ Three answers, in growing strength; what is missing to the next one is said:
   signed, so no other salt can be shown;
 - the digest of the secret stood in the ledger before the receipt (step 7);
 - the secret was published there after the receipt, and gives this very salt (step 7). Where it stands before the
-  receipt, whoever had read it could choose this seed by its nonce: then it proves nothing.
+  receipt, whoever had read it could choose this seed by its nonce; where its digest is not shown to stand before the
+  receipt, the secret could be made after the question: then it proves nothing.
 
 A nonce that the server drew leaves it a choice, and that is said as well. Raises ReceiptError.
 """
@@ -53,10 +54,14 @@ Said = tuple[list[Sentence], list[Sentence]]  # what holds, what is missing
 
 @dataclass(frozen=True, slots=True)
 class PublishedSecret:
-    """``index``: of the entry that publishes it, in the reader's copy of the ledger."""
+    """``index``: of the entry that publishes it, in the reader's copy of the ledger ``origin``. ``opened``: of the one
+    that has its digest; None: there is none.
+    """
 
     secret: bytes = field(repr=False)
     index: int
+    opened: int | None
+    origin: str
 
 
 def check_shown_seed(shown: ShownSeed | None, statement: Statement) -> Said:
@@ -89,7 +94,7 @@ def check_derivation(
     if found is not None and found.opened_index is not None:
         text = N_("The digest of the secret that the salt comes from is entry %(index)s, before the receipt.")
         proves.append(Sentence(text, {"index": found.opened_index}))
-    published = _published(seed.epoch, found, own)
+    published = _published(statement, found, own)
     if published is None:
         return proves, missing
     if salt_of(published.secret, bytes.fromhex(seed.nonce)) != shown.salt:
@@ -97,6 +102,9 @@ def check_derivation(
     index = None if found is None else found.index
     if index is not None and index > published.index:
         text = N_("The seed's secret was published before the receipt was logged: the seed could be chosen.")
+        missing.append(Sentence(text))
+    elif index is not None and not _is_before(published.opened, index):
+        text = N_("Nothing shows that the seed's secret existed before the receipt: the seed could be chosen.")
         missing.append(Sentence(text))
     elif index is not None:
         text = N_("The secret was published later, as entry %(index)s, and gives this very seed.")
@@ -117,13 +125,26 @@ def standing_of(
         return SeedStanding.SERVERS
     if shown is None:
         return SeedStanding.WITHHELD
-    published = _published(seed.epoch, found, own)
+    published = _published(statement, found, own)
     if published is None or found is None or found.index is None:
         return SeedStanding.COMMITTED
-    return SeedStanding.DERIVED if found.index < published.index else SeedStanding.SERVERS
+    is_between = _is_before(published.opened, found.index) and found.index < published.index
+    return SeedStanding.DERIVED if is_between else SeedStanding.SERVERS
 
 
-def _published(epoch: str, found: "InLedger | None", own: Sequence[PublishedSecret]) -> PublishedSecret | None:
+def _is_before(opened: int | None, index: int) -> bool:
+    return opened is not None and opened < index
+
+
+def _published(
+    statement: Statement, found: "InLedger | None", own: Sequence[PublishedSecret]
+) -> PublishedSecret | None:
+    """What the bundle proves comes first; a copy of another ledger says nothing."""
+    epoch, origin = statement.seed.epoch, statement.ledger
+    copied = next((item for item in own if item.origin == origin and epoch_of(item.secret) == epoch), None)
+    opened = None if found is None else found.opened_index
+    if opened is None and copied is not None:
+        opened = copied.opened
     if found is not None and found.secret is not None and found.secret_index is not None:
-        return PublishedSecret(found.secret, found.secret_index)
-    return next((item for item in own if epoch_of(item.secret) == epoch), None)
+        return PublishedSecret(found.secret, found.secret_index, opened, origin)
+    return None if copied is None else PublishedSecret(copied.secret, copied.index, opened, origin)

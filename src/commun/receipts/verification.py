@@ -264,7 +264,7 @@ class _Run:
         if adopted is None:
             self._done([], [Sentence(N_("What the charter allows: its files are not in the bundle."))])
             return
-        from commun.receipts.adopted import check_allowed, check_prompt
+        from commun.receipts.adopted import check_allowed, check_has_messages, check_prompt
 
         commitments = statement.commitments
         model = check_allowed(
@@ -276,6 +276,8 @@ class _Run:
         proves = [Sentence(N_("The receipt names the model “%(model)s” and settings that the charter allows."),
                            {"model": shown(model.name)})]  # fmt: skip
         told = bundle.disclosed.get("prompt_messages")
+        if commitments["prompt_messages"] is None:
+            check_has_messages(statement)
         if told is not None:
             check_prompt(adopted.edition.charter, statement, cast("Sequence[Message]", told.value))
             proves.append(Sentence(N_("What the model was told first is the system prompt that was adopted.")))

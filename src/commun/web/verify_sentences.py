@@ -196,6 +196,7 @@ SENTENCES: Final = (
     N_("The bundle has no proof that the edition is in the ledger."),
     N_("The digest of the secret that the salt comes from is entry %(index)s, before the receipt."),
     N_("The seed's secret was published before the receipt was logged: the seed could be chosen."),
+    N_("Nothing shows that the seed's secret existed before the receipt: the seed could be chosen."),
     N_("The secret was published later, as entry %(index)s, and gives this very seed."),
     N_("Whose ledger that is: neither you nor a charter that you know names its key."),
     N_("Whose key that is: compare it with the one that is published."),

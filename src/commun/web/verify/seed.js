@@ -48,6 +48,8 @@ export async function checkDerivation(shown, { seed }, found, { proves, missing 
   if (found.index === null) return;
   if (found.index > found.secretIndex) {
     missing.push(say("The seed's secret was published before the receipt was logged: the seed could be chosen."));
+  } else if (found.openedIndex === null) {
+    missing.push(say("Nothing shows that the seed's secret existed before the receipt: the seed could be chosen."));
   } else {
     proves.push(say("The secret was published later, as entry %(index)s, and gives this very seed.", { index: found.secretIndex }));
   }

@@ -8,7 +8,7 @@
 import { utf8 } from "./bytes.js";
 import { PENDING, readBundle } from "./bundle.js";
 import { checkAdopted } from "./charter/adopted.js";
-import { checkAllowed, checkPrompt } from "./charter/allowed.js";
+import { checkAllowed, checkHasMessages, checkPrompt } from "./charter/allowed.js";
 import { FIELDS, checkDisclosed } from "./commitments.js";
 import { checkSignature, readEnvelope } from "./envelope.js";
 import { checkLogged } from "./ledger.js";
@@ -129,6 +129,7 @@ function modelAndSettings({ adopted, bundle, predicate, proves, missing }) {
   const { stop, schema } = predicate.commitments;
   const model = checkAllowed(adopted.charter, predicate, { stop: stop !== null, schema: schema !== null });
   proves.push(say("The receipt names the model “%(model)s” and settings that the charter allows.", { model: model.name }));
+  if (predicate.commitments.prompt_messages === null) checkHasMessages(predicate);
   const messages = bundle.disclosed.get("prompt_messages");
   if (messages !== undefined) {
     checkPrompt(adopted.charter, predicate, messages.value);

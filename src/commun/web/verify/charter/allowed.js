@@ -25,6 +25,12 @@ export function checkAllowed(charter, predicate, { stop, schema }) {
   return model;
 }
 
+// Of a receipt that commits to no messages: token ids alone would hide what a conversation began with.
+export function checkHasMessages({ context, tokens }) {
+  if (context.kind === "text" || (tokens.prompt === 0 && tokens.answer === 0)) return;
+  throw new Refusal("prompt-not-adopted", "a conversation, and no message of it is committed to");
+}
+
 // `messages`: the disclosed ones, objects with `role` and `content`.
 export function checkPrompt(charter, predicate, messages) {
   const roles = messages.map((message) => message.role);
