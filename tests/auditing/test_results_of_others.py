@@ -58,6 +58,8 @@ def test_what_speaks_against_our_own_receipt_counts_as_inconsistent(against: dic
         results(answer(A, "identical"), answer(A, "identical")),
         results(),
         results(answer(A, "perfect")),
+        results(answer(A, None, trouble="unknown_token")),
+        results(answer(A, None, receipt=[])),
         results(answer(A, "identical"), rate=2),
         results(answer(A, "identical"), rate=True),
         results(answer(A, "identical"), rate=None),

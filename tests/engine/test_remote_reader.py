@@ -107,6 +107,12 @@ def test_an_answer_longer_than_its_context_is_not_asked_about(toy, reader) -> No
     assert "/v1/completions" not in [path for path, _, _ in toy.asked]
 
 
+def test_an_answer_of_no_tokens_shows_nothing() -> None:
+    with pytest.raises(CannotAudit) as refused:
+        case_for(remote_receipt([], None, text=""))
+    assert refused.value.why is Why.NO_TOKENS
+
+
 HONEST = {"logprob": -1.0, "rank": 1, "decoded_token": "a"}
 LIKELY = {"logprob": -0.1, "rank": 1}
 WRONG: tuple[Any, ...] = (
@@ -116,7 +122,7 @@ WRONG: tuple[Any, ...] = (
     {"1": HONEST},
     {str(word): HONEST for word in range(200)},
     {"111": LIKELY, "1": LIKELY, "2": LIKELY},
-    *({"111": {"logprob": value, "rank": 1}} for value in ("-1", 0.5, -1e300, True, None, [])),
+    *({"111": {"logprob": value, "rank": 1}} for value in ("-1", 0.5, -1e300, -(10**400), 10**400, True, None, [])),
     {"111": {"rank": 1}},
     {"111": None},
 )

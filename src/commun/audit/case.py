@@ -51,7 +51,9 @@ WORDS: Final[Mapping[Why, str]] = {
     Why.UNTOLD: N_("the server that drew it told no token ids"),
     Why.TOO_LONG: N_("the conversation is longer than an audit takes"),
     Why.OTHER_SAMPLER: N_("a sampler drew it that is not known here"),
-    Why.OTHER_SERVER: N_("another server drew it: name one that has the model with --remote, or the model’s file with --model"),
+    Why.OTHER_SERVER: N_(
+        "another server drew it: name one that has the model with --remote, or the model’s file with --model"
+    ),
     Why.STRUCTURED: N_("a grammar chose among the words, which only an exact comparison can follow"),
     Why.NO_CALIBRATION: N_("there are no figures of honest answers for this model, engine and machine"),
     Why.FEW_HONEST: N_("there are too few honest answers of this length to compare with"),
@@ -150,7 +152,7 @@ def _tokens(bundle: Bundle, statement: Statement) -> tuple[Any, Any]:
     if statement.sampler.id == REMOTE_SAMPLER:
         prompt = _optional(bundle, statement, "prompt_token_ids") or ()
         answer = _optional(bundle, statement, "answer_token_ids")
-        if answer is None or not (prompt or statement.commitments["prompt_messages"]):
+        if not answer or not (prompt or statement.commitments["prompt_messages"]):
             raise CannotAudit(Why.UNTOLD if statement.answer_tokens else Why.NO_TOKENS)
         return prompt, answer
     if statement.sampler.id != OPENVINO_SAMPLER:

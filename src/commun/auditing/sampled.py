@@ -141,7 +141,7 @@ def read_results(file: str, value: Any, handed: Collection[str]) -> tuple[Tally,
         if not isinstance(rate, float | int) or isinstance(rate, bool) or not 0 <= rate <= 1:
             raise BadResults(file=file, reason=N_("it names no rate of false alarms"))
         found = [_result(one) for one in answers]
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise BadResults(file=file, reason=N_("it is not what an audit writes")) from None
     names = [name for name, _, _ in found]
     if not names or len(set(names)) != len(names):

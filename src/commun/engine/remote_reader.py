@@ -216,7 +216,7 @@ def _listed(token: int, place: Any) -> Listed:
 
 def _logprob(entry: Any) -> float:
     told: Any = entry.get("logprob") if isinstance(entry, dict) else None
-    if type(told) in (int, float) and math.isfinite(told) and LEAST_LOGPROB <= told <= ROUNDING:
+    if type(told) in (int, float) and LEAST_LOGPROB <= told <= ROUNDING:  # a number that is none is in no bounds
         return min(0.0, float(told))
     raise WireError("a log-probability that is no number")
 
