@@ -45,9 +45,13 @@ STANDINGS: Final = {
     SeedStanding.SERVERS: N_("The seed was drawn by the server alone: it could have tried several."),
     SeedStanding.WITHHELD: N_("How the seed came about is withheld."),
     SeedStanding.COMMITTED: N_(
-        "The seed is only committed to: it can be derived again once the ledger has published its secret."
+        "The seed is only committed to: it can be derived again once the ledger has published its secret, of which it "
+        "must have had the digest before the answer."
     ),
-    SeedStanding.DERIVED: N_("The seed was derived again from the published secret: who answered could not choose it."),
+    SeedStanding.DERIVED: N_(
+        "The seed was derived again from the published secret, of which the ledger had the digest before: each try at "
+        "another seed would be an entry there."
+    ),
 }
 Said = tuple[list[Sentence], list[Sentence]]  # what holds, what is missing
 
