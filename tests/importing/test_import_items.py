@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exports import chatgpt_zip, two_branches
 
 from commun.importing import items
 from commun.importing.items import Export, split
 from commun.importing.spool import BadImport, Spool
+from exports import chatgpt_zip, two_branches
 
 VALUES = [{"a": '[{"\\\\"}]'}, {"b": ["]", {"c": "\\"}]}, {"d": "é\u2028“"}, [1, 2], {}]
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from exports import conversation, node, open_webui_chat, two_branches
 
 from commun.importing.formats import conversation_of
 from commun.importing.outline import ImportedConversation, NotAConversation, moment
+from exports import conversation, node, open_webui_chat, two_branches
 
 NOW = 1_800_000_000.0
 

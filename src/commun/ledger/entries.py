@@ -175,8 +175,8 @@ class ReceiptKeyStatement(Statement):
 @dataclass(frozen=True, slots=True)
 class AuditStatement(Statement):
     """``not_audited``: they were drawn, and nothing could be compared, or their time was over. ``comparison``: exact,
-    calibrated (with honest answers), both, or none where none was audited. ``rate``: how often the calibrated comparison
-    calls an honest answer inconsistent. ``auditor``: this ledger's own name, or who else audited.
+    calibrated (with honest answers), both, or none where none was audited. ``rate``: how often the calibrated one calls
+    an honest answer inconsistent. ``auditor``: this ledger's own name, or who else audited.
     """
 
     type: ClassVar[str] = "commun/audit/1"
