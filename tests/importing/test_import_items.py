@@ -43,7 +43,9 @@ def test_one_value_that_is_no_list_is_itself_and_an_empty_list_has_none() -> Non
     assert list(split([b" [ ] "])) == []
 
 
-@pytest.mark.parametrize("data", [b"", b"  ", b"[", b'[{"a": 1}', b'["', b'{"a": "', b"[]]", b"}", b"words", b'"x"', b"3"])
+@pytest.mark.parametrize(
+    "data", [b"", b"  ", b"[", b'[{"a": 1}', b'["', b'{"a": "', b"[]]", b"}", b"words", b'"x"', b"3"]
+)
 def test_what_ends_in_the_middle_or_never_began_is_refused(data: bytes) -> None:
     with pytest.raises(BadImport):
         list(split([data]))
