@@ -95,7 +95,9 @@ def test_the_nonce_and_who_drew_it_are_said(by: str, said: str) -> None:
     nonce = bytes(range(32))
     seed = Seed(Scheme.DERIVED, 5, "ab" * 32, "cd" * 32, nonce.hex(), by)
     shown = view(seed=seed, receipt=derived_receipt_id(seed.epoch, nonce))
-    assert row(shown, "Seed").note == "derived from a secret whose digest stood in the ledger before, and from the nonce"
+    assert (
+        row(shown, "Seed").note == "derived from a secret whose digest stood in the ledger before, and from the nonce"
+    )
     assert (row(shown, "Nonce").code, row(shown, "Nonce").note, shown.nonce) == (nonce.hex(), said, nonce.hex())
 
 
