@@ -5,10 +5,13 @@ server or in another house, the ledger's entry, and the public page. An honest s
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,8 @@ from commun.nightly import audit_by_night, audit_once
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, TRUST_FOLDER
 from commun.receipts.bundle import Bundle
 from commun.recording.audit_key import AUDIT_KEY_FILE, find_audit_key
+from commun.store.database import DATABASE_FILE
+from commun.store.vault import bind
 from founded import found_for_tests
 from running import BROWSER, with_models
 from site_server import Site, serving
@@ -216,6 +221,10 @@ def test_another_house_audits_and_only_what_was_handed_out_counts(honest: House,
     results = tmp_path / "results.json"
     results.write_text(commun(elsewhere, "audit", *files, "--json").stdout)
     assert "--by" in commun(honest.home, "audit", "sample", "--results", results).stderr
+    own = honest.site.app.state.services.recorder.origin
+    for name in (own, own.upper(), f" {own}"):
+        ours = commun(honest.home, "audit", "sample", "--results", results, "--by", name)
+        assert (ours.returncode, "name of this Commun itself" in ours.stderr) == (2, True), ours.stderr
     strange = json.loads(results.read_text())
     strange["answers"][0]["receipt"]["statement"]["receipt"] = "0" * 64
     (tmp_path / "strange.json").write_text(json.dumps(strange))
@@ -232,6 +241,50 @@ def test_another_house_audits_and_only_what_was_handed_out_counts(honest: House,
     assert honest.kept() == set()
     again = commun(honest.home, "audit", "sample", "--results", results, "--by", "archives.example.org")
     assert again.returncode == 2, "nothing counts twice"
+
+
+def test_handing_out_goes_on_where_it_was_interrupted(honest: House, tmp_path: Path) -> None:
+    honest.say("yes")
+    receipts = [honest.ask(question, max_tokens=8) for question in QUESTIONS]
+    folder = tmp_path / "handed"
+    folder.mkdir(mode=0o700)
+    taken = folder / f"{receipts[1]}.bundle.json"
+    taken.write_text("somebody's own")
+    stopped = commun(honest.home, "audit", "sample", "--out", folder)
+    assert stopped.returncode == 2, "nothing of another is written over"
+    assert taken.read_text() == "somebody's own"
+    taken.unlink()
+    undo_handing(honest.home)  # as if it had ended between the file and the mark
+    first = (folder / f"{receipts[0]}.bundle.json").read_bytes()
+    assert "2 answers were written" in commun(honest.home, "audit", "sample", "--out", folder).stdout
+    assert (folder / f"{receipts[0]}.bundle.json").read_bytes() == first
+    assert {file.name for file in folder.iterdir()} == {f"{name}.bundle.json" for name in receipts}
+    assert "0 answers were written" in commun(honest.home, "audit", "sample", "--out", folder).stdout
+    honest.say("no")
+
+
+def undo_handing(home: Path) -> None:
+    with closing(sqlite3.connect(home / DATABASE_FILE)) as database, database:
+        database.execute("UPDATE audit_samples SET handed = NULL")
+
+
+def test_one_kept_answer_that_is_no_bundle_keeps_no_other_from_its_audit(honest: House) -> None:
+    honest.say("yes")
+    broken, sound = (honest.ask(question, max_tokens=8) for question in QUESTIONS)
+    key = find_audit_key(honest.home / KEYS_FOLDER / AUDIT_KEY_FILE)
+    assert key is not None
+    with closing(sqlite3.connect(honest.home / DATABASE_FILE)) as database, database:
+        of_it = "FROM audit_samples WHERE receipt_id = ?"
+        (account,) = database.execute(f"SELECT account_id {of_it}", (broken,)).fetchone()
+        sealed = key.public.seal(zlib.compress(b'{"format": "x"}'), bind("audit_samples", "sealed", broken, account))
+        database.execute("UPDATE audit_samples SET sealed = ? WHERE receipt_id = ?", (sealed, broken))
+    assert honest.kept() == {broken, sound}
+    told = commun(honest.home, "audit", "sample", "--json")
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert (found["audited"], found["identical"], found["not_audited"]) == (1, 1, 1)
+    assert "is no bundle" in told.stderr
+    assert honest.kept() == set()
 
 
 def test_the_server_audits_by_night_in_a_process_of_its_own(honest: House) -> None:

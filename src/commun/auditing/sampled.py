@@ -6,7 +6,8 @@
   that the named model has not, count as inconsistent: it was this server that issued and kept them;
 - another Commun's results (``commun audit … --json``) count only where each is of an answer that was handed out and not
   counted yet, and none is there twice: else nothing of the file is recorded. Who vouches for them is named there;
-- what can be compared no more (its time was over, its key was moved away) is counted as not audited;
+- what can be compared no more (its time was over, its key was moved away, it is no bundle) is counted as not audited,
+  and keeps no other answer from its audit;
 - the entry and the erasing are one transaction: a crash before it leaves everything for the next time.
 """
 
@@ -14,13 +15,16 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import structlog
 
 from commun.audit.verdict import Comparison, Outcome
 from commun.auditing.asking import Audited
 from commun.errors import N_, CommunError
 from commun.ledger.entries import AuditStatement, Compared, time_text
 from commun.receipts.bundle import Bundle
+from commun.receipts.errors import ReceiptError
 from commun.recording.bundles import Bundles
 from commun.recording.statements import as_name
 from commun.store.audit_samples import HANDED_S, AuditSamples, Sample
@@ -29,6 +33,8 @@ from commun.store.vault import AccountKey
 MOST_AT_ONCE: Final = 256  # the others wait for the next night
 MAX_RESULTS_BYTES: Final = 256 << 20  # each token's facts of MOST_AT_ONCE answers
 SUFFIX: Final = ".bundle.json"
+
+log = structlog.get_logger()
 
 
 class BadResults(CommunError):
@@ -76,6 +82,13 @@ class Waiting:
     over: tuple[Sample, ...]
 
 
+class Kept(NamedTuple):
+    """``files``: bundles, by receipt. ``over``: what was kept as none."""
+
+    files: tuple[tuple[str, bytes], ...]
+    over: tuple[Sample, ...]
+
+
 class Sampled:
     """``now``: seconds since 1970."""
 
@@ -101,15 +114,21 @@ class Sampled:
                 over.append(one)
         return Waiting(tuple(here[:MOST_AT_ONCE]), tuple(handed), tuple(over))
 
-    async def bundles(self, samples: Iterable[Sample]) -> list[tuple[str, bytes]]:
-        """By receipt, as files; without those that were erased meanwhile."""
-        found = []
+    async def bundles(self, samples: Iterable[Sample]) -> Kept:
+        """As files; without those that were erased meanwhile."""
+        files, over = [], []
         for sample in samples:
             data = await self._samples.open(self._key, sample.receipt_id)
-            if data is not None:
+            if data is None:
+                continue
+            try:
                 whole = await self._bundles.completed(Bundle.from_bytes(data))
-                found.append((sample.receipt_id, whole.data()))
-        return found
+            except ReceiptError as error:
+                log.warning("what was kept for an audit is no bundle: it is not audited", reason=error.reason.value)
+                over.append(sample)
+            else:
+                files.append((sample.receipt_id, whole.data()))
+        return Kept(tuple(files), tuple(over))
 
     async def hand(self, receipts: Collection[str]) -> None:
         await self._samples.hand(receipts)

@@ -19,6 +19,8 @@ from commun.cli.words import Home, _
 from commun.errors import N_, CommunError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from commun.auditing.asking import Audited
     from commun.auditing.sampled import Tally
     from commun.config import Settings
@@ -34,6 +36,14 @@ class NeedsName(CommunError):
     code = "auditor_needs_name"
     problem = N_("Results of another Commun need the name of who audited.")
     cure = N_("Name it with --by, such as --by commun.example.org.")
+
+
+class OwnName(CommunError):
+    """The page would say that this Commun audited itself."""
+
+    code = "auditor_is_ours"
+    problem = N_("“%(name)s” is the name of this Commun itself: results of another one cannot stand under it.")
+    cure = N_("Name who audited with --by. What is audited here needs no --results.")
 
 
 class OneOfBoth(CommunError):
@@ -100,16 +110,18 @@ async def _audit_here(settings: "Settings", calibrations: list[Path]) -> "AuditS
         waiting = await opened.sampled.waiting()
         if not waiting.here and not waiting.over:
             return None
-        files = await opened.sampled.bundles(waiting.here)
-        answers = await asyncio.to_thread(_asked, settings, files, calibrations) if files else []
-        tally = tally_of(answers, waiting.over)
+        kept = await opened.sampled.bundles(waiting.here)
+        answers = await asyncio.to_thread(_asked, settings, kept.files, calibrations) if kept.files else []
+        tally = tally_of(answers, (*waiting.over, *kept.over))
+        if not tally.receipts:
+            return None
         statement = _statement(tally, rate=OWN_RATE, auditor=opened.name)
         await opened.sampled.record(tally, statement)
         opened.expect()
         return statement
 
 
-def _asked(settings: "Settings", files: list[tuple[str, bytes]], calibrations: list[Path]) -> "list[Audited]":
+def _asked(settings: "Settings", files: "Iterable[tuple[str, bytes]]", calibrations: list[Path]) -> "list[Audited]":
     from commun.auditing.asking import Verdicts, ask, look
     from commun.auditing.shipped import shipped
     from commun.auditing.weights import Weights
@@ -124,27 +136,37 @@ def _asked(settings: "Settings", files: list[tuple[str, bytes]], calibrations: l
 
 
 async def _hand_out(settings: "Settings", folder: Path) -> int:
+    """Each counts as handed out once its file is there: interrupted, it goes on where it was."""
     from commun.auditing.sampled import SUFFIX
     from commun.running import open_samples
-    from commun.secret_file import write_secret
 
     async with open_samples(settings) as opened:
         waiting = await opened.sampled.waiting()
-        files = await opened.sampled.bundles(waiting.here)
-        for name, data in files:
-            file = folder / f"{name}{SUFFIX}"
-            try:
-                await asyncio.to_thread(write_secret, file, data)
-            except OSError as error:
-                raise NoFile(file=str(file)) from error
-        await opened.sampled.hand([name for name, _data in files])
-        return len(files)
+        kept = await opened.sampled.bundles(waiting.here)
+        for name, data in kept.files:
+            await asyncio.to_thread(_write_once, folder / f"{name}{SUFFIX}", data)
+            await opened.sampled.hand([name])
+        return len(kept.files)
+
+
+def _write_once(file: Path, data: bytes) -> None:
+    """The same file, of a run that was interrupted, may be there. Raises NoFile."""
+    from commun.secret_file import write_secret
+
+    try:
+        write_secret(file, data)
+    except FileExistsError as error:
+        if read_file(str(file), len(data)) != data:
+            raise NoFile(file=str(file)) from error
+    except OSError as error:
+        raise NoFile(file=str(file)) from error
 
 
 async def _record_results(settings: "Settings", file: Path, by: str) -> "AuditStatement":
     from json import loads
 
     from commun.auditing.sampled import MAX_RESULTS_BYTES, BadResults, read_results
+    from commun.recording.statements import as_name
     from commun.running import open_samples
 
     try:
@@ -152,6 +174,8 @@ async def _record_results(settings: "Settings", file: Path, by: str) -> "AuditSt
     except (ValueError, RecursionError):
         raise BadResults(file=file.name, reason=N_("it is not what an audit writes")) from None
     async with open_samples(settings) as opened:
+        if as_name(by).casefold() == opened.name.casefold():
+            raise OwnName(name=by)
         waiting = await opened.sampled.waiting()
         tally, rate = read_results(file.name, value, [one.receipt_id for one in waiting.handed])
         statement = _statement(tally, rate=rate, auditor=by)
