@@ -150,6 +150,28 @@ def test_the_command_asks_the_server_that_is_named(tmp_path: Path) -> None:
         assert gone.exit_code == 2
 
 
+def test_no_server_that_somebody_names_is_sent_the_key_of_the_settings(tmp_path: Path, monkeypatch) -> None:
+    bundle, home = tmp_path / "answer.bundle.json", tmp_path / "home"
+    bundle.write_bytes(answer(1).bundle().data())
+    home.mkdir()
+    (home / "commun.toml").write_text('remote_key = "sk-canary"\n')
+    monkeypatch.setenv("COMMUN_REMOTE_KEY", "sk-canary")
+    (tmp_path / "key").write_text("sk-theirs\n")
+    (tmp_path / "none").write_text("sk-é\nsecond line")
+    for command in (["audit"], ["audit", "calibrate", "--out", str(tmp_path / "c.json")]):
+        for options, sent in (([], ""), (["--remote-key-file", str(tmp_path / "key")], "Bearer sk-theirs")):
+            with toy_server() as toy:
+                arguments = [*command, str(bundle), "--remote", toy.url, *options, "--home", str(home)]
+                CliRunner().invoke(app, arguments)
+                assert {key for _path, _body, key in toy.asked} == {sent}
+                assert any(path == "/v1/completions" for path, _body, _key in toy.asked)
+    with toy_server() as toy:
+        key = ["--remote-key-file", str(tmp_path / "none")]
+        refused = CliRunner().invoke(app, ["audit", str(bundle), "--remote", toy.url, *key, "--home", str(home)])
+        assert (refused.exit_code, toy.asked) == (2, [])
+        assert "has no key that could be sent" in refused.output
+
+
 @pytest.mark.engine
 def test_the_command_asks_the_weights_that_are_named(tmp_path: Path, models: Path) -> None:
     """They are another model's, so that these tokens are another text."""

@@ -25,6 +25,7 @@ from commun.auditing.again import NOT_AGAIN, Again, again_json
 from commun.auditing.again import sentences as told_again
 from commun.auditing.asking import Audited
 from commun.auditing.elsewhere import figures_there, unjudged
+from commun.auditing.repeated import Repeated
 from commun.errors import N_
 from commun.receipts.seeded import STANDINGS
 from commun.receipts.sentences import Sentence, filled
@@ -93,9 +94,16 @@ def conclude(answers: Sequence[Audited], *, rate: float) -> tuple[Conclusion, Po
 
 
 def told(
-    answers: Sequence[Audited], translate: Translate, *, rate: float, again: Sequence[Again | None] | None = None
+    answers: Sequence[Audited],
+    translate: Translate,
+    *,
+    rate: float,
+    again: Sequence[Again | None] | None = None,
+    repeated: Sequence[Repeated] = (),
 ) -> Iterator[str]:
-    """Lines. ``again``: of each, where they were generated again."""
+    """Lines. ``again``: of each, where they were generated again. ``repeated``: beside ``answers``, which has each
+    answer once.
+    """
 
     def line(sentence: Sentence) -> str:
         text = translate(sentence.text)
@@ -119,6 +127,7 @@ def told(
             trouble = None if (found := again[index]) is None else found.trouble
             yield from () if trouble is None else (f"  {translate(NOT_AGAIN)} {shown(trouble.text(translate))}",)
         yield ""
+    yield from (line(each.sentence()) for each in repeated)
     if len(answers) > 1:
         conclusion, pooled = conclude(answers, rate=rate)
         yield f"{translate(TOGETHER[conclusion])} {line(Sentence(COUNTS, _counts(answers, pooled)))}"
@@ -195,7 +204,13 @@ def machines(answered: Machine, here: Machine) -> Iterator[Sentence]:
             yield Sentence(title, {"there": there or "?", "here": getattr(here, name)})
 
 
-def as_json(answers: Sequence[Audited], *, rate: float, again: Sequence[Again | None] | None = None) -> dict[str, Any]:
+def as_json(
+    answers: Sequence[Audited],
+    *,
+    rate: float,
+    again: Sequence[Again | None] | None = None,
+    repeated: Sequence[Repeated] = (),
+) -> dict[str, Any]:
     """All of it, each token's facts too. Sentences in English."""
     every = [None] * len(answers) if again is None else [*map(again_json, again)]
     conclusion, pooled = conclude(answers, rate=rate)
@@ -205,6 +220,7 @@ def as_json(answers: Sequence[Audited], *, rate: float, again: Sequence[Again | 
         "counts": _counts(answers, pooled),
         "p": None if pooled is None else pooled.p,
         "answers": [_answer_json(one) | {"replay": replay} for one, replay in zip(answers, every, strict=True)],
+        "repeated": [each.to_json() for each in repeated],
     }
 
 

@@ -4,8 +4,12 @@
 like a command is named ``./calibrate``.
 
 No server is asked unless one is named (``--remote``: for answers that another server drew, vLLM's), and no data folder
-is needed; one that is there lends its models and the key for that server (``remote_key``). Exit status: 0 identical or
-consistent; 1 inconsistent, or a receipt is refused; 2 not audited: something is missing, or the command line is wrong.
+is needed; one that is there lends its models. It does not lend its key (``remote_key``), which is for the server that
+the charter has adopted and not for whatever address is named here: a key for that is read from a file
+(``--remote-key-file``).
+
+Exit status: 0 identical or consistent; 1 inconsistent, or a receipt is refused; 2 not audited: something is missing, or
+the command line is wrong.
 """
 
 from collections.abc import Sequence
@@ -20,7 +24,7 @@ from commun.cli.audit_sample import sample
 from commun.cli.files import read_calibration, read_file, write_file
 from commun.cli.progress import progress
 from commun.cli.words import Home, _, example
-from commun.errors import CommunError
+from commun.errors import N_, CommunError
 
 if TYPE_CHECKING:
     from commun.auditing.asking import Audited, Comparison
@@ -32,6 +36,15 @@ if TYPE_CHECKING:
 DEFAULT: Final = "check"
 NOT_AUDITED: Final = 2
 RATE: Final = 0.02  # audit.verdict's own; a test compares them: `--help` should import nothing
+MAX_KEY_BYTES: Final = 4096
+
+
+class BadRemoteKeyFile(CommunError):
+    """``details``: ``file``."""
+
+    code = "bad_remote_key_file"
+    problem = N_("The file “%(file)s” has no key that could be sent to a server.")
+    cure = N_("Put the key alone into it, in one line, as that server's operator gave it.")
 
 
 class _Audit(TyperGroup):
@@ -100,6 +113,15 @@ RemoteModel = Annotated[
         show_default=False,
     ),
 ]
+RemoteKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--remote-key-file",
+        metavar="FILE",
+        help=_("A file with the API key for that server. The key of your own settings is never sent there."),
+        show_default=False,
+    ),
+]
 
 
 @audit_app.command(
@@ -116,6 +138,7 @@ def check(
     model: ModelFile = None,
     remote: RemoteServer = "",
     remote_model: RemoteModel = "",
+    remote_key_file: RemoteKeyFile = None,
     calibration: Annotated[
         list[Path] | None,
         typer.Option(
@@ -137,20 +160,22 @@ def check(
     with _NotAuditedOnError():
         from commun.auditing.again import generate_again
         from commun.auditing.asking import Verdicts
+        from commun.auditing.repeated import once
         from commun.auditing.shipped import shipped
         from commun.auditing.telling import EXIT, as_json, conclude, told
 
         comparison = Verdicts((*map(read_calibration, calibration or ()), *shipped()), rate)
-        looked = _looked(bundles, _trust(charter, key, policy))
+        named = _Remote.of(remote, remote_model, remote_key_file)
+        looked, repeated = once(_looked(bundles, _trust(charter, key, policy)))
         with progress() as report:
-            answers = _asked(looked, comparison, report, home=home, model=model, remote=_Remote(remote, remote_model))
+            answers = _asked(looked, comparison, report, home=home, model=model, remote=named)
             again = generate_again(answers, _weights(home, model, report), progress=report) if replay else None
         if json:
             from json import dumps
 
-            typer.echo(dumps(as_json(answers, rate=rate, again=again), indent=1, allow_nan=False))
+            typer.echo(dumps(as_json(answers, rate=rate, again=again, repeated=repeated), indent=1, allow_nan=False))
         else:
-            for line in told(answers, _, rate=rate, again=again):
+            for line in told(answers, _, rate=rate, again=again, repeated=repeated):
                 typer.echo(line)
     raise typer.Exit(EXIT[conclude(answers, rate=rate)[0]])
 
@@ -179,6 +204,7 @@ def calibrate(
     model: ModelFile = None,
     remote: RemoteServer = "",
     remote_model: RemoteModel = "",
+    remote_key_file: RemoteKeyFile = None,
     charter: Charter = "",
     policy: Policy = None,
     key: Keys = None,
@@ -187,10 +213,11 @@ def calibrate(
     with _NotAuditedOnError():
         from commun.auditing.calibrating import Measured, calibration_of, check_alike, least_rate
 
+        named = _Remote.of(remote, remote_model, remote_key_file)
         looked = _looked(bundles, _trust(charter, key, policy))
         check_alike(looked)
         with progress() as report:
-            answers = _asked(looked, Measured(), report, home=home, model=model, remote=_Remote(remote, remote_model))
+            answers = _asked(looked, Measured(), report, home=home, model=model, remote=named)
         made = calibration_of(answers, batch=batch, first=first or ())
         write_file(out, made.data())
     typer.echo(_("%(file)s has the figures of %(answers)s answers.") % {"file": out, "answers": len(made.answers)})
@@ -223,10 +250,24 @@ class _NotAuditedOnError:
 
 
 class _Remote(NamedTuple):
-    """``url`` "": nobody named a server."""
+    """``url`` "": nobody named a server. ``key`` "": it needs none."""
 
     url: str
     model: str
+    key: str
+
+    @classmethod
+    def of(cls, url: str, model: str, key_file: Path | None) -> "_Remote":
+        """Raises NoFile, BadRemoteKeyFile."""
+        return cls(url, model, "" if key_file is None else _key_in(key_file))
+
+
+def _key_in(file: Path) -> str:
+    data = read_file(str(file), MAX_KEY_BYTES)
+    key = data.decode("ascii", "replace").strip()
+    if len(data) > MAX_KEY_BYTES or not key or not (key.isascii() and key.isprintable()):
+        raise BadRemoteKeyFile(file=str(file))
+    return key
 
 
 def _asked(
@@ -244,20 +285,19 @@ def _asked(
 
     weights = _weights(home, model, report)
     if remote.url:
-        with closing(_reader(home, remote)) as server:
+        with closing(_reader(remote)) as server:
             looked = ask_there(looked, server, comparison, progress=report)
     elif model is not None:
         looked = ask_weights(looked, weights, model, comparison, progress=report)
     return ask(looked, weights, comparison, progress=report)
 
 
-def _reader(home: Path | None, remote: _Remote) -> "RemoteReader":
-    from commun.config import load_settings
+def _reader(remote: _Remote) -> "RemoteReader":
     from commun.engine.remote_model import look_up
     from commun.engine.remote_reader import RemoteReader
 
-    key = load_settings(home=home).remote_key.get_secret_value()
-    return RemoteReader(look_up(f"{remote.url}#{remote.model}" if remote.model else remote.url, key), key)
+    address = f"{remote.url}#{remote.model}" if remote.model else remote.url
+    return RemoteReader(look_up(address, remote.key), remote.key)
 
 
 def _looked(bundles: Sequence[str], trust: "Trust") -> "list[Audited]":
