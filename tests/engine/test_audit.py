@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +11,11 @@ from commun.audit.case import CannotAudit, Case, Why, case_of
 from commun.audit.comparing import machine_of
 from commun.audit.draws import draws, share_of
 from commun.audit.verdict import SHIFT_BOUND, Finding, Judgement, Outcome, judge_exact
-from commun.drafting.models import default_model_clause
 from commun.engine.base import Finish, Message, Prompt, Sampling
 from commun.engine.logits import LogitReader, recompute
-from commun.engine.openvino import OpenVINOEngine
 from commun.engine.rendering import Renderer, UnknownToken
 from commun.engine.replaying import Replayer
 from commun.engine.sampling import candidates, logprob_of
-from commun.engine.weights import ModelLibrary, ReadyModel
 from commun.receipts.commitments import Values, whole_logprobs
 from commun.receipts.issue import Receipt, engine_used
 from commun.receipts.statement import OPENVINO_SAMPLER, ContextUsed, Sampler, Scheme, Seed, decimal_text
@@ -43,24 +38,6 @@ SCHEMA = json.dumps(
         "additionalProperties": False,
     }
 )
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def model(models: Path) -> ReadyModel:
-    return ModelLibrary(models.parent).prepare(default_model_clause(), progress=lambda *_: None)
-
-
-@pytest.fixture(scope="module")
-async def engine(model) -> AsyncIterator[OpenVINOEngine]:
-    engine = OpenVINOEngine(prepare=lambda: model, profile="exact", threads=2)
-    await engine.start()
-    yield engine
-    await engine.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,20 +8,17 @@ In the suite a few hundred tokens. The whole, 10,000 tokens alone and 10,000 in 
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from commun.audit.draws import draws, share_of
 from commun.audit.facts import Fact
 from commun.audit.verdict import FIGURE_BOUND, SHIFT_BOUND
-from commun.drafting.models import default_model_clause
 from commun.engine.base import Finish, Message, Sampling
 from commun.engine.logits import LogitReader
 from commun.engine.openvino import OpenVINOEngine
 from commun.engine.sampling import fact_of
-from commun.engine.weights import ModelLibrary, ReadyModel
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
 
@@ -34,24 +31,6 @@ QUESTIONS = (
     "List five trees and say where each of them grows.",
     "Why is the sky blue in the morning and red in the evening?",
 )
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def model(models: Path) -> ReadyModel:
-    return ModelLibrary(models.parent).prepare(default_model_clause(), progress=lambda *_: None)
-
-
-@pytest.fixture(scope="module")
-async def engine(model) -> AsyncIterator[OpenVINOEngine]:
-    engine = OpenVINOEngine(prepare=lambda: model, profile="exact", threads=2)
-    await engine.start()
-    yield engine
-    await engine.close()
 
 
 def wishes(count: int) -> Iterator[tuple[str, Sampling]]:

@@ -1,7 +1,5 @@
 """What another server drew is compared with the public weights on the auditor's own machine."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +8,10 @@ import pytest
 from commun.audit.case import CannotAudit, Why, case_of
 from commun.audit.measures import Measures
 from commun.audit.verdict import FIGURE_BOUND, find_plain, measured
-from commun.drafting.models import default_model_clause
 from commun.engine.base import Finish, Message, Sampling
 from commun.engine.listing import LISTED, ListingReader, listed_of
-from commun.engine.openvino import OpenVINOEngine
 from commun.engine.rendering import UnknownToken
 from commun.engine.sampling import logprob_of
-from commun.engine.weights import ModelLibrary, ReadyModel
 from commun.receipts.verification import Trust
 from engine.test_remote_reader import remote_receipt
 
@@ -37,24 +32,6 @@ def test_the_likeliest_words_are_listed_in_their_order_whatever_the_vocabulary()
 
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def model(models: Path) -> ReadyModel:
-    return ModelLibrary(models.parent).prepare(default_model_clause(), progress=lambda *_: None)
-
-
-@pytest.fixture(scope="module")
-async def engine(model) -> AsyncIterator[OpenVINOEngine]:
-    engine = OpenVINOEngine(prepare=lambda: model, profile="exact", threads=2)
-    await engine.start()
-    yield engine
-    await engine.close()
 
 
 @pytest.fixture(scope="module")

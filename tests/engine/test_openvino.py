@@ -3,15 +3,13 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commun.charter.errors import ModelNotAdopted
-from commun.drafting.models import adopted_model, default_model_clause
+from commun.drafting.models import adopted_model
 from commun.engine.base import EngineState, Finish, FinishReason, Message, Sampling
 from commun.engine.detokenizer import TextStream
 from commun.engine.openvino import OpenVINOEngine
@@ -27,27 +25,10 @@ TOKENS = 48
 TOPICS = ("rivers", "bread", "maths", "Paris", "cats", "music", "peace", "love")
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def model(models: Path) -> ReadyModel:
-    return ModelLibrary(models.parent).prepare(default_model_clause(), progress=lambda *_: None)
-
-
 async def started(model, **wishes) -> OpenVINOEngine:
     engine = OpenVINOEngine(**{"prepare": lambda: model, "profile": "exact", "threads": 2} | wishes)
     await engine.start()
     return engine
-
-
-@pytest.fixture(scope="module")
-async def engine(model) -> AsyncIterator[OpenVINOEngine]:
-    engine = await started(model)
-    yield engine
-    await engine.close()
 
 
 def sampling(**wishes) -> Sampling:

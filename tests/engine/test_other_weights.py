@@ -11,13 +11,11 @@ import pytest
 
 from commun.audit.case import case_of
 from commun.audit.verdict import Finding, Outcome, judge_exact
-from commun.drafting.models import default_model_clause
 from commun.engine import default_model
 from commun.engine.conversion import convert
 from commun.engine.logits import LogitReader, recompute
 from commun.engine.rendering import Renderer
 from commun.engine.runtime import Runtime
-from commun.engine.weights import ModelLibrary, ReadyModel
 from commun.receipts.commitments import Values, whole_logprobs
 from commun.receipts.statement import OPENVINO_SAMPLER, ContextUsed, Sampler, Scheme, Seed
 from commun.receipts.verification import Trust
@@ -43,11 +41,6 @@ def weights_of_the_benchmark() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="module")
-def model(models: Path) -> ReadyModel:
-    return ModelLibrary(models.parent).prepare(default_model_clause(), progress=lambda *_: None)
 
 
 @pytest.fixture(scope="module")
