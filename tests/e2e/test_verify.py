@@ -88,7 +88,7 @@ def test_a_whole_bundle_is_verified_from_disk_without_a_network(saved: Any) -> N
     expect(page.locator("#steps .outcome")).to_have_text(["holds"] * 7)
     expect(page.locator("#messages .answer .words")).to_have_text("The number of members who must agree. 🗳")
     expect(page.locator("#facts-rows")).to_contain_text("ledger.example.org/commun")
-    expect(page.locator("#not-proven li")).to_have_count(7)
+    expect(page.locator("#not-proven li")).to_have_count(8)
 
 
 def test_what_is_missing_is_named_and_what_the_reader_brings_counts_at_once(saved: Any) -> None:

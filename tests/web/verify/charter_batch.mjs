@@ -12,7 +12,7 @@
 import { createInterface } from "node:readline";
 import { fromBase64, fromHex, utf8 } from "../../../src/commun/web/verify/bytes.js";
 import { checkAdopted } from "../../../src/commun/web/verify/charter/adopted.js";
-import { checkAllowed, checkPrompt } from "../../../src/commun/web/verify/charter/allowed.js";
+import { checkAllowed, checkHasMessages, checkPrompt } from "../../../src/commun/web/verify/charter/allowed.js";
 import { charterKeyFromText, hasCharterSigned } from "../../../src/commun/web/verify/charter/keys.js";
 import { CHARTER_CLAUSES } from "../../../src/commun/web/verify/charter/schema.js";
 import { charterClauseDigest, charterSystemPrompt, readCharterClauses } from "../../../src/commun/web/verify/charter/source.js";
@@ -49,6 +49,7 @@ const JOBS = {
   allowed: async ({ files, predicate, stop, schema, messages }) => {
     const { charter } = await checkAdopted(filesOf(files, utf8), predicate);
     const model = checkAllowed(charter, predicate, { stop, schema });
+    if (predicate.commitments.prompt_messages === null) checkHasMessages(predicate);
     if (messages !== null) checkPrompt(charter, predicate, messages);
     return { model: model.name };
   },
