@@ -6,25 +6,17 @@ tools. Instructions that the page hid, empty nodes and the reasoning's summaries
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from commun.errors import N_
-from commun.importing.outline import MAX_NODES, Node, NotAConversation, Outline, moment
+from commun.importing.outline import Node, Outline, moment
+from commun.importing.reading import CALL, FILE, IMAGE, SOUND, TOOL, Reading, Translate, list_of, short_name, table_of
 
 SOURCE: Final = "chatgpt"
 MAX_TOOL_CHARACTERS: Final = 20_000
-MAX_NAME: Final = 200
-IMAGE: Final = N_("[Image left out: %(name)s]")
-FILE: Final = N_("[File left out: %(name)s]")
-SOUND: Final = N_("[Sound left out]")
-TOOL: Final = N_("[What the tool “%(name)s” gave was left out]")
-CALL: Final = N_("[Asked the tool “%(name)s”]")
 _MARKS: Final = re.compile("\ue200.*?\ue201|[\ue000-\uf8ff]", re.DOTALL)  # citations of its own page
 _HIDDEN: Final = frozenset({"user_editable_context", "model_editable_context"})
 _REASONING: Final = frozenset({"thoughts", "reasoning_recap"})
-
-Translate = Callable[[str], str]
 
 
 def is_chatgpt(value: Mapping[str, Any]) -> bool:
@@ -33,11 +25,8 @@ def is_chatgpt(value: Mapping[str, Any]) -> bool:
 
 def outline(value: Mapping[str, Any], translate: Translate) -> Outline:
     """Raises NotAConversation."""
-    mapping = value["mapping"]
-    if len(mapping) > MAX_NODES:
-        raise NotAConversation("it has more messages than are believed")
     reading = _Reading(translate)
-    nodes = {str(name): reading.node(node) for name, node in mapping.items() if isinstance(node, dict)}
+    nodes = reading.nodes(value["mapping"])
     current = value.get("current_node")
     return Outline(
         SOURCE,
@@ -51,34 +40,7 @@ def outline(value: Mapping[str, Any], translate: Translate) -> Outline:
     )
 
 
-def table_of(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def list_of(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def short_name(value: Any) -> str:
-    """One short line."""
-    return " ".join(str(value or "?").split())[:MAX_NAME].replace("[", "(").replace("]", ")")
-
-
-class _Reading:
-    """The nodes of one conversation."""
-
-    def __init__(self, translate: Translate) -> None:
-        self._translate = translate
-        self.left_out: dict[str, int] = {}
-
-    def _count(self, kind: str) -> None:
-        self.left_out[kind] = self.left_out.get(kind, 0) + 1
-
-    def _named(self, words: str, kind: str, name: Any = "") -> str:
-        self._count(kind)
-        words = self._translate(words)
-        return words % {"name": short_name(name)} if "%(" in words else words
-
+class _Reading(Reading):
     def node(self, node: Mapping[str, Any]) -> Node:
         parent = node.get("parent")
         made = Node(parent if isinstance(parent, str) else None)
@@ -103,28 +65,28 @@ class _Reading:
         if kind in _HIDDEN:
             return
         if kind in _REASONING:
-            self._count("reasoning")
+            self.count("reasoning")
             return
         tool = table_of(message.get("author")).get("name") if role == "tool" else None
         recipient = message.get("recipient")
         if role == "assistant" and recipient not in (None, "", "all"):
-            yield self._named(CALL, "tools", recipient)
+            yield self.named(CALL, "tools", recipient)
         yield from self._content(kind, content, metadata, tool)
 
     def _content(self, kind: str, content: Mapping[str, Any], metadata: Mapping[str, Any], tool: Any) -> Iterator[str]:
         if kind in ("text", "multimodal_text"):
             if tool and kind == "text":
-                yield self._named(TOOL, "tools", tool)
+                yield self.named(TOOL, "tools", tool)
                 return
             files = {str(one.get("id")): one.get("name") for one in map(table_of, list_of(metadata.get("attachments")))}
             for part in list_of(content.get("parts")):
                 yield self._part(part, files)
             for name in files.values():
-                yield self._named(FILE, "files", name)
+                yield self.named(FILE, "files", name)
         elif kind in ("code", "execution_output"):
             yield _fenced(str(content.get("text") or ""), str(content.get("language") or ""))
         else:
-            yield self._named(TOOL, "tools", tool or kind or "?")
+            yield self.named(TOOL, "tools", tool or kind or "?")
 
     def _part(self, part: Any, files: dict[str, Any]) -> str:
         if isinstance(part, str):
@@ -135,10 +97,10 @@ class _Reading:
             return str(part.get("text") or "")
         if kind == "image_asset_pointer":
             pointer = str(part.get("asset_pointer") or "").rpartition("/")[2]
-            return self._named(IMAGE, "images", files.pop(pointer, None) or pointer)
+            return self.named(IMAGE, "images", files.pop(pointer, None) or pointer)
         if "audio" in kind or "video" in kind:
-            return self._named(SOUND, "sounds")
-        return self._named(FILE, "files", kind)
+            return self.named(SOUND, "sounds")
+        return self.named(FILE, "files", kind)
 
 
 def _fenced(text: str, language: str) -> str:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from commun.importing import chatgpt, open_webui, own
-from commun.importing.chatgpt import Translate
 from commun.importing.outline import ImportedConversation, NotAConversation, Outline, shape
+from commun.importing.reading import Translate
 
 
 def conversation_of(value: Mapping[str, Any], translate: Translate, *, now: float) -> ImportedConversation:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from commun.importing.chatgpt import CALL, FILE, IMAGE, Translate, list_of, short_name, table_of
-from commun.importing.outline import MAX_NODES, Node, NotAConversation, Outline, moment
+from commun.importing.outline import Node, Outline, moment
+from commun.importing.reading import CALL, FILE, IMAGE, Reading, Translate, list_of, short_name, table_of
 
 SOURCE: Final = "open-webui"
 _DETAILS: Final = re.compile(r'<details type="(\w+)"([^>]*)>.*?</details>\s*', re.DOTALL)
@@ -27,11 +27,8 @@ def _history(value: Mapping[str, Any]) -> Mapping[str, Any]:
 def outline(value: Mapping[str, Any], translate: Translate) -> Outline:
     """Raises NotAConversation."""
     chat, history = table_of(value.get("chat") or value), _history(value)
-    messages = history["messages"]
-    if len(messages) > MAX_NODES:
-        raise NotAConversation("it has more messages than are believed")
     reading = _Reading(translate)
-    nodes = {str(name): reading.node(message) for name, message in messages.items() if isinstance(message, dict)}
+    nodes = reading.nodes(history["messages"])
     current = history.get("currentId")
     return Outline(
         SOURCE,
@@ -45,14 +42,7 @@ def outline(value: Mapping[str, Any], translate: Translate) -> Outline:
     )
 
 
-class _Reading:
-    def __init__(self, translate: Translate) -> None:
-        self._translate = translate
-        self.left_out: dict[str, int] = {}
-
-    def _count(self, kind: str) -> None:
-        self.left_out[kind] = self.left_out.get(kind, 0) + 1
-
+class _Reading(Reading):
     def node(self, message: Mapping[str, Any]) -> Node:
         parent, role = message.get("parentId"), message.get("role")
         made = Node(parent if isinstance(parent, str) else None, created=moment(message.get("timestamp")))
@@ -72,13 +62,11 @@ class _Reading:
         for file in map(table_of, list_of(message.get("files"))):
             is_image = file.get("type") == "image" or str(file.get("content_type") or "").startswith("image/")
             name = file.get("name") or table_of(file.get("file")).get("filename") or file.get("id") or file.get("type")
-            self._count("images" if is_image else "files")
-            yield self._translate(IMAGE if is_image else FILE) % {"name": short_name(name)}
+            yield self.named(IMAGE, "images", name) if is_image else self.named(FILE, "files", name)
 
     def _detail(self, found: re.Match[str]) -> str:
         if found[1] == "reasoning":
-            self._count("reasoning")
+            self.count("reasoning")
             return ""
         called = _CALLED.search(found[2])
-        self._count("tools")
-        return self._translate(CALL) % {"name": short_name(called[1] if called else found[1])} + "\n\n"
+        return self.named(CALL, "tools", called[1] if called else found[1]) + "\n\n"

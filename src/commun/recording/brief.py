@@ -34,9 +34,9 @@ from commun.ledger.opening import find_key
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER
 from commun.receipts.dsse import ReceiptSigner
 from commun.receipts.issue import Receipt
-from commun.receipts.statement import Scheme, Seed
+from commun.receipts.statement import Seed
 from commun.recording.editions import RecordedEditions, frozen_names
-from commun.recording.epochs import Nonces, is_over, seed_of
+from commun.recording.epochs import Nonces, is_over
 from commun.recording.errors import LedgerRefuses
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, find_receipt_key
 from commun.recording.recorder import LEDGER_KEY_FILE, Recorder
@@ -98,18 +98,14 @@ class BriefRecorder:
         self._epoch = await self._entries.epochs.find_open()
         if self._epoch is None or is_over(self._epoch, now=self._now().timestamp()):
             await self._renew()
-        if nonce is not None and self._epoch is not None:
-            await self._nonces.check(self._epoch, nonce)
+        await self._nonces.check(self._epoch, nonce)
 
     def seed(self, nonce: bytes | None) -> Seed:
         """Raises NonceUsed."""
-        if nonce is not None and self._epoch is not None:
-            self._nonces.take(self._epoch, nonce)
-        return seed_of(self._epoch, nonce)
+        return self._nonces.seed(self._epoch, nonce)
 
     def withdraw(self, seed: Seed) -> None:
-        if seed.scheme is Scheme.DERIVED:
-            self._nonces.give_back(seed)
+        self._nonces.withdraw(seed)
 
     def submit(self, receipt: Receipt) -> None:
         """After its commit: the row is what counts, and ``close`` sees to it."""

@@ -74,22 +74,27 @@ class Nonces:
         self._epoch = ""
         self._begun: set[bytes] = set()
 
-    async def check(self, epoch: StoredEpoch, nonce: bytes) -> None:
+    async def check(self, epoch: StoredEpoch | None, nonce: bytes | None) -> None:
         """Before anything is done. Raises NonceUsed."""
+        if nonce is None or epoch is None:
+            return
         receipt = derived_receipt_id(epoch.sha256, nonce)
         if self._is_begun(epoch, receipt) or await self._epochs.is_spent(receipt):
             raise NonceUsed
 
-    def take(self, epoch: StoredEpoch, nonce: bytes) -> None:
-        """Raises NonceUsed."""
-        receipt = derived_receipt_id(epoch.sha256, nonce)
-        if self._is_begun(epoch, receipt):
-            raise NonceUsed
-        self._begun.add(bytes.fromhex(receipt))
+    def seed(self, epoch: StoredEpoch | None, nonce: bytes | None) -> Seed:
+        """For a turn that begins now: its nonce has served. Raises NonceUsed."""
+        if nonce is not None and epoch is not None:
+            receipt = derived_receipt_id(epoch.sha256, nonce)
+            if self._is_begun(epoch, receipt):
+                raise NonceUsed
+            self._begun.add(bytes.fromhex(receipt))
+        return seed_of(epoch, nonce)
 
-    def give_back(self, seed: Seed) -> None:
+    def withdraw(self, seed: Seed) -> None:
         """The turn was refused before it began."""
-        self._begun.discard(bytes.fromhex(derived_receipt_id(seed.epoch, bytes.fromhex(seed.nonce))))
+        if seed.scheme is Scheme.DERIVED:
+            self._begun.discard(bytes.fromhex(derived_receipt_id(seed.epoch, bytes.fromhex(seed.nonce))))
 
     def _is_begun(self, epoch: StoredEpoch, receipt: str) -> bool:
         if epoch.sha256 != self._epoch:

@@ -6,49 +6,26 @@
 - moved away, it is made anew: the ledger then says that the old one was retired before the new one's first receipt.
 """
 
-import contextlib
-import re
 import secrets
 from pathlib import Path
 from typing import Final
 
-from commun.errors import N_
-from commun.ledger.errors import LedgerError
-from commun.ledger.files import read_regular
 from commun.receipts.dsse import ReceiptSigner
 from commun.recording.errors import BadReceiptKeyFile
-from commun.secret_file import write_secret
+from commun.recording.key_file import KeyFile
 
 RECEIPT_KEY_FILE: Final = "receipts.key"
 HEADER: Final = "commun-receipt-key/1:"
 SEED_BYTES: Final = 32
-MAX_FILE_BYTES: Final = 1000
-_TEXT: Final = re.compile(rf"{re.escape(HEADER)}([0-9a-f]{{64}})\n?")
-NO_KEY: Final = N_("it is not a key of this kind")
-NOT_PLAIN: Final = N_("it is not a plain file that can be read")
+_FILE: Final = KeyFile(HEADER, SEED_BYTES, BadReceiptKeyFile)
 
 
 def open_receipt_key(path: Path) -> ReceiptSigner:
     """Makes it where it is not. Raises BadReceiptKeyFile, OSError."""
-    signer = find_receipt_key(path)
-    if signer is None:
-        seed = secrets.token_bytes(SEED_BYTES)
-        with contextlib.suppress(FileExistsError):  # another process was quicker: its key is the one
-            write_secret(path, f"{HEADER}{seed.hex()}\n".encode())
-        signer = find_receipt_key(path)
-    if signer is None:
-        raise BadReceiptKeyFile(file=path.name, reason=NOT_PLAIN)
-    return signer
+    return ReceiptSigner(_FILE.open(path, lambda: secrets.token_bytes(SEED_BYTES)))
 
 
 def find_receipt_key(path: Path) -> ReceiptSigner | None:
-    try:
-        data = read_regular(path.parent, path.name, limit=MAX_FILE_BYTES)
-    except LedgerError as error:
-        raise BadReceiptKeyFile(file=path.name, reason=NOT_PLAIN) from error
-    if data is None:
-        return None
-    match = _TEXT.fullmatch(data.decode("ascii", "replace"))
-    if match is None:
-        raise BadReceiptKeyFile(file=path.name, reason=NO_KEY)
-    return ReceiptSigner(bytes.fromhex(match[1]))
+    """Raises BadReceiptKeyFile."""
+    seed = _FILE.find(path)
+    return None if seed is None else ReceiptSigner(seed)

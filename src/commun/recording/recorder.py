@@ -53,12 +53,12 @@ from commun.ledger.policy import Standing
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, LEDGER_FOLDER
 from commun.receipts.dsse import ReceiptSigner
 from commun.receipts.issue import Receipt
-from commun.receipts.statement import Scheme, Seed
+from commun.receipts.statement import Seed
 from commun.recording.catching_up import catch_up, new_origin
 from commun.recording.confirmation import Confirmation
 from commun.recording.cosignatures import WitnessState
 from commun.recording.editions import Name, RecordedEditions, frozen_names, read_happened
-from commun.recording.epochs import GRACE_S, Nonces, is_over, new_epoch, seed_of
+from commun.recording.epochs import GRACE_S, Nonces, is_over, new_epoch
 from commun.recording.errors import LedgerRefuses
 from commun.recording.queue import LedgerQueue
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, open_receipt_key
@@ -295,19 +295,15 @@ class Recorder:
 
     async def check_nonce(self, nonce: bytes | None) -> None:
         """Raises NonceUsed."""
-        if nonce is not None and self._epoch is not None:
-            await self._nonces.check(self._epoch, nonce)
+        await self._nonces.check(self._epoch, nonce)
 
     def seed(self, nonce: bytes | None) -> Seed:
         """Of the open epoch. Raises NonceUsed."""
-        if nonce is not None and self._epoch is not None:
-            self._nonces.take(self._epoch, nonce)
-        return seed_of(self._epoch, nonce)
+        return self._nonces.seed(self._epoch, nonce)
 
     def withdraw(self, seed: Seed) -> None:
         """Its turn did not begin."""
-        if seed.scheme is Scheme.DERIVED:
-            self._nonces.give_back(seed)
+        self._nonces.withdraw(seed)
 
     async def renew_epoch(self) -> StoredEpoch:
         """The one that seeds come from now. Raises LedgerError, BadReceiptKeyFile, OSError."""
