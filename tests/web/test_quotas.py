@@ -41,7 +41,9 @@ def called(person: Person, **body: object) -> httpx2.Response:
 
 
 def spent(person: Person) -> int:
+    """Counting is posted, before the answer is told: whatever waits for the writer sees it."""
     usage = person.site.app.state.services.assistant._quotas._usage
+    person.site.run(usage._database.check_writable())
     return person.site.run(usage.allowances(person.account_id))[0].used
 
 

@@ -349,9 +349,9 @@ class Assistant:
             log.exception("answer or receipt could not be kept", turn=turn.id)
             error, receipt = InternalError(), None
             error.__cause__ = failure
-        turn.tell(Done(answer, receipt) if receipt and not error else Failed(error or InternalError(), answer, receipt))
         if self._quotas and draft.reached:
             self._quotas.count(turn.share, read=answer.prompt_tokens, written=answer.completion_tokens)
+        turn.tell(Done(answer, receipt) if receipt and not error else Failed(error or InternalError(), answer, receipt))
         for watcher in self._watchers:
             watcher(answer, error)
         asyncio.get_running_loop().call_later(REMEMBER_S, self._turns.pop, turn.id, None)
