@@ -51,7 +51,7 @@ def sentences() -> dict[str, set[str]]:
     for setting in Settings.model_fields.values():  # `commun config show` tells what each one means
         found.setdefault(str(setting.description), set()).add("config.py")
     for comment in sentences_of_tables():  # /what-we-can-see tells what each column reveals
-        found.setdefault(comment, set()).add("store/schema.py")
+        found.setdefault(comment, set()).add("store/schema")
     return found
 
 

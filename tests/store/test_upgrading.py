@@ -16,7 +16,7 @@ from opened_store import open_store
 ADDS_A_COLUMN = """
 from alembic import op
 import sqlalchemy as sa
-revision, down_revision = "0006_test", "0005"
+revision, down_revision = "{revision}_test", "{revision}"
 def upgrade():
     op.add_column("conversations", sa.Column("pinned", sa.Float))
     {then}
@@ -30,9 +30,9 @@ def newer(tmp_path, monkeypatch):
     def make(then="pass"):
         folder = tmp_path / "migrations"
         shutil.copytree(upgrading._MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "versions" / "0006_test.py").write_text(ADDS_A_COLUMN.format(then=then))
+        (folder / "versions" / "test.py").write_text(ADDS_A_COLUMN.format(revision=REVISION, then=then))
         monkeypatch.setattr(upgrading, "_MIGRATIONS", folder)
-        monkeypatch.setattr(upgrading, "REVISION", "0006_test")
+        monkeypatch.setattr(upgrading, "REVISION", f"{REVISION}_test")
 
     return make
 

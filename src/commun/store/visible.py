@@ -1,4 +1,4 @@
-"""What the tables show to whoever has the database, for people to read: the comments of ``schema.py``, in groups.
+"""What the tables show to whoever has the database, for people to read: the comments of ``schema/``, in groups.
 
 Every table stands in exactly one group (a test counts them); nothing is said here that a column's comment does not say.
 """

@@ -1,0 +1,121 @@
+"""What people write and are answered: all of it sealed to its owner (``vault.py``)."""
+
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, text
+
+from commun.store.schema.base import metadata, random_id
+
+conversations = Table(
+    "conversations",
+    metadata,
+    random_id(),
+    Column(
+        "account_id",
+        String,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        nullable=False,
+        comment="In clear: whose it is.",
+    ),
+    Column(
+        "vault_id",
+        String,
+        ForeignKey("vaults.id", ondelete="CASCADE"),
+        nullable=False,
+        comment="In clear: which key pair it is sealed to.",
+    ),
+    Column(
+        "sealed_key",
+        LargeBinary,
+        nullable=False,
+        comment="Sealed: the conversation's own key. Without it nothing opens.",
+    ),
+    Column("title", LargeBinary, nullable=False, comment="Sealed: the title; its length shows, in bytes."),
+    Column("created", Float, nullable=False, comment="In clear: when it began."),
+    Column("updated", Float, nullable=False, comment="In clear: when it last went on."),
+    Column("leaf_id", String, nullable=False, comment="In clear: the last message of the branch that is shown."),
+    Column("deleted", Float, comment="In clear: when its owner deleted it; it is purged a while after."),
+    Column("imported", Float, comment="In clear: when it was brought in from another assistant; else empty."),
+    Column(
+        "source_mark",
+        LargeBinary,
+        comment="Derived from its name in that assistant by HMAC under its owner’s vault: shows nothing.",
+    ),
+    Index("conversations_by_account", "account_id", "vault_id", "updated"),
+    Index(
+        "conversations_imported_once",
+        "account_id",
+        "source_mark",
+        unique=True,
+        sqlite_where=text("source_mark IS NOT NULL"),
+    ),
+    comment="One row per conversation. How many there are, and when, is in clear.",
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("number", Integer, primary_key=True, comment="In clear: the order in which messages were written."),
+    Column("id", String, nullable=False, unique=True, comment="A random name. Reveals nothing."),
+    Column(
+        "conversation_id",
+        String,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        nullable=False,
+        comment="In clear: where it belongs.",
+    ),
+    Column(
+        "parent_id", String, comment="In clear: the message before it: the shape of the tree of edits and branches."
+    ),
+    Column("role", String, nullable=False, comment="In clear: system, user or assistant."),
+    Column(
+        "state", String, nullable=False, comment="In clear: whether the answer is complete, running, stopped or failed."
+    ),
+    Column("created", Float, nullable=False, comment="In clear: when it was written."),
+    Column(
+        "content", LargeBinary, nullable=False, comment="Sealed: text, tokens, figures; the length shows, in bytes."
+    ),
+    Index("messages_by_conversation", "conversation_id"),
+    # One running answer per conversation, whoever writes: the index refuses the second.
+    Index("messages_one_running", "conversation_id", unique=True, sqlite_where=text("state = 'running'")),
+    comment="One row per message.",
+)
+
+shares = Table(
+    "shares",
+    metadata,
+    random_id(),
+    Column(
+        "token_hash",
+        LargeBinary,
+        nullable=False,
+        unique=True,
+        comment="SHA-256 of the link's token: cannot be turned back.",
+    ),
+    Column(
+        "account_id",
+        String,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: who shares it.",
+    ),
+    Column(
+        "conversation_id",
+        String,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: where the answer belongs.",
+    ),
+    Column(
+        "message_id",
+        String,
+        ForeignKey("messages.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: which answer is shared.",
+    ),
+    Column("created", Float, nullable=False, comment="In clear: when it was shared."),
+    Column("expires", Float, nullable=False, comment="In clear: when the link ends."),
+    Column("sealed", LargeBinary, nullable=False, comment="Sealed: what is shared, under the link's token."),
+    comment="Single answers that their owner shares by a link, until it expires or is revoked.",
+)
