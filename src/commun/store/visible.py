@@ -51,7 +51,7 @@ class Group:
 
 
 GROUPS: Final = (
-    ("conversations", N_("Conversations"), ("conversations", "messages")),
+    ("conversations", N_("Conversations"), ("conversations", "messages", "feedback")),
     (
         "people",
         N_("People, and how they come in"),
@@ -59,7 +59,7 @@ GROUPS: Final = (
     ),
     ("programs", N_("Programs, and how much is used"), ("api_keys", "usage")),
     ("proofs", N_("Proofs of answers"), ("receipts", "audit_samples")),
-    ("sharing", N_("What people publish themselves"), ("shares",)),
+    ("sharing", N_("What people publish themselves"), ("shares", "sent_answers", "sent_keys")),
     (
         "ledger",
         N_("The ledger, which is public"),

@@ -9,7 +9,7 @@ The migrations (``migrations/versions``) are what makes the tables; a test check
 from typing import Final
 
 from commun.store.schema.base import metadata
-from commun.store.schema.chats import conversations, messages, shares
+from commun.store.schema.chats import conversations, feedback, folders, messages, sent_answers, sent_keys, shares
 from commun.store.schema.people import accounts, api_keys, invitations, links, sessions, unlocks, usage, vaults
 from commun.store.schema.proofs import (
     audit_samples,
@@ -29,6 +29,8 @@ __all__ = [
     "conversations",
     "describe",
     "epochs",
+    "feedback",
+    "folders",
     "invitations",
     "ledger_entries",
     "ledger_waiting",
@@ -37,6 +39,8 @@ __all__ = [
     "messages",
     "metadata",
     "receipts",
+    "sent_answers",
+    "sent_keys",
     "sessions",
     "shares",
     "spent_nonces",

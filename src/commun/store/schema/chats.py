@@ -4,6 +4,35 @@ from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, S
 
 from commun.store.schema.base import metadata, random_id
 
+folders = Table(
+    "folders",
+    metadata,
+    random_id(),
+    Column(
+        "account_id",
+        String,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        nullable=False,
+        comment="In clear: whose it is.",
+    ),
+    Column(
+        "vault_id",
+        String,
+        ForeignKey("vaults.id", ondelete="CASCADE"),
+        nullable=False,
+        comment="In clear: which key pair it is sealed to.",
+    ),
+    Column("name", LargeBinary, nullable=False, comment="Sealed: what it is called; the length shows, in bytes."),
+    Column(
+        "instructions",
+        LargeBinary,
+        comment="Sealed: what every answer in it is told; the length shows, in bytes; empty where there is nothing.",
+    ),
+    Column("created", Float, nullable=False, comment="In clear: when it was made."),
+    Index("folders_by_account", "account_id", "vault_id"),
+    comment="Folders of conversations, each person’s own.",
+)
+
 conversations = Table(
     "conversations",
     metadata,
@@ -38,6 +67,14 @@ conversations = Table(
         "source_mark",
         LargeBinary,
         comment="Derived from its name in that assistant by HMAC under its owner’s vault: shows nothing.",
+    ),
+    Column(
+        "folder_id",
+        String,
+        ForeignKey("folders.id", ondelete="SET NULL"),
+        index=True,
+        comment="In clear: in which folder it lies, so which conversations belong together; what that is called is "
+        "sealed; empty: in none.",
     ),
     Index("conversations_by_account", "account_id", "vault_id", "updated"),
     Index(
@@ -118,4 +155,83 @@ shares = Table(
     Column("expires", Float, nullable=False, comment="In clear: when the link ends."),
     Column("sealed", LargeBinary, nullable=False, comment="Sealed: what is shared, under the link's token."),
     comment="Single answers that their owner shares by a link, until it expires or is revoked.",
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column(
+        "message_id",
+        String,
+        ForeignKey("messages.id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="In clear: on which answer its owner said something; not whether it was good or bad.",
+    ),
+    Column(
+        "conversation_id",
+        String,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: where the answer belongs.",
+    ),
+    Column(
+        "sealed",
+        LargeBinary,
+        nullable=False,
+        comment="Sealed: thumb, reasons, remark and when; always the same length, so that it tells nothing.",
+    ),
+    comment="What people say of single answers, for themselves. That they said something is in clear, and no more.",
+)
+
+sent_answers = Table(
+    "sent_answers",
+    metadata,
+    random_id(),
+    Column(
+        "account_id",
+        String,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        index=True,
+        comment="In clear: who sent it; empty where it was sent without a name.",
+    ),
+    Column("created", Float, nullable=False, index=True, comment="In clear: on which day it was sent, not when."),
+    Column("done", Float, comment="In clear: on which day an administrator was done with it; else empty."),
+    Column(
+        "sealed",
+        LargeBinary,
+        nullable=False,
+        comment="Sealed: question, answer, remark and receipt, under a key of its own; the size shows in steps.",
+    ),
+    comment="Single answers that somebody sent to the administrators, until they are withdrawn, deleted or old.",
+)
+
+sent_keys = Table(
+    "sent_keys",
+    metadata,
+    Column(
+        "sent_id",
+        String,
+        ForeignKey("sent_answers.id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="In clear: which sent answer it opens.",
+    ),
+    Column(
+        "account_id",
+        String,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+        comment="In clear: for whom: an administrator of that day, or whoever sent it with their name.",
+    ),
+    Column(
+        "vault_id",
+        String,
+        ForeignKey("vaults.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: which key pair it is sealed to.",
+    ),
+    Column("sealed_key", LargeBinary, nullable=False, comment="Sealed: the sent answer’s own key."),
+    comment="Who can open a sent answer: the administrators it was sent to, and nobody who becomes one later.",
 )
