@@ -39,6 +39,8 @@ def test_titles_messages_and_keys_are_sealed():
         "audit_samples.sealed",
         "conversations.title",
         "conversations.sealed_key",
+        "folders.instructions",
+        "folders.name",
         "feedback.sealed",
         "messages.content",
         "receipts.caller_sealed",
@@ -48,6 +50,7 @@ def test_titles_messages_and_keys_are_sealed():
         "sessions.wrapped_key",
         "shares.sealed",
         "unlocks.wrapped_key",
+        "vaults.instructions",
     }
 
 

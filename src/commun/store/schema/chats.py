@@ -71,7 +71,6 @@ conversations = Table(
     Column(
         "folder_id",
         String,
-        ForeignKey("folders.id", ondelete="SET NULL"),
         index=True,
         comment="In clear: in which folder it lies, so which conversations belong together; what that is called is "
         "sealed; empty: in none.",

@@ -47,6 +47,12 @@ vaults = Table(
     ),
     Column("created", Float, nullable=False, comment="In clear: when the key pair was made."),
     Column("public_key", LargeBinary, nullable=False, comment="In clear: seals to the account; opens nothing."),
+    Column(
+        "instructions",
+        LargeBinary,
+        comment="Sealed: what its owner wants every answer to heed, and whether that is in use; the length shows, in "
+        "bytes; empty before the first.",
+    ),
     comment="The account's key pairs: one in use, older ones after somebody started over.",
 )
 
@@ -68,9 +74,20 @@ unlocks = Table(
         ForeignKey("vaults.id", ondelete="CASCADE"),
         comment="In clear: which key pair it opens; empty where it only signs in.",
     ),
-    Column("kind", String, nullable=False, comment="In clear: password, passphrase, passkey or recovery code."),
+    Column(
+        "kind",
+        String,
+        nullable=False,
+        comment="In clear: password, passphrase, passkey, recovery code or an account at a provider.",
+    ),
     Column("name", String, nullable=False, comment="In clear: the name that its owner gave to a passkey."),
-    Column("credential", LargeBinary, unique=True, comment="In clear: the number by which a passkey is known; random."),
+    Column(
+        "credential",
+        LargeBinary,
+        unique=True,
+        comment="In clear: the number by which a passkey is known, random; of an account at a provider SHA-256 of the "
+        "provider’s address and of the number by which it knows the person: whoever knows both recognises them.",
+    ),
     Column(
         "parameters",
         String,
@@ -90,7 +107,7 @@ unlocks = Table(
         "account_id",
         "kind",
         unique=True,
-        sqlite_where=text("kind IN ('password', 'passphrase', 'recovery')"),
+        sqlite_where=text("kind IN ('password', 'passphrase', 'recovery', 'provider')"),
     ),
     comment="The ways into an account and its vault: what each is, and the private key under each.",
 )
