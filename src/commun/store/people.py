@@ -14,12 +14,15 @@ class Role(StrEnum):
 
 
 class Kind(StrEnum):
-    """A way in. Each opens the vault, but for a passkey that holds no key; each signs in, but for a passphrase."""
+    """A way in. Each opens the vault, but for a provider and for a passkey that holds no key; each signs in, but for a
+    passphrase.
+    """
 
     PASSWORD = "password"  # noqa: S105  (the name of a kind)
     PASSPHRASE = "passphrase"  # noqa: S105
     PASSKEY = "passkey"
     RECOVERY = "recovery"
+    PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True)

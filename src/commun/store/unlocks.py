@@ -17,7 +17,7 @@ from commun.store.schema import accounts, unlocks
 from commun.store.tree import new_id
 from commun.store.vault import AccountKey, VaultError, bind, unwrap, wrap
 
-SIGNING_IN = frozenset({Kind.PASSWORD, Kind.PASSKEY, Kind.RECOVERY})
+SIGNING_IN = frozenset({Kind.PASSWORD, Kind.PASSKEY, Kind.RECOVERY, Kind.PROVIDER})
 TOUCH_EVERY_S = 60.0  # last-used times are true to the minute
 
 
@@ -95,7 +95,9 @@ def find_by_name(connection: Connection, name_key: str, kind: Kind) -> Way | Non
 
 
 def find_by_credential(connection: Connection, credential: bytes, *, also_disabled: bool = False) -> Way | None:
-    """A passkey, by its number; None where nobody has it, and for an account that is disabled."""
+    """A passkey, by its number, or an account at a provider, by its mark; None where nobody has it, and for an account
+    that is disabled.
+    """
     query = (
         select(unlocks).join(accounts, accounts.c.id == unlocks.c.account_id).where(unlocks.c.credential == credential)
     )
