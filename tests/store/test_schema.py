@@ -43,6 +43,7 @@ def test_titles_messages_and_keys_are_sealed():
         "folders.name",
         "feedback.sealed",
         "messages.content",
+        "readers.sealed_key",
         "receipts.caller_sealed",
         "receipts.sealed",
         "sent_answers.sealed",

@@ -57,9 +57,10 @@ GROUPS: Final = (
         N_("People, and how they come in"),
         ("accounts", "vaults", "unlocks", "sessions", "links", "invitations"),
     ),
+    ("classes", N_("Classes: people without an account"), ("classes", "guests")),
     ("programs", N_("Programs, and how much is used"), ("api_keys", "usage")),
     ("proofs", N_("Proofs of answers"), ("receipts", "audit_samples")),
-    ("sharing", N_("What people publish themselves"), ("shares", "sent_answers", "sent_keys")),
+    ("sharing", N_("What people share themselves"), ("shares", "readers", "sent_answers", "sent_keys")),
     (
         "ledger",
         N_("The ledger, which is public"),

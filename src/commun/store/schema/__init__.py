@@ -9,8 +9,28 @@ The migrations (``migrations/versions``) are what makes the tables; a test check
 from typing import Final
 
 from commun.store.schema.base import metadata
-from commun.store.schema.chats import conversations, feedback, folders, messages, sent_answers, sent_keys, shares
-from commun.store.schema.people import accounts, api_keys, invitations, links, sessions, unlocks, usage, vaults
+from commun.store.schema.chats import (
+    conversations,
+    feedback,
+    folders,
+    messages,
+    readers,
+    sent_answers,
+    sent_keys,
+    shares,
+)
+from commun.store.schema.people import (
+    accounts,
+    api_keys,
+    classes,
+    guests,
+    invitations,
+    links,
+    sessions,
+    unlocks,
+    usage,
+    vaults,
+)
 from commun.store.schema.proofs import (
     audit_samples,
     epochs,
@@ -26,11 +46,13 @@ __all__ = [
     "accounts",
     "api_keys",
     "audit_samples",
+    "classes",
     "conversations",
     "describe",
     "epochs",
     "feedback",
     "folders",
+    "guests",
     "invitations",
     "ledger_entries",
     "ledger_waiting",
@@ -38,6 +60,7 @@ __all__ = [
     "links",
     "messages",
     "metadata",
+    "readers",
     "receipts",
     "sent_answers",
     "sent_keys",

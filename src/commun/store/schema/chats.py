@@ -156,6 +156,50 @@ shares = Table(
     comment="Single answers that their owner shares by a link, until it expires or is revoked.",
 )
 
+readers = Table(
+    "readers",
+    metadata,
+    random_id(),
+    Column(
+        "conversation_id",
+        String,
+        ForeignKey("conversations.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: which conversation.",
+    ),
+    Column(
+        "account_id",
+        String,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        index=True,
+        comment="In clear: who reads it; empty until somebody accepts.",
+    ),
+    Column(
+        "vault_id",
+        String,
+        ForeignKey("vaults.id", ondelete="CASCADE"),
+        comment="In clear: which key pair of the reader’s it is sealed to; empty until somebody accepts.",
+    ),
+    Column(
+        "link_hash",
+        LargeBinary,
+        unique=True,
+        comment="SHA-256 of the link's token: cannot be turned back; empty once somebody has accepted.",
+    ),
+    Column(
+        "sealed_key",
+        LargeBinary,
+        nullable=False,
+        comment="Sealed: the conversation's own key, under the link's token, and once somebody accepts, to them.",
+    ),
+    Column("created", Float, nullable=False, comment="In clear: when the link was made."),
+    Column("expires", Float, comment="In clear: when the link ends; empty once somebody has accepted."),
+    Column("accepted", Float, comment="In clear: since when it is read; empty until then."),
+    Index("readers_once", "conversation_id", "account_id", unique=True, sqlite_where=text("account_id IS NOT NULL")),
+    comment="Whole conversations that their owner lets another person read: who reads which, and links for that.",
+)
+
 feedback = Table(
     "feedback",
     metadata,

@@ -218,3 +218,54 @@ usage = Table(
     Column("tokens_written", Integer, nullable=False, comment="In clear: how many tokens the model wrote."),
     comment="How much each account used on each day. What was asked is not in it.",
 )
+
+classes = Table(
+    "classes",
+    metadata,
+    random_id(),
+    Column(
+        "account_id",
+        String,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: which administrator opened it.",
+    ),
+    Column(
+        "code_hash",
+        LargeBinary,
+        nullable=False,
+        unique=True,
+        comment="SHA-256 of the class’s code: whoever has the tables could try codes for days, and then only ask.",
+    ),
+    Column("name", String, nullable=False, comment="In clear: what it is called, in the words of whoever opened it."),
+    Column("created", Float, nullable=False, comment="In clear: when it was opened."),
+    Column("expires", Float, nullable=False, comment="In clear: when it ends."),
+    Column("places", Integer, nullable=False, comment="In clear: how many may be in it at once."),
+    Column("daily_tokens", Integer, nullable=False, comment="In clear: how many tokens all of it may use in a day."),
+    Column("day", Integer, nullable=False, comment="In clear: the day (UTC, counted from 1970) that is counted."),
+    Column("tokens", Integer, nullable=False, comment="In clear: how many tokens all of it used on that day."),
+    comment="Classes that are open: people without an account ask with a code. They go when they end.",
+)
+
+guests = Table(
+    "guests",
+    metadata,
+    Column(
+        "token_hash",
+        LargeBinary,
+        primary_key=True,
+        comment="Derived from the cookie by HKDF-SHA256: cannot be turned back.",
+    ),
+    Column(
+        "class_id",
+        String,
+        ForeignKey("classes.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+        comment="In clear: which class the browser is in. Who sits before it is not known.",
+    ),
+    Column("expires", Float, nullable=False, comment="In clear: when it ends unless it is used, to ten minutes."),
+    Column("ends", Float, nullable=False, comment="In clear: when it ends in any case, to the hour."),
+    comment="Browsers that are in a class. What is asked there is in no table.",
+)
