@@ -51,7 +51,7 @@ class Group:
 
 
 GROUPS: Final = (
-    ("conversations", N_("Conversations"), ("conversations", "messages", "feedback")),
+    ("conversations", N_("Conversations"), ("conversations", "messages", "folders", "feedback")),
     (
         "people",
         N_("People, and how they come in"),
