@@ -53,11 +53,15 @@ from commun.store.administration import Administration
 from commun.store.audit_samples import AuditSamples
 from commun.store.conversations import Conversations
 from commun.store.database import DATABASE_FILE, Database
+from commun.store.feedback import Feedback
+from commun.store.folders import Folders
+from commun.store.instructions import Instructions
 from commun.store.invitations import Invitations
 from commun.store.ledger_entries import LedgerEntries
 from commun.store.passkeys import Passkeys
 from commun.store.passwords import Hasher
 from commun.store.receipts import Receipts
+from commun.store.sent import Sent
 from commun.store.shares import Shares
 from commun.store.usage import Usage
 from commun.store.vault import PublicKey
@@ -226,6 +230,8 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         invitations=Invitations(accounts, hasher),
         administration=Administration(accounts, database),
         conversations=Conversations(database, samples=samples),
+        folders=Folders(database),
+        instructions=Instructions(database),
         assistant=build_assistant(
             settings,
             charter,
@@ -240,6 +246,8 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         recorder=recorder,
         bundles=Bundles(recorder, entries, receipts, charter_folder=settings.home / CHARTER_FOLDER),
         shares=Shares(database),
+        feedback=Feedback(database),
+        sent=Sent(database),
         samples=samples,
     )
     metrics = Metrics()

@@ -13,9 +13,13 @@ from commun.store.administration import Administration
 from commun.store.audit_samples import AuditSamples
 from commun.store.conversations import Conversations
 from commun.store.database import Database
+from commun.store.feedback import Feedback
+from commun.store.folders import Folders
+from commun.store.instructions import Instructions
 from commun.store.invitations import Invitations
 from commun.store.passkeys import Passkeys
 from commun.store.receipts import Receipts
+from commun.store.sent import Sent
 from commun.store.shares import Shares
 from commun.store.ways_in import WaysIn
 
@@ -30,6 +34,8 @@ class Services:
     invitations: Invitations
     administration: Administration
     conversations: Conversations
+    folders: Folders
+    instructions: Instructions
     assistant: Assistant
     library: ModelLibrary
     database: Database
@@ -37,4 +43,6 @@ class Services:
     recorder: Recorder
     bundles: Bundles
     shares: Shares
+    feedback: Feedback
+    sent: Sent
     samples: AuditSamples

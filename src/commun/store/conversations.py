@@ -46,8 +46,12 @@ class Conversations:
         self._samples = samples
         self._now = now
 
-    async def list(self, viewer: Viewer, *, limit: int | None = None) -> builtins.list[Summary]:
-        """Newest first, deleted ones left out; at most ``limit``."""
+    async def list(
+        self, viewer: Viewer, *, limit: int | None = None, after: int = 0, folder_id: str | None = None
+    ) -> builtins.list[Summary]:
+        """Newest first, deleted ones left out; at most ``limit``, without the first ``after``. ``folder_id``: only what
+        lies in it; None: all.
+        """
         rows.unlocked(viewer)
         running = exists().where(
             messages.c.conversation_id == conversations.c.id, messages.c.state == MessageState.RUNNING.value
@@ -57,7 +61,10 @@ class Conversations:
             .where(rows.owned(viewer))
             .order_by(conversations.c.updated.desc())
             .limit(limit)
+            .offset(after or None)
         )
+        if folder_id is not None:
+            query = query.where(conversations.c.folder_id == folder_id)
         slow: builtins.list[dict[str, Any]] = []
 
         def work(connection: Connection) -> builtins.list[Summary]:
@@ -68,7 +75,9 @@ class Conversations:
                     resealed = rows.reseal_by_owner(viewer, row, key)
                     slow.append({"one": row.id, "old": row.sealed_key, "new": resealed})
                 title = rows.open_title(key, row)
-                found.append(Summary(row.id, title, row.created, row.updated, running=bool(row.running)))
+                found.append(
+                    Summary(row.id, title, row.created, row.updated, running=bool(row.running), folder_id=row.folder_id)
+                )
             return found
 
         summaries = await self._database.read(work)
@@ -92,6 +101,7 @@ class Conversations:
                 messages={one.id: rows.open_message(key, one) for one in connection.execute(query)},
                 leaf_id=row.leaf_id,
                 imported=row.imported,
+                folder_id=row.folder_id,
             )
 
         return await self._database.read(work)
@@ -104,15 +114,16 @@ class Conversations:
         parent_id: str | None,
         question: str | None,
         title: str,
+        folder_id: str | None = None,
     ) -> OpenTurn:
         """Stores the question and an answer that is running, shows their branch; all or nothing.
 
-        ``conversation_id`` None: a new conversation called ``title``. ``question`` None: another answer to the user's
-        message ``parent_id``; else a message of the user's under ``parent_id`` (None: at the beginning). Raises
-        Conflict while another answer of this conversation is running, NotFound, InvalidParameter.
+        ``conversation_id`` None: a new conversation called ``title``, in ``folder_id``. ``question`` None: another
+        answer to the user's message ``parent_id``; else a message of the user's under ``parent_id`` (None: at the
+        beginning). Raises Conflict while another answer of this conversation is running, NotFound, InvalidParameter.
         """
         rows.unlocked(viewer)
-        start = Start(viewer, parent_id, question, self._now())
+        start = Start(viewer, parent_id, question, self._now(), folder_id)
 
         def work(connection: Connection) -> OpenTurn:
             if conversation_id is None:

@@ -112,9 +112,10 @@ def add_conversation(
     title: str,
     leaf_id: str,
     now: float,
+    folder_id: str | None = None,
 ) -> ConversationKey:
     """A new conversation with a key of its own, sealed by the owner who is here, or else to the public key.
-    Raises NoVault.
+    ``folder_id``: the owner's own. Raises NoVault.
     """
     seals_to = owner.key if isinstance(owner, Viewer) else owner.public_key
     if seals_to is None:
@@ -132,6 +133,7 @@ def add_conversation(
             "created": now,
             "updated": now,
             "leaf_id": leaf_id,
+            "folder_id": folder_id,
         },
     )
     return key

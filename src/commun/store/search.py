@@ -21,6 +21,8 @@ MAX_QUERY: Final = 200  # characters; what is longer is cut
 _BEFORE, _AFTER = 40, 120  # characters of the excerpt around the first match
 _BREATHE_EVERY: Final = 16  # messages after which other threads get a turn: the event loop must not wait for a search
 
+Known = tuple[ConversationKey, str, str | None]  # a conversation's key, its title, its folder
+
 
 def fold(text: str) -> str:
     """Lower case without accents: “Élève” and “eleve” are the same."""
@@ -56,16 +58,16 @@ def find(connection: Connection, viewer: Viewer, text: str) -> list[Hit]:
     needle = fold(text[:MAX_QUERY]).strip()
     if not needle:
         return []
-    known: dict[str, tuple[ConversationKey, str]] = {}
+    known: dict[str, Known] = {}
     hits: list[Hit] = []
     query = select(conversations).where(owned(viewer)).order_by(conversations.c.updated.desc())
     for row in connection.execute(query):
         key = open_conversation_key(viewer, row)
         title = open_title(key, row)
-        known[row.id] = (key, title)
+        known[row.id] = (key, title, row.folder_id)
         found = excerpt(title, needle)
         if found is not None:
-            hits.append(Hit(row.id, None, title, "", found, row.updated))
+            hits.append(Hit(row.id, None, title, "", found, row.updated, row.folder_id))
     if len(hits) < MAX_HITS:
         hits.extend(_in_messages(connection, viewer, needle, known, MAX_HITS - len(hits)))
     return hits[:MAX_HITS]
@@ -75,7 +77,7 @@ def _in_messages(
     connection: Connection,
     viewer: Viewer,
     needle: str,
-    known: dict[str, tuple[ConversationKey, str]],
+    known: dict[str, Known],
     limit: int,
 ) -> Iterator[Hit]:
     query = (
@@ -87,11 +89,11 @@ def _in_messages(
     for number, row in enumerate(connection.execute(query)):
         if number % _BREATHE_EVERY == 0:
             time.sleep(0)
-        key, title = known[row.conversation_id]
+        key, title, folder_id = known[row.conversation_id]
         message = open_message(key, row)
         found = excerpt(message.content["text"], needle)
         if found is not None:
-            yield Hit(row.conversation_id, row.id, title, row.role, found, row.created)
+            yield Hit(row.conversation_id, row.id, title, row.role, found, row.created, folder_id)
             limit -= 1
             if limit == 0:
                 return

@@ -35,18 +35,21 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A line of the sidebar. ``running``: an answer is being written."""
+    """A line of the sidebar. ``running``: an answer is being written. ``folder_id``: None for those in no folder."""
 
     id: str
     title: str
     created: float
     updated: float
     running: bool
+    folder_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Something found: a message, or the conversation's title (``message_id`` None)."""
+    """Something found: a message, or the conversation's title (``message_id`` None). ``folder_id``: in which
+    folder that lies, None for none.
+    """
 
     conversation_id: str
     message_id: str | None
@@ -54,12 +57,13 @@ class Hit:
     role: str
     excerpt: str
     created: float
+    folder_id: str | None = None
 
 
 @dataclass(slots=True)
 class Conversation:
     """``messages``: by id, oldest first. ``leaf_id``: the end of the branch that was shown last. ``imported``: when it
-    was brought in from another assistant, or None.
+    was brought in from another assistant, or None. ``folder_id``: of its owner's, None for none.
     """
 
     id: str
@@ -69,6 +73,7 @@ class Conversation:
     messages: dict[str, StoredMessage]
     leaf_id: str
     imported: float | None = None
+    folder_id: str | None = None
     _children: dict[str | None, list[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

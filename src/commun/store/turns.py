@@ -9,7 +9,7 @@ from sqlalchemy import Connection, exists, select, update
 
 from commun.errors import Conflict, InvalidParameter, NotFound
 from commun.receipts.issue import Receipt
-from commun.store import receipts, rows
+from commun.store import folders, receipts, rows
 from commun.store.audit_samples import AuditSamples
 from commun.store.database import Database
 from commun.store.people import Viewer
@@ -20,20 +20,25 @@ from commun.store.vault import ConversationKey
 
 @dataclass(slots=True)
 class Start:
-    """The rows that begin a turn. ``question`` None: another answer to the user's message ``parent_id``."""
+    """The rows that begin a turn. ``question`` None: another answer to the user's message ``parent_id``. ``folder_id``:
+    where a new conversation goes.
+    """
 
     viewer: Viewer
     parent_id: str | None
     question: str | None
     now: float
+    folder_id: str | None = None
     conversation_id: str = ""
     question_id: str = field(default_factory=new_id)
     answer_id: str = field(default_factory=new_id)
 
     def in_new(self, connection: Connection, title: str) -> ConversationKey:
-        """In a conversation that begins with it. Raises InvalidParameter."""
+        """In a conversation that begins with it. Raises InvalidParameter, NotFound where the folder is not theirs."""
         if self.question is None or self.parent_id is not None:
             raise InvalidParameter(parameter="parent_id", reason="a new conversation begins with a question")
+        if self.folder_id is not None:
+            folders.get_owned(connection, self.viewer, self.folder_id)
         self.conversation_id = new_id()
         key = rows.add_conversation(
             connection,
@@ -42,6 +47,7 @@ class Start:
             title=title,
             leaf_id=self.answer_id,
             now=self.now,
+            folder_id=self.folder_id,
         )
         self._add(connection, key)
         return key

@@ -1,4 +1,4 @@
-"""Folders of conversations, and what people tell every answer about themselves. Never edited: a change is a new file."""
+"""Folders of conversations, and what people tell every answer. Never edited: a change is a new file."""
 
 from alembic import op
 from sqlalchemy import Column, Float, ForeignKey, LargeBinary, String
