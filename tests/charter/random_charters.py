@@ -158,6 +158,9 @@ def _boards(draw: st.DrawFn) -> tuple[Board, Entrenched]:
     return Board(quorum, tuple(members)), Entrenched(tuple(clauses), tuple(guards) if clauses else ())
 
 
+_days = st.integers(0, 2000).map(lambda days: date(2027, 1, 1) + timedelta(days))
+
+
 @st.composite
 def charters(draw: st.DrawFn) -> Charter:
     board, entrenched = draw(_boards())
@@ -167,7 +170,7 @@ def charters(draw: st.DrawFn) -> Charter:
     return Charter(
         name=draw(words),
         purpose=draw(both),
-        mandate=Mandate(date(2027, 1, 1) + timedelta(draw(st.integers(0, 2000)))),
+        mandate=Mandate(draw(_days)),
         board=board,
         entrenched=entrenched,
         prompts=Prompts(
@@ -186,7 +189,9 @@ def charters(draw: st.DrawFn) -> Charter:
         ),
         context=Context("oldest-turns-first", draw(st.integers(1, 4096)), draw(st.integers(512, 10**6))),
         callers=draw(st.builds(Callers, flags, flags, flags, flags, flags)),
-        retention=Retention(draw(st.one_of(st.integers(0, 3), st.integers(0, 3650)))),
+        retention=Retention(
+            draw(st.one_of(st.integers(0, 3), st.integers(0, 3650))), draw(st.one_of(st.none(), _days))
+        ),
         temporary=Temporary(draw(st.sampled_from(TemporaryRule))),
         audit=Audit(draw(st.decimals(0, 1, places=3))),
         disclosure=draw(both),

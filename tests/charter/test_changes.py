@@ -209,7 +209,7 @@ FULL = example(
             ),
         ),
     ),
-    retention=Retention(30),
+    retention=Retention(30, date(2027, 5, 31)),
     sources=Allowed(("documents", "web")),
     tools=Allowed(("calculator", "clock")),
     witnesses=replace(example().witnesses, policy="quorum any"),
@@ -261,6 +261,12 @@ def test_every_clause_has_a_place_in_the_order_and_a_heading() -> None:
             ],
         ),
         (
+            {"retention": Retention(0, date(2027, 5, 31))},
+            [
+                "A legal hold begins: until 2027-05-31, that day included, nothing that is stored is erased. What somebody deletes disappears from their pages at once and is erased afterwards; accounts can be deleted afterwards only.",
+            ],
+        ),
+        (
             {"audit": Audit(Decimal("0.05"))},
             [
                 "More answers are now drawn for an audit by others: a share of 0.05 instead of 0.01 of those whose owner agrees to it.",
@@ -278,6 +284,22 @@ def test_every_clause_has_a_place_in_the_order_and_a_heading() -> None:
 )
 def test_a_change_reads_plainly(clauses: dict[str, object], sentences: list[str]) -> None:
     assert told(example(), **clauses) == sentences
+
+
+def test_a_hold_is_said_when_it_is_prolonged_shortened_and_lifted_and_guarded_by_either_name() -> None:
+    held = example(retention=Retention(0, date(2027, 5, 31)))
+    assert told(held, retention=Retention(0, date(2027, 6, 1))) == [
+        "The legal hold lasts longer: until 2027-06-01, that day included (so far: until 2027-05-31)."
+    ]
+    assert told(held, retention=Retention(0, date(2027, 5, 30))) == [
+        "The legal hold ends sooner: after 2027-05-30 (so far: after 2027-05-31)."
+    ]
+    assert told(held, retention=Retention(0)) == [
+        "There is no legal hold any more (so far: until 2027-05-31, that day included). What it kept from being erased is erased."
+    ]
+    for name, guarded in (("retention", True), ("retention.hold_until", True), ("retention.days", False)):
+        before = replace(held, entrenched=Entrenched((name,), ("Ada",)))
+        assert [change.entrenched for change in changes(before, replace(before, retention=Retention(0)))] == [guarded]
 
 
 def test_a_temperature_is_said_in_decimal_numbers() -> None:

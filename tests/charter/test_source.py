@@ -1,5 +1,6 @@
 """The charter's folder is read as it is meant, however it is written; docs/spec/charter.md says so too."""
 
+import hashlib
 import re
 from datetime import date
 from decimal import Decimal
@@ -63,6 +64,17 @@ class TestWhatIsRead:
         assert without == zero
         assert clause_value(without, "audit") == {"sample_rate": "0"}
         assert clause_digest(without, "audit") == clause_digest(zero, "audit")
+
+    def test_a_hold_is_read_and_a_charter_without_one_has_the_digests_that_it_had_before_there_was_one(self):
+        held = read_charter(changed("charter.toml", "days = 365", "days = 365\nhold_until = 2027-11-22"))
+        assert held.retention.hold_until == date(2027, 11, 22)
+        assert clause_value(held, "retention") == {"days": 365, "hold_until": "2027-11-22"}
+        assert clause_value(held, "retention.hold_until") == "2027-11-22"
+        free = read_charter(GOLDEN)
+        assert clause_value(free, "retention") == {"days": 365}
+        assert clause_digest(free, "retention") == hashlib.sha256(b'{"days":365}').hexdigest()
+        assert clause_digest(free, "retention.hold_until") == hashlib.sha256(b"null").hexdigest()
+        assert clause_digest(free, "retention.days") == clause_digest(held, "retention.days")
 
     def test_the_model_s_digest_follows_the_engine_s_rule(self):
         entries = [("b/é.bin", 3, "1" * 64), ("a.bin", 0, "2" * 64)]

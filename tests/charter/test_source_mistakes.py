@@ -56,6 +56,23 @@ MISTAKES = [
     ("charter.toml", 'rule = "offered"', "rule = 1", "rule =", "must be a text", 'rule = "offered"'),
     ("charter.toml", "allowed = []", 'allowed = "all"', "allowed = []", "must be a list of texts", "allowed = []"),
     ("charter.toml", "allowed = []", "allowed = [1]", "allowed = []", "must be a list of texts", "allowed = []"),
+    (
+        "charter.toml",
+        "days = 365",
+        'days = 365\nhold_until = "2027-06-30"',
+        "hold_until",
+        "“retention.hold_until” must be a date",
+        "hold_until = 2027-06-30",
+    ),
+    ("charter.toml", "days = 365", 'days = 365\nhold_until = ""', "hold_until", "must be a date", "hold_until = 2027"),
+    (
+        "charter.toml",
+        "days = 365",
+        "days = 365\nhold_until = 2027-11-23",
+        "hold_until",
+        "The legal hold lasts longer than the board’s mandate, which ends on 2027-11-22.",
+        "prolong the mandate",
+    ),
     ("charter.toml", "until = 2027-11-22", 'until = "2027-11-22"', "until", "must be a date", "until = 2027-11-22"),
     ("charter.toml", "until = 2027-11-22", "until = 2027-11-22T00:00:00Z", "until", "must be a date", "until = 2027"),
     (

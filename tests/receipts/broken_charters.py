@@ -140,6 +140,7 @@ def _board(made: Broken) -> None:
         "Dara put in Ada's place without Ada",
         world.adopt(unguarded, first, ("Benoît", "Chloé", "Dara")),
     )
+    _hold(made)
     lower = world.charter_files(world.BOARD, quorum=1)
     edition("quorum-lowered-by-one", "one member lowers the quorum to one", world.adopt(lower, first, ("Chloé",)))
     third = world.adopt(
@@ -147,6 +148,28 @@ def _board(made: Broken) -> None:
     )
     mixed = {**third.documents, "metadata/3.snapshot.json": world.second().documents["metadata/2.snapshot.json"]}
     made.add("snapshot-of-another-edition", invalid, "parts of two editions", with_charter(third, mixed))
+
+
+def _hold(made: Broken) -> None:
+    """The clause of the legal hold: what no charter says, and lifting it."""
+    free, first = world.charter_files(world.BOARD), world.first()
+    for name, hold, about in (
+        ("hold-beyond-the-mandate", "2028-01-01", "a hold until the day after the mandate's last"),
+        ("hold-that-is-a-text", '"2027-06-30"', "a hold in quotation marks, which is no date"),
+        ("hold-that-is-a-moment", "2027-06-30T00:00:00Z", "a hold until a time of the day"),
+        ("hold-on-a-day-that-is-none", "2027-02-29", "a hold until a day that the calendar does not have"),
+        ("hold-too-long-ago", "1999-12-31", "a hold until a day before the first that a charter may name"),
+    ):
+        signed = world.charter_files(world.BOARD, hold=hold)
+        adopted = world.adopt(signed, first, world.BOARD, meant=free)
+        made.add(name, Reason.CHARTER_INVALID, about, with_charter(adopted))
+    held = world.adopt(world.charter_files(world.BOARD, hold="2027-06-30"), None, world.BOARD)
+    for name, signers, about in (
+        ("hold-lifted-without-the-quorum", ("Ada",), "one member lifts a hold that the quorum had set"),
+        ("hold-lifted-without-its-guard", ("Benoît", "Chloé"), "the quorum lifts an entrenched hold without its guard"),
+    ):
+        lifted = world.adopt(free, held, signers)
+        made.add(name, Reason.CHARTER_INVALID, about, with_charter(lifted), Trust())
 
 
 def _allowed(made: Broken) -> None:

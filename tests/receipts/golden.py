@@ -103,12 +103,25 @@ def golden() -> list[Case]:
         replace(PINNED, keys=(whole.key,)),
     )
     partial("first-edition", "the first edition, under the first root", _first_edition())
+    for name, about, files in (
+        ("legal-hold", "a hold until the mandate's last day", world.charter_files(world.BOARD, hold="2027-12-31")),
+        (
+            "no-hold-entrenched",
+            "that there is no hold is entrenched, under the clause's own name",
+            world.charter_files(world.BOARD, entrenched="retention.hold_until"),
+        ),
+    ):
+        verified(name, about, _under(world.adopt(files, world.first(), world.BOARD)))
     return cases
 
 
 def _hinted() -> Any:
     files = world.charter_files(world.NEW_BOARD, policy="")
-    edition = world.adopt(files, world.first(), ("Ada", "Benoît"), root_signers=("Ada", "Benoît", "Dara"))
+    return _under(world.adopt(files, world.first(), ("Ada", "Benoît"), root_signers=("Ada", "Benoît", "Dara")))
+
+
+def _under(edition: world.Edition) -> Any:
+    """A whole bundle under another second edition."""
     receipt = world.signed(charter=CharterUsed(2, edition.digest, edition.first_root, stale=False))
     ledger, index, at = world.ledger_with(receipt.entry)
     ledger.entries[at] = world.adoption(edition)

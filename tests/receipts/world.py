@@ -91,7 +91,10 @@ def charter_files(
     quorum: int = 2,
     guards: Sequence[str] = ("Ada",),
     callers: str = "true",
+    hold: str = "",
+    entrenched: str = "retention",
 ) -> dict[str, bytes]:
+    """``hold``: what stands behind ``hold_until =``; "": none."""
     board = "\n".join(f'[[board.members]]\nname = "{n}"\nkey = "{text_of_key(member(n).public_key)}"' for n in names)
     listed = ", ".join(f'"{name}"' for name in guards)
     charter = f'''format = "commun-charter/1"
@@ -105,7 +108,7 @@ until = {until}
 quorum = {quorum}
 {board}
 [entrenched]
-clauses = ["retention"]
+clauses = ["{entrenched}"]
 guards = [{listed}]
 [prompts]
 language = "en"
@@ -129,7 +132,7 @@ structured_output = {callers}
 stop_strings = {callers}
 ignore_eos = false
 [retention]
-days = 0
+days = 0{f"{chr(10)}hold_until = {hold}" if hold else ""}
 [temporary]
 rule = "offered"
 [disclosure]
@@ -213,9 +216,12 @@ def adopt(
     *,
     root_signers: Sequence[str] | None = None,
     new_root: bool = True,
+    meant: Mapping[str, bytes] | None = None,
 ) -> Edition:
-    """Signed by whoever is named, whether that is enough or not."""
-    charter = read_charter(files)
+    """Signed by whoever is named, whether that is enough or not. ``meant``: the charter that the metadata is made for,
+    where the files that are signed are none.
+    """
+    charter = read_charter(files if meant is None else meant)
     number = 1 if base is None else base.number + 1
     version = (len(base.roots) if base else 0) + int(new_root)
     targets = Metadata(

@@ -29,6 +29,7 @@ NUMBER_PLACES = (
     (("sampling", "top_p"), "least"),
     (("sampling", "max_tokens"), "most"),
     (("retention",), "days"),
+    (("retention",), "hold_until"),
     (("audit",), "sample_rate"),
     (("mandate",), "until"),
     (("callers",), "ignore_eos"),
@@ -73,6 +74,7 @@ def _each(places: list[Place]) -> Iterator[dict[str, bytes]]:
     charter["board"]["quorum"] = Raw("1")
     charter["entrenched"] = {"clauses": [], "guards": []}
     charter["audit"] = {"sample_rate": Raw("0")}
+    charter["mandate"]["until"], charter["retention"] = Raw("2027-11-22"), {"days": Raw("365")}
     charter["sampling"]["temperature"] = {name: Raw("0") for name in ("default", "least", "most")}
     charter["sampling"]["top_p"] = {name: Raw("1") for name in ("default", "least", "most")}
     charter["sampling"]["max_tokens"] = {name: Raw("1") for name in ("default", "least", "most")}
@@ -165,6 +167,10 @@ def together() -> Iterator[dict[str, bytes]]:
         *([(charter, ("sampling", part, "default"), Raw("2"))] for part in ("temperature", "max_tokens")),
         [(charter, ("sampling", "top_p", "default"), Raw("0.999999"))],
         *([(charter, ("context", "answer_reserve"), Raw(tokens))] for tokens in ("131071", "131072", "131073")),
+        *(
+            [(charter, ("retention", "hold_until"), Raw(day))]
+            for day in ("2000-01-01", "1999-12-31", "2027-11-21", "2027-11-22", "2027-11-23", '"2027-11-22"', '""')
+        ),
         *([(charter, ("models", "default"), name)] for name in ("x", "far", "nobody")),
         [(own, ("files",), []), (own, ("digest",), digest_of("openvino", "llama", 1, []))],
         *([(own, (name,), "x")] for name in ("url", "remote_model", "digest", "id")),

@@ -137,11 +137,13 @@ def _charter_tree(
         least, default, most = values
         return {"default": Raw(default), "least": Raw(least), "most": Raw(most)}
 
+    until = chance.choice(("2027-11-22", "2000-01-01", "2199-12-31"))
+    hold = {"hold_until": Raw(chance.choice(("2000-01-01", until)))} if chance.random() < 0.4 else {}
     tree: dict[str, Any] = {
         "format": "commun-charter/1",
         "name": chance.choice(("Town", "The town's “assistant”", 'a "b" \\ c', "x" * 120, "\U0001f600" * 60)),
         "purpose": both("To help.", "Aider.\nAussi.", "  spaces around \n", "é" * 4000),
-        "mandate": {"until": Raw(chance.choice(("2027-11-22", "2000-01-01", "2199-12-31")))},
+        "mandate": {"until": Raw(until)},
         "board": {
             "quorum": Raw(str(chance.randint(1, len(people)))),
             "members": [{"name": name, "key": key} for name, key in zip(people, keys, strict=True)],
@@ -158,7 +160,7 @@ def _charter_tree(
         },
         "context": {"policy": "oldest-turns-first", "answer_reserve": Raw("512"), "most_tokens": Raw("131_072")},
         "callers": {name: flag() for name in ("system_messages", "plain_completions", "structured_output", "stop_strings", "ignore_eos")},
-        "retention": {"days": Raw(chance.choice(("0", "365", "36500")))},
+        "retention": {"days": Raw(chance.choice(("0", "365", "36500"))), **hold},
         "temporary": {"rule": chance.choice(("offered", "only", "never"))},
         **({"audit": {"sample_rate": Raw(chance.choice(("0", "0.01", "1", "5e-1")))}} if chance.random() < 0.7 else {}),
         "disclosure": both("An AI.", "Une IA :\n« ça » "),

@@ -1,5 +1,6 @@
 """How the assistant answers and what it may do: the differences (rules: ``changes.py``)."""
 
+from datetime import date
 from decimal import Decimal
 
 from commun.charter.clauses import (
@@ -156,8 +157,31 @@ _KEPT_FOR_GOOD = N_(
 )
 
 
+_HELD = N_(
+    "A legal hold begins: until %(after)s, that day included, nothing that is stored is erased. What somebody deletes "
+    "disappears from their pages at once and is erased afterwards; accounts can be deleted afterwards only."
+)
+_HELD_LONGER = N_("The legal hold lasts longer: until %(after)s, that day included (so far: until %(before)s).")
+_HELD_SHORTER = N_("The legal hold ends sooner: after %(after)s (so far: after %(before)s).")
+_NO_LONGER_HELD = N_(
+    "There is no legal hold any more (so far: until %(before)s, that day included). What it kept from being erased is "
+    "erased."
+)
+
+
 def retention(before: Retention, after: Retention) -> Found:
-    yield from from_to("retention", before.days, after.days, _kept)
+    yield from from_to("retention.days", before.days, after.days, _kept)
+    yield from _hold(before.hold_until, after.hold_until)
+
+
+def _hold(before: date | None, after: date | None) -> Found:
+    clause = "retention.hold_until"
+    if before is not None and after is not None:
+        yield from from_to(clause, before, after, up_or_down(_HELD_LONGER, _HELD_SHORTER))
+    elif after is not None:
+        yield change(clause, _HELD, "added", after=as_detail(after))
+    elif before is not None:
+        yield change(clause, _NO_LONGER_HELD, "removed", before=as_detail(before))
 
 
 def _kept(before: int, after: int) -> str:

@@ -181,9 +181,12 @@ class Callers:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """``days``: after its last message a conversation is kept so long; 0: until its owner deletes it."""
+    """``days``: after its last message a conversation is kept so long; 0: until its owner deletes it. ``hold_until``:
+    the last day (UTC) of a legal hold, which lets nothing that is stored be erased (``hold.py``); None: there is none.
+    """
 
     days: int
+    hold_until: date | None = None
 
 
 class TemporaryRule(StrEnum):
@@ -293,6 +296,8 @@ CLAUSES: Final[dict[str, Callable[[Charter], Any]]] = {
     "callers.stop_strings": lambda c: c.callers.stop_strings,
     "callers.ignore_eos": lambda c: c.callers.ignore_eos,
     "retention": lambda c: c.retention,
+    "retention.days": lambda c: c.retention.days,
+    "retention.hold_until": lambda c: c.retention.hold_until,
     "temporary": lambda c: c.temporary,
     "audit": lambda c: c.audit,
     "disclosure": lambda c: c.disclosure,
@@ -314,9 +319,12 @@ def clause_digest(charter: Charter, name: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """JSON data out of clauses: objects, lists, strings, whole numbers, booleans."""
+    """JSON data out of clauses: objects, lists, strings, whole numbers, booleans; None by itself, but no part of an
+    object: a clause of before there was the part has the digest that it had.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: plain(part) for name, part in parts.items() if part is not None}
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     if isinstance(value, Decimal):

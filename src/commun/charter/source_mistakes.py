@@ -115,6 +115,10 @@ RESERVE_TOO_LARGE = Fault(
     N_("“answer_reserve” leaves no room for the question."), N_("Make it smaller than “most_tokens”.")
 )
 VERSIONS_CROSSED = Fault(N_("No version is from “least” to before “below”."), N_("Make “below” greater than “least”."))
+HOLD_BEYOND_MANDATE = Fault(
+    N_("The legal hold lasts longer than the board’s mandate, which ends on %(until)s."),
+    N_("Let it end by that day, or prolong the mandate as well."),
+)
 NO_SUCH_MODEL = Fault(N_("No adopted model is called “%(value)s”."), N_("Choose from: %(choices)s."))
 NO_MODELS = Fault(N_("No model is adopted."), N_("Put a file for each model into models/."))
 NO_SUCH_PERSONA = Fault(N_("No persona is called “%(value)s”."), N_("Choose from: %(choices)s."))

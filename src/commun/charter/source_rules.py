@@ -9,6 +9,7 @@ Rules:
   that of the persona that answers by default in everybody's. (A first persona cannot be added later without the guards,
   either: then the list of clauses has to change.)
 - each default lies between its least and most; an answer's reserve is smaller than the context;
+- a legal hold ends with the board's mandate at the latest: whom nobody has elected keeps nothing from being erased;
 - the persona and the model that answer by default exist; persona ids are different, and none is "system";
 - the range of versions is not empty.
 """
@@ -21,6 +22,7 @@ from commun.charter.errors import BadKey
 from commun.charter.source_mistakes import (
     BAD_KEY,
     DEFAULT_OUTSIDE,
+    HOLD_BEYOND_MANDATE,
     NO_GUARDS,
     NO_MODELS,
     NO_SUCH_MEMBER,
@@ -50,6 +52,9 @@ def check_rules(document: Document, *, models: Collection[str]) -> None:
     reserve, most = document.find("context", "answer_reserve"), document.find("context", "most_tokens")
     if reserve is not None and most is not None and reserve >= most:
         document.add(RESERVE_TOO_LARGE, ("context", "answer_reserve"))
+    until, held = document.find("mandate", "until"), document.find("retention", "hold_until")
+    if until is not None and held is not None and held > until:
+        document.add(HOLD_BEYOND_MANDATE, ("retention", "hold_until"), until=until.isoformat())
     least, below = document.find("software", "least"), document.find("software", "below")
     if least is not None and below is not None and version_numbers(least) >= version_numbers(below):
         document.add(VERSIONS_CROSSED, ("software", "below"))

@@ -144,6 +144,7 @@ CHARTER_KEYS: Final = (
     _yes_no("callers.stop_strings"),
     _yes_no("callers.ignore_eos"),
     _whole("retention.days", 0, MAX_DAYS, 365),
+    Key("retention.hold_until", Kind.DATE, "hold_until = 2027-06-30", required=False),
     _choice("temporary.rule", tuple(TemporaryRule)),
     Key("audit.sample_rate", Kind.NUMBER, "sample_rate = 0.01", least=Decimal(0), most=Decimal(1)),
     *_texts("disclosure", 1_000, "You are talking with an AI.", "Vous parlez avec une IA."),

@@ -1,8 +1,9 @@
 // Which keys charter.toml and models/<id>.toml have, of which kind and within which bounds (docs/spec/charter.md).
 //
 // A part is a table (`parts` by name), a list of tables (`most` of them) or a value of a kind. `absent`: what stands for a
-// part that may be left out; without it a missing part is a mistake. `least` and `most`: of a text its characters, of a list
-// its entries, of a number itself (of a decimal in millionths). `form`: for a whole text, or for each entry of a list.
+// part that may be left out; `optional`: nothing does, the clause has no such part then; without either a missing part is a
+// mistake. `least` and `most`: of a text its characters, of a list its entries, of a number itself (of a decimal in
+// millionths), of a date itself. `form`: for a whole text, or for each entry of a list.
 
 export const CHARTER_CLAUSES = [
   "name",
@@ -28,6 +29,8 @@ export const CHARTER_CLAUSES = [
   "callers.stop_strings",
   "callers.ignore_eos",
   "retention",
+  "retention.days",
+  "retention.hold_until",
   "temporary",
   "audit",
   "disclosure",
@@ -85,13 +88,17 @@ function schemaNumber(least, most) {
   return { kind: "number", least, most };
 }
 
+function schemaDate(more = {}) {
+  return { kind: "date", least: "2000-01-01", most: "2199-12-31", ...more };
+}
+
 const SCHEMA_FLAG = { kind: "flag" };
 
 export const CHARTER_SCHEMA = schemaTable({
   format: schemaChoice("commun-charter/1"),
   name: schemaLine(1, 120),
   purpose: schemaBoth(schemaText(1, 4000)),
-  mandate: schemaTable({ until: { kind: "date", least: "2000-01-01", most: "2199-12-31" } }),
+  mandate: schemaTable({ until: schemaDate() }),
   board: schemaTable({
     quorum: schemaWhole(1, 60),
     members: schemaTables(60, { name: schemaLine(1, 80), key: schemaLine(1, 400) }),
@@ -130,7 +137,7 @@ export const CHARTER_SCHEMA = schemaTable({
     stop_strings: SCHEMA_FLAG,
     ignore_eos: SCHEMA_FLAG,
   }),
-  retention: schemaTable({ days: schemaWhole(0, 36500) }),
+  retention: schemaTable({ days: schemaWhole(0, 36500), hold_until: schemaDate({ optional: true }) }),
   temporary: schemaTable({ rule: schemaChoice("offered", "only", "never") }),
   audit: schemaTable({ sample_rate: schemaNumber(0n, 1000000n) }, { absent: { sample_rate: "0" } }),
   disclosure: schemaBoth(schemaText(1, 1000)),

@@ -40,6 +40,7 @@ export async function readCharterClauses(files) {
   checkEntrenched(charter);
   checkPersonas(charter);
   checkNumbers(charter);
+  checkHold(charter);
   if (!models.some((model) => model.id === charter.models.default)) throw charterRefusal("the default model is not adopted");
   checkPromptFiles(charter, texts);
   delete charter.format;
@@ -49,9 +50,9 @@ export async function readCharterClauses(files) {
   return charter;
 }
 
-// A clause by its dotted name, as plain data.
+// A clause by its dotted name, as plain data; null where the charter leaves it out.
 export function charterClause(charter, name) {
-  return name.split(".").reduce((value, part) => value[part], charter);
+  return name.split(".").reduce((value, part) => value[part], charter) ?? null;
 }
 
 export async function charterClauseDigest(charter, name) {
@@ -157,6 +158,13 @@ function checkNumbers({ sampling, context, software }) {
   }
   if (context.answer_reserve >= context.most_tokens) throw charterRefusal("the answer's reserve is not below the context");
   if (compareVersions(software.least, software.below) >= 0) throw charterRefusal("no version of Commun is allowed");
+}
+
+// A legal hold ends with the board's mandate at the latest. Dates are texts of one form: their order is the calendar's.
+function checkHold({ mandate, retention }) {
+  if (retention.hold_until !== undefined && retention.hold_until > mandate.until) {
+    throw charterRefusal("a hold lasts longer than the mandate");
+  }
 }
 
 // By their numbers; the ones that are missing are 0.

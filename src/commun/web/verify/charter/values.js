@@ -66,7 +66,7 @@ function charterTable(schema, found, where) {
     const here = `${where}: ${name}`;
     if (found.has(name)) values[name] = charterValue(part, found.get(name), here);
     else if (part.absent !== undefined) values[name] = part.absent;
-    else throw charterRefusal(`${here} is missing`);
+    else if (part.optional !== true) throw charterRefusal(`${here} is missing`);
   }
   return values;
 }

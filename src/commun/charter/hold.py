@@ -1,0 +1,36 @@
+"""The legal hold: the charter's clause ``retention.hold_until``, as it counts on a day.
+
+Rules:
+
+- the day that the clause names is the last of the hold (UTC);
+- while the newest edition is frozen the longer hold counts, its own or that of the edition in force: what a quorum has
+  held is not erased because one member stops its edition, nor because one member's brake puts an older one in force;
+- it says what may not be erased, and erases nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from commun.charter.edition import InForce
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """``until``: the last day (UTC). ``edition``: the one whose clause it is."""
+
+    until: date
+    edition: int
+
+
+def hold_of(in_force: InForce, now: datetime) -> Hold | None:
+    """The hold that counts at that moment; None where there is none. ``now``: with its time zone."""
+    today = now.astimezone(UTC).date()
+    return max((hold for hold in _holds(in_force) if hold.until >= today), key=lambda hold: hold.until, default=None)
+
+
+def _holds(in_force: InForce) -> Iterator[Hold]:
+    for edition in (in_force.edition, in_force.newest):
+        until = edition.charter.retention.hold_until
+        if until is not None:
+            yield Hold(until, edition.number)
