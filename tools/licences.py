@@ -2,7 +2,7 @@
 
     python tools/licences.py          part of `make check`; needs no network
 
-Says nothing of known vulnerabilities: that needs a service that knows them (`make vulnerabilities`, with a network).
+Says nothing of known vulnerabilities: that needs a service that knows them (``vulnerabilities.py``).
 """
 
 import re
@@ -31,6 +31,7 @@ KNOWN = {
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "OSI Approved :: Apache Software License": "Apache-2.0",
+    "PSFL": "PSF-2.0",
     "Public Domain": "Public-Domain",
 }
 # Whose metadata holds the licence's whole text, or nothing: read by a person from the licence file.
