@@ -67,6 +67,14 @@ class Person:
             (self.things[thing],) = re.findall(rf"/settings/{thing}s/(\w+)/revoke", settings)
         self.things["session"] = other
 
+    def send_to(self, administrator: "Person") -> None:
+        """The answer that ``fill`` made, sent with a name to one administrator."""
+        form = {"to": administrator.account_id, "named": "yes", "receipt": "yes", "remark": "Not so."}
+        with self.browser() as client:
+            assert client.post(f"/receipt/{self.things['receipt']}/send", data=form).status_code == 303
+            settings = client.get("/settings").text
+        (self.things["sent"],) = re.findall(r"/settings/sent/(\w+)/withdraw", settings)
+
 
 def inhabitant(site: Site, who: Who = Who.MEMBER, *, name: str | None = None) -> Person:
     """Somebody new, signed in as ``who`` says."""

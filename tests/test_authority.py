@@ -27,6 +27,7 @@ UNKNOWN = {
     "key": "k" + "0" * 23,
     "session": "s" + "0" * 23,
     "share": "h" + "0" * 23,
+    "sent": "n" + "0" * 23,
     "way": "w" + "0" * 23,
 }
 # Whose each address is: what its id names. An address with an id that stands in neither list fails a test.
@@ -36,6 +37,8 @@ OWNED = {
     "/settings/keys/{id}": "key",
     "/settings/sessions/{id}": "session",
     "/settings/shares/{id}": "share",
+    "/settings/sent/{id}": "sent",
+    "/sent/{id}": "sent",  # whose page it is, too: the administrators' to whom it was sent
     "/settings/ways-in/{id}": "way",
     "/receipt/{id}": "receipt",
     "/v1/receipts/{receipt}": "receipt",
@@ -60,6 +63,7 @@ def owner(site: Site) -> Person:
     """A member with one of everything."""
     made = inhabitant(site)
     made.fill()
+    made.send_to(inhabitant(site, Who.ADMINISTRATOR))
     return made
 
 
@@ -154,7 +158,10 @@ def test_somebody_elses_id_is_answered_word_for_word_like_one_that_is_not(
 
     theirs, unknown = answered(owner.things[thing]), answered(UNKNOWN[thing])
     assert theirs == unknown
-    assert theirs[0] == (204 if path.endswith("/events") else 404)
+    if refusal(TABLE[row], who) is not None:
+        assert theirs[0] == 403, "an address of administration, where an id tells a member nothing"
+    else:
+        assert theirs[0] == (204 if path.endswith("/events") else 404)
     assert everything_stored(site) == before
 
 
@@ -195,4 +202,5 @@ def test_the_same_ids_are_there_for_their_owner(site: Site, owner: Person) -> No
         settings = client.get("/settings").text
     for thing in ("key", "session", "share"):
         assert f"/{owner.things[thing]}/revoke" in settings
+    assert f"/settings/sent/{owner.things['sent']}/withdraw" in settings
     assert f"/settings/ways-in/{owner.things['way']}/remove" in settings

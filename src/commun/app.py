@@ -41,6 +41,7 @@ from commun.ledger.opening import public_origin
 from commun.ledger.witness_keys import KEY_FILE as WITNESS_KEY_FILE
 from commun.ledger.witness_state import Witness
 from commun.nightly import audit_by_night
+from commun.openid.provider import open_provider
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, WITNESS_FOLDER
 from commun.recording.audit_key import AUDIT_KEY_FILE, open_audit_key
 from commun.recording.brief import BriefRecorder
@@ -51,6 +52,7 @@ from commun.services import Services
 from commun.store.accounts import Accounts
 from commun.store.administration import Administration
 from commun.store.audit_samples import AuditSamples
+from commun.store.classes import Classes
 from commun.store.conversations import Conversations
 from commun.store.database import DATABASE_FILE, Database
 from commun.store.feedback import Feedback
@@ -60,6 +62,9 @@ from commun.store.invitations import Invitations
 from commun.store.ledger_entries import LedgerEntries
 from commun.store.passkeys import Passkeys
 from commun.store.passwords import Hasher
+from commun.store.provider_accounts import ProviderAccounts
+from commun.store.readers import Readers
+from commun.store.reading import Reading
 from commun.store.receipts import Receipts
 from commun.store.sent import Sent
 from commun.store.shares import Shares
@@ -220,15 +225,16 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
     early = EarlyProcess()
     engines = build_engines(settings, library, engine=engine, spare=early.find)
     accounts, hasher = Accounts(database, session_days=settings.session_days), Hasher()
-    ways_in = WaysIn(accounts, hasher)
+    ways_in, invitations = WaysIn(accounts, hasher), Invitations(accounts, hasher)
     services = Services(
         settings=settings,
         charter=charter,
         accounts=accounts,
         ways_in=ways_in,
         passkeys=Passkeys(accounts, ways_in),
-        invitations=Invitations(accounts, hasher),
+        invitations=invitations,
         administration=Administration(accounts, database),
+        classes=Classes(accounts, database),
         conversations=Conversations(database, samples=samples),
         folders=Folders(database),
         instructions=Instructions(database),
@@ -246,9 +252,13 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
         recorder=recorder,
         bundles=Bundles(recorder, entries, receipts, charter_folder=settings.home / CHARTER_FOLDER),
         shares=Shares(database),
+        readers=Readers(database),
+        reading=Reading(database),
         feedback=Feedback(database),
         sent=Sent(database),
         samples=samples,
+        provider=open_provider(settings),
+        provider_accounts=ProviderAccounts(accounts, ways_in, invitations, hasher),
     )
     metrics = Metrics()
     follow_charter(charter, engines)
@@ -284,7 +294,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            await services.assistant.close()
+            await close_services(services)
             await engines.close()
             await recorder.close()
             database.close()
@@ -305,6 +315,13 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
     app.state.rate_limits = RateLimits(settings.rate_limit)
     app.state.sign_in_limits = RateLimits(settings.sign_in_rate_limit, setting="sign_in_rate_limit")
     return app
+
+
+async def close_services(services: Services) -> None:
+    """Those that have something running or open."""
+    await services.assistant.close()
+    if services.provider is not None:
+        await services.provider.close()
 
 
 def guard_rules(settings: Settings) -> GuardRules:

@@ -5,7 +5,8 @@ Rules:
 - an address without a row is not served: ``doors.py`` puts each route behind its row's door when the server is built,
   and refuses to build one where a row or a route is missing. To add an address, add its row;
 - a door opens before anything of the request's body is read. The rungs of ``Who`` are a ladder: whoever stands higher
-  may everything below;
+  may everything below. But for a guest of a class, who has no account: ``FOR_GUESTS`` names what opens, and nothing else
+  does;
 - an id is never a right: whose a conversation, an answer, a key or a link is, the store asks with every statement, and
   what is somebody else's is NotFound, word for word like what does not exist;
 - a disabled account has neither sessions nor keys: at every door its owner is a stranger;
@@ -19,24 +20,28 @@ Rules:
 from enum import Enum, IntEnum
 from typing import Final
 
-from commun.errors import BadApiKey, CommunError, NotSignedIn, Refused, VaultLocked
+from commun.errors import BadApiKey, CommunError, NotForGuests, NotSignedIn, Refused, VaultLocked
 
 
 class Who(IntEnum):
-    """Whoever asks with a browser. ``LOCKED``: signed in, but this browser does not open the vault."""
+    """Whoever asks with a browser. ``GUEST``: in a class, without an account. ``LOCKED``: signed in, but this browser
+    does not open the vault.
+    """
 
     STRANGER = 0
-    LOCKED = 1
-    MEMBER = 2
-    ADMINISTRATOR = 3
+    GUEST = 1
+    LOCKED = 2
+    MEMBER = 3
+    ADMINISTRATOR = 4
 
 
 class Door(Enum):
     """What an address asks for. ``PUBLIC``: nothing; the page may still know who is signed in, and shows nobody what is
-    another's. ``KEY``: an API key; cookies are not read. ``NEAR``: to come from this machine, or an API key.
+    another's. ``ASKING``: a member, or a guest; of a guest nothing behind it is stored. ``KEY``: an API key; cookies are not read. ``NEAR``: to come from this machine, or an API key.
     """
 
     PUBLIC = "public"
+    ASKING = "asking"
     SIGNED_IN = "signed in"
     MEMBER = "member"
     ADMINISTRATOR = "administrator"
@@ -46,16 +51,20 @@ class Door(Enum):
 
 LOWEST: Final = {
     Door.PUBLIC: Who.STRANGER,
+    Door.ASKING: Who.MEMBER,
     Door.SIGNED_IN: Who.LOCKED,
     Door.MEMBER: Who.MEMBER,
     Door.ADMINISTRATOR: Who.ADMINISTRATOR,
 }
+FOR_GUESTS: Final = frozenset({Door.PUBLIC, Door.ASKING})
 WITH_KEY: Final = frozenset({Door.KEY, Door.NEAR})
 ANY: Final = "ANY"  # instead of a method: the route takes all of them
 
 
 def refusal(door: Door, who: Who) -> CommunError | None:
     """Why the door of a page stays shut; None where it opens."""
+    if who is Who.GUEST:
+        return None if door in FOR_GUESTS else NotForGuests()
     if who >= LOWEST[door]:
         return None
     if who is Who.STRANGER:
@@ -71,8 +80,8 @@ def refusal_without_key(door: Door, *, has_key: bool, near: bool) -> CommunError
 TABLE: Final[dict[str, Door]] = {
     # Chats: one's own.
     "GET /": Door.MEMBER,
-    "GET /temporary": Door.MEMBER,
-    "POST /temporary": Door.MEMBER,
+    "GET /temporary": Door.ASKING,
+    "POST /temporary": Door.ASKING,
     "POST /ask": Door.MEMBER,
     "GET /c/{id}": Door.MEMBER,
     "GET /c/{id}/export.md": Door.MEMBER,
@@ -84,10 +93,12 @@ TABLE: Final[dict[str, Door]] = {
     "POST /c/{id}/rename": Door.MEMBER,
     "POST /c/{id}/delete": Door.MEMBER,
     "POST /c/{id}/restore": Door.MEMBER,
-    "GET /answers/{id}/events": Door.MEMBER,
-    "POST /answers/{id}/stop": Door.MEMBER,
+    "GET /c/{id}/feedback": Door.MEMBER,
+    "POST /c/{id}/feedback": Door.MEMBER,
+    "GET /answers/{id}/events": Door.ASKING,
+    "POST /answers/{id}/stop": Door.ASKING,
     "GET /search": Door.MEMBER,
-    "GET /engine": Door.MEMBER,
+    "GET /engine": Door.ASKING,
     "POST /charter/told": Door.MEMBER,
     # Signing in and out, and the vault's lock.
     "GET /sign-in": Door.PUBLIC,
@@ -96,6 +107,11 @@ TABLE: Final[dict[str, Door]] = {
     "POST /sign-in/code": Door.PUBLIC,
     "POST /sign-in/passkey/options": Door.PUBLIC,
     "POST /sign-in/passkey": Door.PUBLIC,
+    "POST /sign-in/provider": Door.PUBLIC,
+    "GET /sign-in/provider/back": Door.PUBLIC,
+    "GET /sign-in/provider/join": Door.PUBLIC,
+    "POST /sign-in/provider/join": Door.PUBLIC,
+    "POST /invitation/{token}/provider": Door.PUBLIC,
     "GET /invitation/{token}": Door.PUBLIC,
     "POST /invitation/{token}": Door.PUBLIC,
     "GET /welcome": Door.MEMBER,
@@ -103,6 +119,11 @@ TABLE: Final[dict[str, Door]] = {
     "GET /welcome/try": Door.MEMBER,
     "POST /welcome/try": Door.MEMBER,
     "POST /sign-out": Door.PUBLIC,
+    # A class: whoever has its code comes in without an account.
+    "GET /class": Door.PUBLIC,
+    "POST /class": Door.PUBLIC,
+    "POST /class/leave": Door.PUBLIC,
+    "POST /class/look": Door.PUBLIC,
     "GET /unlock": Door.SIGNED_IN,
     "POST /unlock": Door.SIGNED_IN,
     "POST /unlock/start-over": Door.SIGNED_IN,
@@ -113,10 +134,12 @@ TABLE: Final[dict[str, Door]] = {
     "POST /settings/keys/{id}/revoke": Door.MEMBER,
     "POST /settings/sessions/{id}/revoke": Door.MEMBER,
     "POST /settings/shares/{id}/revoke": Door.MEMBER,
+    "POST /settings/sent/{id}/withdraw": Door.MEMBER,
     "POST /settings/recovery": Door.MEMBER,
     "POST /settings/name": Door.MEMBER,
     "POST /settings/password": Door.MEMBER,
     "POST /settings/passphrase": Door.MEMBER,
+    "POST /settings/provider": Door.MEMBER,
     "POST /settings/passkeys/options": Door.MEMBER,
     "POST /settings/passkeys": Door.MEMBER,
     "POST /settings/ways-in/{id}/remove": Door.MEMBER,
@@ -138,6 +161,16 @@ TABLE: Final[dict[str, Door]] = {
     "POST /people/{id}/enable": Door.ADMINISTRATOR,
     "POST /people/{id}/role": Door.ADMINISTRATOR,
     "POST /people/{id}/quota": Door.ADMINISTRATOR,
+    "GET /classes": Door.ADMINISTRATOR,
+    "POST /classes": Door.ADMINISTRATOR,
+    "POST /classes/{id}/code": Door.ADMINISTRATOR,
+    "POST /classes/{id}/end": Door.ADMINISTRATOR,
+    # Single answers that somebody sent to the administrators of that day: opened with the vault of who looks.
+    "GET /sent": Door.ADMINISTRATOR,
+    "GET /sent/{id}": Door.ADMINISTRATOR,
+    "GET /sent/{id}/bundle": Door.ADMINISTRATOR,
+    "POST /sent/{id}/state": Door.ADMINISTRATOR,
+    "POST /sent/{id}/delete": Door.ADMINISTRATOR,
     # The charter, its board and the ledger: everybody's to read. What changes something there is signed by a key of the
     # board, and no account can do it.
     "GET /charter": Door.PUBLIC,
@@ -174,9 +207,11 @@ TABLE: Final[dict[str, Door]] = {
     # Receipts: a conversation's is its owner's, one of an answer that nobody keeps is for whoever has its id.
     "GET /receipt/{id}": Door.PUBLIC,
     "GET /receipt/{id}/bundle": Door.PUBLIC,
-    "POST /receipt/{id}/bundle": Door.MEMBER,
+    "POST /receipt/{id}/bundle": Door.ASKING,
     "GET /receipt/{id}/share": Door.MEMBER,
     "POST /receipt/{id}/share": Door.MEMBER,
+    "GET /receipt/{id}/send": Door.MEMBER,
+    "POST /receipt/{id}/send": Door.MEMBER,
     # For whoever has the link, and for everybody.
     "GET /share/{token}": Door.PUBLIC,
     "GET /share/{token}/bundle": Door.PUBLIC,

@@ -6,9 +6,10 @@ from typing import Final
 
 import structlog
 
-from commun.assistant.in_force import utc_now
+from commun.assistant.in_force import CharterInForce, utc_now
 from commun.recording.statements import retention_statement
 from commun.services import Services
+from commun.store.conversations import Conversations
 
 EVERY_S: Final = 600
 DAY_S: Final = 86_400
@@ -23,24 +24,37 @@ def retention_entry(days: int, purged: int) -> bytes:
     return retention_statement(conversations=purged, days=days, now=utc_now()).data()
 
 
+def may_erase(charter: CharterInForce) -> bool:
+    """Not while there is a legal hold; nor without a valid charter, since nobody can tell then whether there is one."""
+    return charter.find() is not None and charter.hold() is None
+
+
+async def purge_conversations(conversations: Conversations, days: int) -> None:
+    """What was deleted longer ago than UNDO_S, and what nobody may keep longer than ``days``; 0: for good."""
+    await conversations.purge_deleted(older_than_s=UNDO_S)
+    if not days:
+        return
+    purged = await conversations.purge_old(older_than_s=days * DAY_S, record=partial(retention_entry, days))
+    if purged:
+        log.info("conversations were erased, as the charter's clause “retention” says", count=purged)
+
+
 async def purge_now_and_then(services: Services) -> None:
-    """Erases what was deleted longer ago than UNDO_S, what the charter's clause ``retention`` lets nobody keep longer,
-    receipts that nobody keeps, answers that waited for their audit for too long, and sessions, links and
-    invitations that have expired.
+    """Erases conversations that were deleted or have had their time, unless the charter's clause ``retention`` holds
+    receipts that nobody keeps, answers that waited for their audit for too long, answers that were sent to the
+    administrators long ago, and sessions, links, invitations and classes that have expired.
     """
     while True:
-        await services.conversations.purge_deleted(older_than_s=UNDO_S)
         in_force = services.charter.find()
         days = in_force.charter.retention.days if in_force is not None else 0
-        if days:
-            purged = await services.conversations.purge_old(
-                older_than_s=days * DAY_S, record=partial(retention_entry, days)
-            )
-            if purged:
-                log.info("conversations were erased, as the charter's clause “retention” says", count=purged)
+        if may_erase(services.charter):
+            await purge_conversations(services.conversations, days)
         await services.receipts.purge_nobodys(older_than_s=min(days or NOBODYS_DAYS, NOBODYS_DAYS) * DAY_S)
         await services.shares.purge_expired()
+        await services.readers.purge_expired()
+        await services.sent.purge(days)
         await services.samples.erase_old()
         await services.accounts.purge_expired()
         await services.invitations.purge()
+        await services.classes.purge()
         await asyncio.sleep(EVERY_S)

@@ -24,6 +24,7 @@ from commun.store.database import Database
 from commun.store.people import Role
 from commun.store.receipts import clear_callers
 from commun.store.schema import accounts, api_keys, invitations, sessions, unlocks, usage
+from commun.store.sent import end_keys
 
 DAY_S: Final = 86_400
 SHOWN_DAYS: Final = 30
@@ -117,7 +118,9 @@ class Administration:
         await self._accounts.change(work)
 
     async def set_role(self, account_id: str, role: Role) -> None:
-        """Who is no administrator any more has invited nobody. Raises NotFound, LastAdministrator."""
+        """Who is no administrator any more has invited nobody, and opens nothing that was sent to them. Raises NotFound,
+        LastAdministrator.
+        """
 
         def work(connection: Connection) -> None:
             _row(connection, account_id)
@@ -125,8 +128,10 @@ class Administration:
             check_administered(connection)
             if role is not Role.ADMINISTRATOR:
                 _end_invitations(connection, account_id)
+                end_keys(connection, account_id)
 
         await self._accounts.change(work)
+        await self._database.forget()  # the keys to what was sent to them are gone from the write-ahead log too
 
     async def set_quota(self, account_id: str, *, daily_tokens: int | None, at_once: int | None) -> None:
         """None: as everybody. Raises NotFound."""

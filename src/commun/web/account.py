@@ -16,6 +16,7 @@ from commun.web.forms import field, form_of, number_up_to, see
 from commun.web.i18n import LANGUAGES, long_date
 from commun.web.pages import engine_view
 from commun.web.passkeys import can_have_passkeys
+from commun.web.sent import sent_by
 from commun.web.sidebar import sidebar_of
 from commun.web.signing_in import signed_in_response
 from commun.web.templating import page
@@ -107,11 +108,14 @@ async def settings_page(
         sessions=sessions,
         shares=shares,
         public_shares=visit.services.settings.public_shares,
+        sent=await sent_by(visit),
         days=days,
         ways=ways,
         has_code=_opens(ways, Kind.RECOVERY),
         has_password=any(way.kind is Kind.PASSWORD for way in ways),
         way_opens=_opens(ways, Kind.PASSWORD, Kind.PASSKEY, Kind.RECOVERY),
+        ways_open=any(way.opens for way in ways),
+        has_provider=any(way.kind is Kind.PROVIDER for way in ways),
         passkeys_possible=can_have_passkeys(visit.request),
         name=visit.owner.name,
         least=MIN_LENGTH,

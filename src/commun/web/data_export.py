@@ -5,7 +5,8 @@ In it:
 - ``account.json``: settings, browsers, keys, shares, ways in; every row of theirs, without secrets;
 - for each conversation ``conversations/….json``, the whole tree, which an import reads again, and ``….md``, the branch
   that is shown; ``conversations.md`` lists them;
-- for each answer that has a receipt ``proofs/….bundle.json``, which verifies offline.
+- for each answer that has a receipt ``proofs/….bundle.json``, which verifies offline;
+- for each answer that was sent to the administrators with its sender's name ``sent/….json``, as it was sent.
 
 Rules:
 
@@ -30,6 +31,7 @@ from commun.errors import N_, CommunError, NotFound
 from commun.store.conversations import Conversation
 from commun.store.own_data import OwnData
 from commun.web.pages import export_of, markdown_of
+from commun.web.sent_view import Letter
 from commun.web.visit import Visit, check_asking, member_of
 
 FORMAT: Final = "commun-account/1"
@@ -39,6 +41,7 @@ README: Final = (
     N_("account.json: your account, browsers, API keys, shared links and ways in, without their secrets."),
     N_("conversations: each as JSON, with all its branches, and as Markdown, the branch that was shown."),
     N_("proofs: the receipt of each answer. “commun receipt verify FILE” or the page /verify checks one, offline."),
+    N_("sent: the answers that you sent to the administrators with your name, as you sent them."),
     N_("The JSON files can be imported again, here or in another Commun, in the settings under “Your data”."),
     N_("These files are not sealed any more: keep them as safe as what you wrote."),
 )
@@ -104,10 +107,13 @@ async def _files(visit: Visit) -> AsyncIterator[tuple[str, float, bytes]]:
             continue  # deleted since
         name = f"{visit.local(found.created).date().isoformat()}-{found.id}"
         listed.append(f"- [{_plain(found.title)}](conversations/{name}.md)")
-        yield f"conversations/{name}.json", found.updated, _json(export_of(found))
+        said = await visit.services.feedback.find_all(visit.owner, found.id)
+        yield f"conversations/{name}.json", found.updated, _json(export_of(found, said))
         yield f"conversations/{name}.md", found.updated, markdown_of(visit, found).encode()
         async for proof in _proofs(visit, found):
             yield proof
+    for sent in await visit.services.sent.mine(visit.owner):
+        yield f"sent/{sent.id}.json", sent.day, _json(Letter.from_bytes(sent.content).to_json())
     older = await data.unopened(visit.owner)
     yield "conversations.md", now, _list(visit, listed, len(older)).encode()
     account = {

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -15,6 +16,7 @@ from commun.engine.weights import ModelLibrary
 from commun.errors import N_, CommunError, NotFound
 from commun.services import Services
 from commun.store.conversations import Conversation, MessageState, StoredMessage
+from commun.store.feedback import Opinion
 from commun.web.audits import is_to_be_asked, rate_of
 from commun.web.i18n import long_date
 from commun.web.live import live_turns, text_so_far
@@ -23,7 +25,7 @@ from commun.web.rules import check_temporary, end_of, is_only_temporary, rules_o
 from commun.web.sidebar import sidebar_of, view_hits
 from commun.web.templating import page, part
 from commun.web.transcript import MessageView, imported_from, view_path
-from commun.web.visit import Visit, member_of
+from commun.web.visit import Visit, asker_of, member_of
 
 SOON_S: Final = 30 * 86_400
 STARTERS: Final = (
@@ -47,10 +49,16 @@ class EngineView:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderView:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChatView:
     """The main part of a chat. ``action``: where the composer sends; ``parent``: the message it continues. ``persona``:
     who answered last, None where nobody has chosen yet. ``ends``: the day on which the charter's retention erases it,
-    or ""; ``ends_soon``: that is not far.
+    or ""; ``ends_soon``: that is not far. ``folder``: in which it lies, or is to lie.
     """
 
     conversation_id: str
@@ -65,6 +73,7 @@ class ChatView:
     persona: str | None = None
     ends: str = ""
     ends_soon: bool = False
+    folder: FolderView | None = None
 
 
 def engine_view(services: Services) -> EngineView:
@@ -163,6 +172,7 @@ async def chat_response(visit: Visit, chat: ChatView) -> Response:
         "rules": rules_of(visit, chat.persona),
         "refusals": refusals,
         "consent_rate": rate_of(visit) if not chat.temporary and await is_to_be_asked(visit) else None,
+        "feedback": {} if chat.temporary else await visit.services.feedback.find_all(visit.owner, chat.conversation_id),
     }
     groups = await sidebar_of(visit, chat.conversation_id)
     if not visit.wants_data:
@@ -174,7 +184,7 @@ async def chat_response(visit: Visit, chat: ChatView) -> Response:
         raise error
     return JSONResponse(
         {
-            "main": part(visit.language, "_main.html", **context),
+            "main": part(visit.language, "_main.html", guest=visit.guest, **context),
             "sidebar": part(visit.language, "_list.html", groups=groups),
             "title": chat.title,
             "url": f"/c/{chat.conversation_id}" if chat.conversation_id else None,
@@ -191,7 +201,7 @@ async def home(request: Request) -> Response:
 
 
 async def temporary(request: Request) -> Response:
-    visit = await member_of(request)
+    visit = await asker_of(request)
     check_temporary(visit)
     return await chat_response(visit, new_chat(visit, temporary=True))
 
@@ -210,7 +220,7 @@ async def conversation(request: Request) -> Response:
 
 async def engine(request: Request) -> Response:
     """Whether the model is loaded: asked by the page until it is."""
-    visit = await member_of(request)
+    visit = await asker_of(request)
     view = engine_view(visit.services)
     data = {"state": view.state, "html": part(visit.language, "_engine.html", engine=view)}
     return JSONResponse(data, headers={"Cache-Control": "no-store"})
@@ -219,7 +229,8 @@ async def engine(request: Request) -> Response:
 async def search(request: Request) -> Response:
     visit = await member_of(request)
     wanted = request.query_params.get("q", "").strip()[:200]
-    hits = view_hits(visit, await visit.services.conversations.search(visit.owner, wanted), wanted) if wanted else []
+    found = await visit.services.conversations.search(visit.owner, wanted) if wanted else []
+    hits = await view_hits(visit, found, wanted)
     if visit.wants_data:
         html = part(visit.language, "_hits.html", hits=hits, wanted=wanted)
         return JSONResponse({"html": html}, headers={"Cache-Control": "no-store"})
@@ -255,10 +266,13 @@ async def export_json(request: Request) -> Response:
     """Everything that is stored of the conversation: all branches, token ids and log-probabilities included."""
     visit = await member_of(request)
     found = await visit.services.conversations.get(visit.owner, request.path_params["id"])
-    return _download(json.dumps(export_of(found), ensure_ascii=False, indent=1), "application/json", f"{found.id}.json")
+    said = await visit.services.feedback.find_all(visit.owner, found.id)
+    text = json.dumps(export_of(found, said), ensure_ascii=False, indent=1)
+    return _download(text, "application/json", f"{found.id}.json")
 
 
-def export_of(found: Conversation) -> dict[str, Any]:
+def export_of(found: Conversation, said: Mapping[str, Opinion]) -> dict[str, Any]:
+    """``said``: what its owner thinks of answers, by message."""
     return {
         "format": "commun-conversation/1",
         "id": found.id,
@@ -274,6 +288,7 @@ def export_of(found: Conversation) -> dict[str, Any]:
                 "state": MessageState(message.state).value,
                 "created": message.created,
                 "content": message.content,
+                **({"feedback": said[message.id].to_json()} if message.id in said else {}),
             }
             for message in found.messages.values()
         ],

@@ -20,6 +20,9 @@ from commun.web import (
     ways_in,
 )
 from commun.web.assets import serve_static
+from commun.web.feedback import feedback_routes
+from commun.web.sent import sent_routes
+from commun.web.provider import provider_routes
 from commun.web.visible import what_we_can_see
 from commun.web.your_data import data_routes
 
@@ -127,4 +130,7 @@ def web_routes() -> list[BaseRoute]:
         Route("/verify", verify_page.verify),
         Route("/static/{version}/{path:path}", serve_static),
         *data_routes(),
+        *provider_routes(),
+        *feedback_routes(),
+        *sent_routes(),
     ]

@@ -136,7 +136,7 @@ async def share(request: Request) -> Response:
         return _closed(visit, error)
     context = {
         "shown": shown,
-        "receipt": await _receipt(visit, bundle, shown.statement),
+        "receipt": await told_receipt(visit, bundle, shown.statement),
         "until": long_date(datetime.fromtimestamp(opened.expires, UTC).date(), visit.language),
         "disclosure": _disclosure(visit),
         "broken": shown.statement.state is not State.COMPLETE,
@@ -177,7 +177,7 @@ async def _opened(visit: Visit) -> tuple[OpenedShare, Bundle]:
     return opened, await asyncio.to_thread(Bundle.from_bytes, opened.content)
 
 
-async def _receipt(visit: Visit, found: Bundle, statement: Statement) -> Any:
+async def told_receipt(visit: Visit, found: Bundle, statement: Statement) -> Any:
     """What the receipt says, in the words of its own page."""
     services = visit.services
     position = await services.receipts.find_position(statement.receipt)

@@ -62,7 +62,7 @@ def shared_answer(bundle: Bundle) -> SharedAnswer:
     thought, answer = split_reasoning(cast("str", text.value) if text is not None else "")
     told = bundle.disclosed.get("prompt_messages")
     messages = cast("tuple[Message, ...]", told.value) if told is not None else ()
-    spoken = [_spoken(role, content) for role, content in messages]
+    spoken = [spoken_view(role, content) for role, content in messages]
     return SharedAnswer(
         statement=Statement.from_envelope(bundle.envelope),
         html=Markup(render_markdown(answer)),  # noqa: S704  (sanitised by render_markdown)
@@ -72,6 +72,6 @@ def shared_answer(bundle: Bundle) -> SharedAnswer:
     )
 
 
-def _spoken(role: str, content: str) -> Spoken:
+def spoken_view(role: str, content: str) -> Spoken:
     html = Markup(render_markdown(split_reasoning(content)[1])) if role == "assistant" else Markup("")  # noqa: S704
     return Spoken(role, content, html)

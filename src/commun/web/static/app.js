@@ -221,6 +221,7 @@ document.addEventListener("submit", async (event) => {
   if (submitter?.id === "stop") { event.preventDefault(); return void stopAnswer().catch(showProblem); }
   if ("ask" in form.dataset) { event.preventDefault(); return void send(form, submitter); }
   if ("swap" in form.dataset) { event.preventDefault(); if (!runningAnswer()) swap(form.action, new FormData(form, submitter)); return undefined; }
+  if ("feedback" in form.dataset) { event.preventDefault(); return void import("./feedback.js").then((feedback) => feedback.sendThumb(form, submitter)); }
   if ("told" in form.dataset) {
     event.preventDefault();
     try {
@@ -267,6 +268,7 @@ document.addEventListener("click", (event) => {
   else if ("copyFrom" in button.dataset) copy($(`#${button.dataset.copyFrom}`).textContent, null);
   else if ("edit" in button.dataset) startEdit(article);
   else if ("seal" in button.dataset && !(event.ctrlKey || event.metaKey || event.shiftKey)) { event.preventDefault(); showSeal(button); }
+  else if ("why" in button.dataset && !(event.ctrlKey || event.metaKey || event.shiftKey)) { event.preventDefault(); import("./feedback.js").then((feedback) => feedback.openForm(button)); }
   else if ("again" in button.dataset) answerAgain(article);
   else if (button.id === "to-end") toEnd(true);
 });
