@@ -30,6 +30,7 @@ from commun.charter.clauses import Model
 from commun.charter.edition import InForce
 from commun.config import Settings
 from commun.doors import put_doors
+from commun.engine.adding import Adding
 from commun.engine.base import Engine, EngineInfo
 from commun.engine.connection import COMMAND, Spare
 from commun.engine.manifest import Progress
@@ -247,6 +248,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
             quotas=Quotas(Usage(database), daily_tokens=settings.daily_tokens),
         ),
         library=library,
+        adding=Adding(settings.home, models_from=settings.models_from),
         database=database,
         receipts=receipts,
         recorder=recorder,
@@ -319,6 +321,7 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
 
 async def close_services(services: Services) -> None:
     """Those that have something running or open."""
+    await services.adding.stop()
     await services.assistant.close()
     if services.provider is not None:
         await services.provider.close()

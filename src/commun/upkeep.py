@@ -39,22 +39,26 @@ async def purge_conversations(conversations: Conversations, days: int) -> None:
         log.info("conversations were erased, as the charter's clause “retention” says", count=purged)
 
 
-async def purge_now_and_then(services: Services) -> None:
-    """Erases conversations that were deleted or have had their time, unless the charter's clause ``retention`` holds
-    receipts that nobody keeps, answers that waited for their audit for too long, answers that were sent to the
-    administrators long ago, and sessions, links, invitations and classes that have expired.
+async def purge(services: Services) -> None:
+    """Erases conversations that were deleted or have had their time, unless the charter holds them; receipts that
+    nobody keeps, answers that waited for their audit for too long, answers that were sent to the administrators long
+    ago, and sessions, links, invitations and classes that have expired: a legal hold keeps none of these.
     """
+    in_force = services.charter.find()
+    days = in_force.charter.retention.days if in_force is not None else 0
+    if may_erase(services.charter):
+        await purge_conversations(services.conversations, days)
+    await services.receipts.purge_nobodys(older_than_s=min(days or NOBODYS_DAYS, NOBODYS_DAYS) * DAY_S)
+    await services.shares.purge_expired()
+    await services.readers.purge_expired()
+    await services.sent.purge(days)
+    await services.samples.erase_old()
+    await services.accounts.purge_expired()
+    await services.invitations.purge()
+    await services.classes.purge()
+
+
+async def purge_now_and_then(services: Services) -> None:
     while True:
-        in_force = services.charter.find()
-        days = in_force.charter.retention.days if in_force is not None else 0
-        if may_erase(services.charter):
-            await purge_conversations(services.conversations, days)
-        await services.receipts.purge_nobodys(older_than_s=min(days or NOBODYS_DAYS, NOBODYS_DAYS) * DAY_S)
-        await services.shares.purge_expired()
-        await services.readers.purge_expired()
-        await services.sent.purge(days)
-        await services.samples.erase_old()
-        await services.accounts.purge_expired()
-        await services.invitations.purge()
-        await services.classes.purge()
+        await purge(services)
         await asyncio.sleep(EVERY_S)

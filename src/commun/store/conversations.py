@@ -88,21 +88,12 @@ class Conversations:
     async def get(self, viewer: Viewer, conversation_id: str) -> Conversation:
         """The whole tree, opened. Raises NotFound."""
         rows.unlocked(viewer)
-        query = select(messages).where(messages.c.conversation_id == conversation_id).order_by(messages.c.number)
 
         def work(connection: Connection) -> Conversation:
             row = rows.get_owned(connection, viewer, conversation_id)
-            key = rows.open_conversation_key(viewer, row)
-            return Conversation(
-                id=row.id,
-                title=rows.open_title(key, row),
-                created=row.created,
-                updated=row.updated,
-                messages={one.id: rows.open_message(key, one) for one in connection.execute(query)},
-                leaf_id=row.leaf_id,
-                imported=row.imported,
-                folder_id=row.folder_id,
-            )
+            found = rows.open_conversation(connection, rows.open_conversation_key(viewer, row), row)
+            found.folder_id = row.folder_id  # the owner's own: nobody else who opens the conversation is told
+            return found
 
         return await self._database.read(work)
 

@@ -143,10 +143,7 @@ class Receipts:
                 raise NotFound
             owned = rows.get_owned(connection, viewer, row.conversation_id)
             rows.unlocked(viewer)
-            key = rows.open_conversation_key(viewer, owned)
-            sealed = key.open(row.sealed, _sealed_context(row.id, row.message_id, row.conversation_id))
-            message = rows.open_message(key, rows.get_message(connection, row.conversation_id, row.message_id))
-            return _opened(row, sealed, _in_message(message.content))
+            return _open(connection, rows.open_conversation_key(viewer, owned), row)
 
         return await self._database.read(work)
 
@@ -231,6 +228,22 @@ def _get(connection: Connection, receipt_id: str) -> Row[Any]:
     if row is None:
         raise NotFound
     return row
+
+
+def get_of_conversation(
+    connection: Connection, key: ConversationKey, conversation_id: str, receipt_id: str
+) -> StoredReceipt:
+    """``key``: the conversation's. Raises NotFound for a receipt that is not one of its answers'; VaultError."""
+    row = _get(connection, receipt_id)
+    if row.conversation_id != conversation_id:
+        raise NotFound
+    return _open(connection, key, row)
+
+
+def _open(connection: Connection, key: ConversationKey, row: Row[Any]) -> StoredReceipt:
+    sealed = key.open(row.sealed, _sealed_context(row.id, row.message_id, row.conversation_id))
+    message = rows.open_message(key, rows.get_message(connection, row.conversation_id, row.message_id))
+    return _opened(row, sealed, _in_message(message.content))
 
 
 def _of_nobody(row: Row[Any]) -> StoredReceipt:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, upd
 from commun.errors import NotFound, VaultLocked
 from commun.store.people import Caller, Viewer
 from commun.store.schema import conversations, messages
-from commun.store.tree import MessageState, StoredMessage
+from commun.store.tree import Conversation, MessageState, StoredMessage
 from commun.store.vault import AccountKey, ConversationKey, NoVault, bind
 
 MAX_TITLE: Final = 200
@@ -64,6 +64,11 @@ def key_context(conversation_id: str, account_id: str, vault_id: str) -> bytes:
     return bind("conversations", "sealed_key", conversation_id, account_id, vault_id)
 
 
+def reader_context(reader_id: str, conversation_id: str, account_id: str, vault_id: str) -> bytes:
+    """Of a conversation's key that is sealed to somebody who reads it."""
+    return bind("readers", "sealed_key", reader_id, conversation_id, account_id, vault_id)
+
+
 def title_context(conversation_id: str) -> bytes:
     return bind("conversations", "title", conversation_id)
 
@@ -97,6 +102,20 @@ def open_message(key: ConversationKey, row: Row[Any]) -> StoredMessage:
     context = content_context(row.id, row.conversation_id, row.parent_id, row.role)
     content = json.loads(key.open(row.content, context))
     return StoredMessage(row.id, row.parent_id, row.role, MessageState(row.state), row.created, content)
+
+
+def open_conversation(connection: Connection, key: ConversationKey, row: Row[Any]) -> Conversation:
+    """The whole tree. ``row``: the conversation's. Raises VaultError."""
+    query = select(messages).where(messages.c.conversation_id == row.id).order_by(messages.c.number)
+    return Conversation(
+        id=row.id,
+        title=open_title(key, row),
+        created=row.created,
+        updated=row.updated,
+        messages={one.id: open_message(key, one) for one in connection.execute(query)},
+        leaf_id=row.leaf_id,
+        imported=row.imported,
+    )
 
 
 def as_bytes(content: dict[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ password and a wrong password cost the same work and raise the same error. How o
 business (``web/attempts.py``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sqlalchemy import Connection
@@ -16,6 +16,7 @@ from commun.store.accounts import Accounts, give_name
 from commun.store.names import key_of, read_name
 from commun.store.passwords import Derived, Hasher, Parameters, check_password
 from commun.store.people import Kind, SignedIn, UnlockInfo, Viewer
+from commun.store.readers import end_all_of
 from commun.store.recovery import RecoveryCodeWrong, new_secret, read_code, write_code
 from commun.store.unlocks import (
     Way,
@@ -299,12 +300,13 @@ class WaysIn:
         return way, key
 
     async def start_over(self, token: str, viewer: Viewer) -> SignedIn:
-        """A new key pair for an account whose key is lost. Older conversations stay sealed and are hidden; other
-        browsers are locked. Raises NotSignedIn if ``token`` is not this session's.
+        """A new key pair for an account whose key is lost. Older conversations stay sealed and are hidden, from who
+        read them, too; other browsers are locked. Raises NotSignedIn if ``token`` is not this session's.
         """
 
         def work(connection: Connection) -> SignedIn:
             forget_opened(connection, viewer.account_id)
+            end_all_of(connection, viewer.account_id)
             rows.new_vault(connection, token, viewer.account_id, viewer.session_id, self._accounts.now)
             return self._renewed(connection, token, viewer)
 
@@ -313,19 +315,25 @@ class WaysIn:
     # Taking away
 
     async def remove(self, viewer: Viewer, way_id: str, *, though_last: bool = False) -> None:
-        """Raises NotFound; LastWayIn where none that opens the vault would be left, unless ``though_last``."""
+        """Raises NotFound; LastWayIn where what is left does not sign in and open the vault, unless ``though_last``."""
 
         def work(connection: Connection) -> None:
             ways = [info_of(way, viewer) for way in ways_of(connection, viewer.account_id)]
             chosen = [way for way in ways if way.id == way_id]
             if not chosen:
                 raise NotFound
-            left = any(way.opens and way.signs_in for way in ways if way.id != way_id)
-            if chosen[0].opens and not left and not though_last:
+            counts = chosen[0].opens or _is_enough(ways)
+            if counts and not _is_enough(way for way in ways if way.id != way_id) and not though_last:
                 raise LastWayIn
             remove_way(connection, viewer.account_id, way_id)
 
         await self._accounts.change(work)
+
+
+def _is_enough(ways: Iterable[UnlockInfo]) -> bool:
+    """Whether a browser that is signed out can be signed in and opened: by one of them, or by two."""
+    those = list(ways)
+    return any(way.signs_in for way in those) and any(way.opens for way in those)
 
 
 def _key_of(way: Way, secret: bytes) -> AccountKey | None:

@@ -1,0 +1,255 @@
+"""Who is sent away opens nothing that is stored from then on: the conversation has another key, whole or not at all."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import LargeBinary, update
+
+from commun.errors import Conflict, NotFound
+from commun.receipts.statement import receipt_id
+from commun.store.conversations import MessageState
+from commun.store.feedback import Feedback, Opinion, Thumb
+from commun.store.readers import Readers
+from commun.store.reading import Reading
+from commun.store.receipts import Receipts
+from commun.store.rekeying import SEALED, StillWriting
+from commun.store.schema import messages, metadata
+from commun.store.vault import VaultError
+from made_receipt import CONTENT, made_receipt
+from opened_store import open_store
+from read_by_others import answered, everything, files_with, key_of, opened_with, people, read_by
+
+# Columns of a conversation's rows that are sealed otherwise: under a link, an API key, a reader's vault.
+OTHERWISE = {"shares.sealed", "receipts.caller_sealed", "readers.sealed_key"}
+
+
+@pytest.fixture
+def readers(store) -> Readers:
+    return Readers(store.database, now=store.clock)
+
+
+@pytest.fixture
+def reading(store) -> Reading:
+    return Reading(store.database, now=store.clock)
+
+
+def test_once_it_has_ended_the_old_key_opens_nothing_and_everybody_else_reads_on(store, readers, reading, run):
+    async def scenario():
+        owner, reader = await people(store)
+        other = (await store.invited("Cy")).viewer
+        turn = await answered(store, owner)
+        where = turn.conversation_id
+        await answered(store, owner, "And then?", conversation_id=where, parent_id=turn.answer_id)
+        said = Opinion(Thumb.DOWN, (), "not so")
+        await Feedback(store.database).say(owner, where, turn.answer_id, said)
+        theirs = await read_by(store, readers, owner, reader, where)
+        others = await read_by(store, readers, owner, other, where)
+        link = await readers.make_link(owner, where)
+        beside = await answered(store, owner)
+        old = await key_of(store, reader, theirs)
+        columns = {"conversations.title", *(f"{each.table.name}.{each.column}" for each in SEALED)}
+        assert await opened_with(store, old, where) == columns, "else the test below would be true of anything"
+        before, proof = (await store.conversations.get(owner, where)), receipt_id(turn.answer_id)
+        receipts = Receipts(store.database)
+        receipt, untouched = await receipts.get(owner, proof), await everything(store)
+
+        await readers.end(owner, theirs)
+        assert await opened_with(store, old, where) == set()
+        with pytest.raises(NotFound):
+            await reading.get(reader, theirs)
+        with pytest.raises(NotFound):
+            await readers.accept(await store.somebody_else(), link.token)
+        assert await store.conversations.get(owner, where) == before
+        assert await receipts.get(owner, proof) == receipt
+        assert await Feedback(store.database).find(owner, where, turn.answer_id) == said
+        assert (await reading.get(other, others)).conversation == before
+        assert [each.name for each in await readers.list(owner)] == ["Cy"]
+        for row in untouched["messages"]:
+            if row.conversation_id == where:
+                assert files_with(store.home, row.content[:64]) == [], "the old bytes are overwritten"
+        now = await everything(store)
+        for name in ("messages", "receipts"):
+            assert [each for each in now[name] if each.conversation_id == beside.conversation_id] == [
+                each for each in untouched[name] if each.conversation_id == beside.conversation_id
+            ]
+
+        later = await answered(store, owner, "Later?", conversation_id=where, parent_id=before.leaf_id)
+        assert await opened_with(store, old, where) == set()
+        assert later.answer_id in (await reading.get(other, others)).conversation.messages
+
+    run(scenario())
+
+
+def test_every_sealed_column_of_a_conversations_rows_is_known_to_the_change_of_keys():
+    """A table that is added later is named here, or a change of keys would leave it under the old one."""
+    found = {
+        str(column)
+        for each in metadata.sorted_tables
+        if "conversation_id" in each.c
+        for column in each.c
+        if isinstance(column.type, LargeBinary) and str(column.comment).startswith("Sealed")
+    }
+    assert found == {f"{each.table.name}.{each.column}" for each in SEALED} | OTHERWISE
+
+
+Trees = st.lists(st.tuples(st.integers(0, 50), st.text(max_size=30), st.booleans()), min_size=1, max_size=12)
+
+
+def test_whatever_a_conversation_holds_it_is_the_same_under_its_new_key(tmp_path, run):
+    """Trees of any shape, with receipts and without, one after the other in one store."""
+    store = open_store(tmp_path / "home")
+    readers = Readers(store.database)
+    owner, reader = run(people(store))
+
+    @settings(max_examples=20, deadline=None)
+    @given(Trees)
+    def check(tree):
+        async def scenario():
+            answers: list[str] = []
+            where = None
+            for at, text, sealed in tree:
+                parent = answers[at % len(answers)] if answers and at else None
+                turn = await store.conversations.start_turn(
+                    owner, conversation_id=where, parent_id=parent, question=text, title=text
+                )
+                receipt = made_receipt(turn.answer_id) if sealed else None
+                await turn.keep(CONTENT if sealed else {"text": text}, MessageState.COMPLETE, receipt)
+                where = turn.conversation_id
+                answers.append(turn.answer_id)
+            theirs = await read_by(store, readers, owner, reader, where)
+            old, before = await key_of(store, reader, theirs), await store.conversations.get(owner, where)
+            await readers.end(owner, theirs)
+            assert await store.conversations.get(owner, where) == before
+            assert await opened_with(store, old, where) == set()
+
+        run(scenario())
+
+    check()
+    store.database.close()
+
+
+def test_nothing_changes_where_one_row_cannot_be_opened(store, readers, reading, run):
+    """All or nothing: a row that somebody damaged keeps the whole conversation under its old key."""
+
+    async def scenario():
+        owner, reader = await people(store)
+        turn = await answered(store, owner)
+        theirs = await read_by(store, readers, owner, reader, turn.conversation_id)
+        last = update(messages).where(messages.c.id == turn.answer_id).values(content=b"\x03damaged")
+        await store.database.write(lambda connection: connection.execute(last))
+        before = await everything(store)
+        with pytest.raises(VaultError):
+            await readers.end(owner, theirs)
+        assert await everything(store) == before
+
+    run(scenario())
+
+
+KILLED = """
+import asyncio, os, sys
+from pathlib import Path
+from commun.store import rekeying
+from commun.store.readers import Readers
+from opened_store import open_store
+
+async def scenario(home):
+    store = open_store(home)
+    readers = Readers(store.database)
+    owner, reader = await store.invited("Ada"), await store.invited("Bob")
+    turn = await store.chat(owner.viewer, answer="kept")
+    made = await readers.make_link(owner.viewer, turn.conversation_id)
+    theirs = await readers.accept(reader.viewer, made.token)
+    print(owner.token, reader.token, turn.conversation_id, theirs, flush=True)
+    rekeying._seal_to_readers = lambda *_given: os.kill(os.getpid(), 9)
+    await readers.end(owner.viewer, theirs)
+
+asyncio.run(scenario(Path(sys.argv[1])))
+"""
+
+
+def test_a_kill_in_the_middle_leaves_the_conversation_under_its_old_key(tmp_path, run):
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "home")],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(here), str(here.parent)))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == -9, done.stderr[-2000:]
+    owner_token, reader_token, where, theirs = done.stdout.splitlines()[-1].split()
+    store = open_store(tmp_path / "home")
+    reading, readers = Reading(store.database), Readers(store.database)
+
+    async def scenario():
+        owner, reader = await store.accounts.viewer(owner_token), await store.accounts.viewer(reader_token)
+        mine = await store.conversations.get(owner, where)
+        assert mine.path()[-1].content["text"] == "kept"
+        assert (await reading.get(reader, theirs)).conversation == mine
+        await readers.end(owner, theirs)
+        assert await store.conversations.get(owner, where) == mine
+
+    run(scenario())
+    store.database.close()
+
+
+def test_not_while_an_answer_is_being_written_and_then_nothing_has_changed(store, readers, reading, run):
+    async def scenario():
+        owner, reader = await people(store)
+        turn = await store.chat(owner)
+        theirs = await read_by(store, readers, owner, reader, turn.conversation_id)
+        running = await store.conversations.start_turn(
+            owner, conversation_id=turn.conversation_id, parent_id=turn.answer_id, question="More?", title=""
+        )
+        await running.checkpoint({"text": "So fa"})
+        assert (await reading.list(reader))[0].running
+        assert (await reading.get(reader, theirs)).conversation.path()[-1].content["text"] == "So fa"
+        before = await everything(store)
+        with pytest.raises(StillWriting):
+            await readers.end(owner, theirs)
+        with pytest.raises(StillWriting):
+            await reading.copy(reader, theirs, called=str)
+        assert await everything(store) == before
+        await running.keep({"text": "So far so good."}, MessageState.COMPLETE)
+        await readers.end(owner, theirs)
+        found = await store.conversations.get(owner, turn.conversation_id)
+        assert found.path()[-1].content["text"] == "So far so good."
+
+    run(scenario())
+
+
+def test_a_question_that_comes_at_the_same_moment_is_under_one_key_or_the_other(store, readers, run):
+    """Either the answer has begun, and the reading goes on; or the key has changed, and the answer is under it."""
+
+    async def scenario():
+        owner, reader = await people(store)
+        turn = await store.chat(owner)
+        where, parent = turn.conversation_id, turn.answer_id
+        outcomes = set()
+        for number in range(12):
+            theirs = await read_by(store, readers, owner, reader, where)
+            old = await key_of(store, reader, theirs)
+            asking = store.conversations.start_turn(
+                owner, conversation_id=where, parent_id=parent, question=f"{number}?", title=""
+            )
+            both = (asking, readers.end(owner, theirs)) if number % 2 else (readers.end(owner, theirs), asking)
+            results = await asyncio.gather(*both, return_exceptions=True)
+            begun = results[0 if number % 2 else 1]
+            refused = isinstance(results[1 if number % 2 else 0], Conflict)
+            await begun.keep({"text": str(number)}, MessageState.COMPLETE)
+            parent = begun.answer_id
+            if refused:
+                await readers.end(owner, theirs)
+            outcomes.add(refused)
+            assert (await store.conversations.get(owner, where)).path()[-1].content["text"] == str(number)
+            assert await opened_with(store, old, where) == set()
+        assert outcomes == {True, False}
+
+    run(scenario())
