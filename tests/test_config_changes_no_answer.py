@@ -51,6 +51,7 @@ KEYS: dict[str, tuple[str, Any, Any]] = {
     "host": (PLACES, "127.0.0.1", "0.0.0.0"),
     "port": (PLACES, 8000, 8001),
     "public_url": (PLACES, "", "https://chat.example.org"),
+    "models_from": (PLACES, "https://huggingface.co", "https://mirror.example.org"),  # what comes answers once adopted
     "remote_key": (REFUSES, "", "sk-other"),  # another server's door: it opens or it does not
     "max_waiting": (REFUSES, 0, 64),
     "max_running_each": (REFUSES, 0, 2),
@@ -62,6 +63,11 @@ KEYS: dict[str, tuple[str, Any, Any]] = {
     "rate_limit": (REFUSES, "50/minute", "600/minute"),
     "sign_in_rate_limit": (REFUSES, "1/minute", "20/minute"),
     "public_shares": (REFUSES, False, True),  # a page about an answer that was given already
+    "oidc_issuer": (REFUSES, "", "https://login.example.org"),  # who comes in: asked for by nobody who has a key
+    "oidc_client_id": (REFUSES, "commun", "another"),
+    "oidc_client_secret": (REFUSES, "", "another"),
+    "oidc_name": (TELLS, "", "The town"),
+    "oidc_accounts": (REFUSES, "invited", "anybody"),
     "session_days": (REFUSES, 1, 365),
     "watt": (TELLS, 0.0, 500.0),
     "audit_hour": (TELLS, -1, 3),  # of answers that were given already

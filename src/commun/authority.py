@@ -5,8 +5,8 @@ Rules:
 - an address without a row is not served: ``doors.py`` puts each route behind its row's door when the server is built,
   and refuses to build one where a row or a route is missing. To add an address, add its row;
 - a door opens before anything of the request's body is read. The rungs of ``Who`` are a ladder: whoever stands higher
-  may everything below. But for a guest of a class, who has no account: ``FOR_GUESTS`` names what opens, and nothing else
-  does;
+  may everything below. Only a guest of a class stands beside it, without an account: ``FOR_GUESTS`` names the doors
+  that open, and no other does;
 - an id is never a right: whose a conversation, an answer, a key or a link is, the store asks with every statement, and
   what is somebody else's is NotFound, word for word like what does not exist;
 - a disabled account has neither sessions nor keys: at every door its owner is a stranger;
@@ -37,7 +37,8 @@ class Who(IntEnum):
 
 class Door(Enum):
     """What an address asks for. ``PUBLIC``: nothing; the page may still know who is signed in, and shows nobody what is
-    another's. ``ASKING``: a member, or a guest; of a guest nothing behind it is stored. ``KEY``: an API key; cookies are not read. ``NEAR``: to come from this machine, or an API key.
+    another's. ``ASKING``: to be a member, or a guest, of whom nothing behind it is stored. ``KEY``: an API key; cookies
+    are not read. ``NEAR``: to come from this machine, or an API key.
     """
 
     PUBLIC = "public"
@@ -93,8 +94,29 @@ TABLE: Final[dict[str, Door]] = {
     "POST /c/{id}/rename": Door.MEMBER,
     "POST /c/{id}/delete": Door.MEMBER,
     "POST /c/{id}/restore": Door.MEMBER,
+    "GET /c/{id}/move": Door.MEMBER,
+    "POST /c/{id}/move": Door.MEMBER,
+    "GET /conversations": Door.MEMBER,
+    "GET /folders": Door.MEMBER,
+    "POST /folders": Door.MEMBER,
+    "GET /folders/{id}": Door.MEMBER,
+    "POST /folders/{id}": Door.MEMBER,
+    "POST /folders/{id}/delete": Door.MEMBER,
     "GET /c/{id}/feedback": Door.MEMBER,
     "POST /c/{id}/feedback": Door.MEMBER,
+    # Whole conversations, shared with one person: the owner's side, the link, and the reader's.
+    "GET /c/{id}/readers": Door.MEMBER,
+    "POST /c/{id}/readers": Door.MEMBER,
+    "POST /readers/{id}/end": Door.MEMBER,
+    "GET /with/{token}": Door.MEMBER,
+    "POST /with/{token}": Door.MEMBER,
+    "GET /reading/{id}": Door.MEMBER,
+    "GET /reading/{id}/export.md": Door.MEMBER,
+    "GET /reading/{id}/export.json": Door.MEMBER,
+    "POST /reading/{id}/leave": Door.MEMBER,
+    "POST /reading/{id}/copy": Door.MEMBER,
+    "GET /reading/{id}/receipt/{receipt}": Door.MEMBER,
+    "GET /reading/{id}/receipt/{receipt}/bundle": Door.MEMBER,
     "GET /answers/{id}/events": Door.ASKING,
     "POST /answers/{id}/stop": Door.ASKING,
     "GET /search": Door.MEMBER,
@@ -130,6 +152,7 @@ TABLE: Final[dict[str, Door]] = {
     # Settings: one's own.
     "GET /settings": Door.MEMBER,
     "POST /settings/preferences": Door.MEMBER,
+    "POST /settings/instructions": Door.MEMBER,
     "POST /settings/keys": Door.MEMBER,
     "POST /settings/keys/{id}/revoke": Door.MEMBER,
     "POST /settings/sessions/{id}/revoke": Door.MEMBER,
@@ -153,6 +176,11 @@ TABLE: Final[dict[str, Door]] = {
     "POST /settings/audits": Door.MEMBER,
     # What is seen of people: told to everybody who is one. Administration: no row of it opens anything of a vault.
     "GET /what-we-can-see": Door.SIGNED_IN,
+    "GET /models": Door.ADMINISTRATOR,
+    "POST /models": Door.ADMINISTRATOR,
+    "GET /models/state": Door.ADMINISTRATOR,
+    "POST /models/stop": Door.ADMINISTRATOR,
+    "POST /models/{id}/remove": Door.ADMINISTRATOR,
     "GET /people": Door.ADMINISTRATOR,
     "POST /people/invitations": Door.ADMINISTRATOR,
     "POST /people/invitations/{id}/revoke": Door.ADMINISTRATOR,

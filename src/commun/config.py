@@ -52,6 +52,11 @@ class Settings(BaseSettings):
         le=1024,
         description="Memory for running answers, in GB; more where the longest conversation allowed needs it.",
     )
+    models_from: str = Field(
+        default="https://huggingface.co",
+        pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$",
+        description="Where models are fetched from by their name: Hugging Face, or a mirror that answers as it does.",
+    )
     remote_key: SecretStr = Field(default=SecretStr(""), description="API key for the server of a remote model.")
 
     max_running: int = Field(default=32, ge=1, le=1024, description="Answers that are written at once.")
@@ -84,6 +89,21 @@ class Settings(BaseSettings):
 
     public_shares: bool = Field(
         default=False, description="Whether people may publish single answers under links that expire."
+    )
+    oidc_issuer: str = Field(
+        default="",
+        description="The identity provider at which people may sign in (OpenID Connect): its issuer, to the letter, "
+        "such as https://login.example.org/realms/town; empty: none.",
+    )
+    oidc_client_id: str = Field(default="", description="How the identity provider knows this Commun.")
+    oidc_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="What this Commun proves itself with to the identity provider."
+    )
+    oidc_name: str = Field(default="", max_length=60, description="What people call the identity provider.")
+    oidc_accounts: Literal["invited", "anybody"] = Field(
+        default="invited",
+        description="Who may come in by the identity provider: whoever linked an account or was invited, or anybody "
+        "whom it signs in.",
     )
     session_days: int = Field(default=30, ge=1, le=365, description="How long a browser stays signed in.")
     watt: float = Field(

@@ -80,6 +80,13 @@ class Invitations:
             raise InvitationOver
         return _info(row)
 
+    def spend(self, connection: Connection, token: str) -> Role:
+        """In the writer: from now on it is used; what whoever accepts it may do. Raises InvitationOver."""
+        invitation = self._open(connection, token)
+        used = update(invitations).where(invitations.c.id == invitation.id).values(used=self._accounts.now)
+        connection.execute(used)
+        return invitation.role
+
     async def accept(self, token: str, name: str, password: str, *, session: str | None = None) -> SignedIn:
         """The account with its vault and its password, and a session that opens it. ``session``: the browser's former
         cookie, which ends. Raises InvitationOver, NameTaken and what ``read_name`` and ``check_password`` raise.
@@ -91,9 +98,7 @@ class Invitations:
 
         def work(connection: Connection) -> SignedIn:
             now = self._accounts.now
-            invitation = self._open(connection, token)
-            connection.execute(update(invitations).where(invitations.c.id == invitation.id).values(used=now))
-            account_id = rows.new_account(connection, invitation.role, now)
+            account_id = rows.new_account(connection, self.spend(connection, token), now)
             give_name(connection, account_id, chosen)
             signed_in = self._accounts.enter(connection, account_id, None, session=session)
             add_way(

@@ -14,9 +14,11 @@ from commun.web.attempts import address_of, attempts_of
 from commun.web.audits import consent_of, rate_of
 from commun.web.forms import field, form_of, number_up_to, see
 from commun.web.i18n import LANGUAGES, long_date
+from commun.web.instructions import instructions_view
 from commun.web.pages import engine_view
 from commun.web.passkeys import can_have_passkeys
 from commun.web.sent import sent_by
+from commun.web.readers import reader_days
 from commun.web.sidebar import sidebar_of
 from commun.web.signing_in import signed_in_response
 from commun.web.templating import page
@@ -88,15 +90,18 @@ async def settings_page(
     wrong, shown ``at`` a field.
     """
     accounts = visit.services.accounts
+    instructions = await visit.services.instructions.get(visit.owner)
     keys = await accounts.api_keys(visit.owner.account_id)
     sessions = await accounts.sessions(visit.owner)
     shares = await visit.services.shares.list(visit.owner)
+    readers = await visit.services.readers.list(visit.owner)
     ways = await visit.services.ways_in.list(visit.owner)
     moments = [key.created for key in keys] + [key.last_used or 0 for key in keys]
     moments += [each.created for each in sessions] + [each.last_used for each in sessions]
     moments += [each.created for each in shares] + [each.expires for each in shares]
     moments += [each.created for each in ways] + [each.last_used or 0 for each in ways]
     days = {moment: long_date(visit.local(moment).date(), visit.language) for moment in moments}
+    days |= reader_days(visit, readers)
     return page(
         visit,
         "settings.html",
@@ -104,9 +109,11 @@ async def settings_page(
         groups=await sidebar_of(visit),
         engine=engine_view(visit.services),
         language_setting=visit.owner.language,
+        instructions=await instructions_view(visit, instructions.text, used=instructions.used),
         keys=keys,
         sessions=sessions,
         shares=shares,
+        readers=readers,
         public_shares=visit.services.settings.public_shares,
         sent=await sent_by(visit),
         days=days,

@@ -8,8 +8,12 @@ from commun.web import (
     board,
     charter,
     chat,
+    classes,
+    classroom,
+    instructions,
     ledger,
     ledger_files,
+    models,
     pages,
     passkeys,
     people,
@@ -21,8 +25,11 @@ from commun.web import (
 )
 from commun.web.assets import serve_static
 from commun.web.feedback import feedback_routes
-from commun.web.sent import sent_routes
+from commun.web.folders import folder_routes
 from commun.web.provider import provider_routes
+from commun.web.readers import readers_routes
+from commun.web.reading import reading_routes
+from commun.web.sent import sent_routes
 from commun.web.visible import what_we_can_see
 from commun.web.your_data import data_routes
 
@@ -66,6 +73,7 @@ def web_routes() -> list[BaseRoute]:
         Route("/unlock/start-over", account.start_over, methods=["POST"]),
         Route("/settings", account.settings),
         Route("/settings/preferences", account.save_preferences, methods=["POST"]),
+        Route("/settings/instructions", instructions.save, methods=["POST"]),
         Route("/settings/keys", account.make_key, methods=["POST"]),
         Route("/settings/keys/{id}/revoke", account.revoke_key, methods=["POST"]),
         Route("/settings/sessions/{id}/revoke", account.revoke_session, methods=["POST"]),
@@ -78,6 +86,11 @@ def web_routes() -> list[BaseRoute]:
         Route("/settings/ways-in/{id}/remove", ways_in.remove, methods=["POST"]),
         Route("/settings/sessions/revoke-others", ways_in.revoke_others, methods=["POST"]),
         Route("/what-we-can-see", what_we_can_see),
+        Route("/models", models.models),
+        Route("/models", models.add, methods=["POST"]),
+        Route("/models/state", models.state),
+        Route("/models/stop", models.stop, methods=["POST"]),
+        Route("/models/{id}/remove", models.remove, methods=["POST"]),
         Route("/people", people.people),
         Route("/people/invitations", people.invite, methods=["POST"]),
         Route("/people/invitations/{id}/revoke", people.revoke_invitation, methods=["POST"]),
@@ -86,6 +99,14 @@ def web_routes() -> list[BaseRoute]:
         Route("/people/{id}/enable", people.enable, methods=["POST"]),
         Route("/people/{id}/role", people.set_role, methods=["POST"]),
         Route("/people/{id}/quota", people.set_quota, methods=["POST"]),
+        Route("/classes", classes.classes),
+        Route("/classes", classes.open_class, methods=["POST"]),
+        Route("/classes/{id}/code", classes.renew_code, methods=["POST"]),
+        Route("/classes/{id}/end", classes.end, methods=["POST"]),
+        Route("/class", classroom.form),
+        Route("/class", classroom.enter, methods=["POST"]),
+        Route("/class/leave", classroom.leave, methods=["POST"]),
+        Route("/class/look", classroom.look, methods=["POST"]),
         Route("/settings/audits", audits.decide, methods=["POST"]),
         Route("/charter", charter.charter),
         Route("/charter/editions", charter.editions),
@@ -132,5 +153,8 @@ def web_routes() -> list[BaseRoute]:
         *data_routes(),
         *provider_routes(),
         *feedback_routes(),
+        *folder_routes(),
         *sent_routes(),
+        *readers_routes(),
+        *reading_routes(),
     ]

@@ -59,7 +59,7 @@ async def sign_in(request: Request) -> Response:
     wanted = own_path(request.query_params.get("next", "/"))
     if visit.viewer is not None:
         return see(wanted if visit.viewer.key is not None else "/unlock")
-    return _form_page(visit, wanted)
+    return form_page(visit, wanted)
 
 
 async def _by_link(request: Request) -> Response:
@@ -72,7 +72,7 @@ async def _by_link(request: Request) -> Response:
     return signed_in_response(request, await visit.services.accounts.redeem_link(token, session=_former(request)))
 
 
-def _form_page(
+def form_page(
     visit: Visit, wanted: str, *, name: str = "", error: CommunError | None = None, by_code: bool = False
 ) -> Response:
     template = "sign_in_with_code.html" if by_code else "sign_in.html"
@@ -102,7 +102,7 @@ async def sign_in_with_password(request: Request) -> Response:
         attempts.begin(name, address, mark)
         signed_in = await services.ways_in.sign_in(name, password, session=_former(request))
     except (NotSignedIn, Busy) as error:
-        return _form_page(visit, wanted, name=name, error=error)
+        return form_page(visit, wanted, name=name, error=error)
     attempts.succeeded(name, address, mark)
     response = signed_in_response(request, signed_in, wanted)
     await _mark_known(visit, response, name)
@@ -128,7 +128,7 @@ async def _mark_known(visit: Visit, response: Response, name: str) -> None:
 
 async def with_code(request: Request) -> Response:
     """For who has lost the password."""
-    return _form_page(await visit_of(request), "/", by_code=True)
+    return form_page(await visit_of(request), "/", by_code=True)
 
 
 async def sign_in_with_code(request: Request) -> Response:
@@ -141,7 +141,7 @@ async def sign_in_with_code(request: Request) -> Response:
         attempts.begin(name, address, "")
         signed_in = await visit.services.ways_in.sign_in_with_code(name, code, session=_former(request))
     except (NotSignedIn, RecoveryCodeMistyped, Busy) as error:
-        return _form_page(visit, "/", name=name, error=error, by_code=True)
+        return form_page(visit, "/", name=name, error=error, by_code=True)
     attempts.succeeded(name, address, "")
     return signed_in_response(request, signed_in, "/settings#password")
 
@@ -150,6 +150,8 @@ async def sign_out(request: Request) -> Response:
     visit = await visit_of(request)
     if visit.viewer is not None:
         await visit.services.accounts.sign_out(visit.viewer)
+    if visit.guest is not None:
+        await visit.services.classes.leave(visit.token)
     response = see("/sign-in")
     forget_session(request, response)
     return response

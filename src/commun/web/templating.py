@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from commun.services import Services
 from commun.web.assets import asset
 from commun.web.i18n import LANGUAGE_NAMES, catalogue
 from commun.web.paper import filters
@@ -48,6 +49,14 @@ def part(language: str, template: str, **context: Any) -> str:
     return environment(language).get_template(template).render(**context)
 
 
+def _provider_name(visit: Visit) -> str:
+    """What people call the provider at which they may sign in, or "". The services are missing where a page tells that
+    nothing could be begun (``problem.py``).
+    """
+    services: Services | None = visit.services
+    return services.provider.name if services is not None and services.provider is not None else ""
+
+
 def page(visit: Visit, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
     """A whole page. Never kept by any cache: it holds what only its reader may see."""
     html = part(
@@ -56,6 +65,8 @@ def page(visit: Visit, template: str, *, status: int = 200, **context: Any) -> H
         theme=visit.theme,
         sidebar_hidden=visit.hides_sidebar,
         charter_state=state_of(visit),
+        guest=visit.guest,
+        provider_name=_provider_name(visit),
         administers=visit.viewer is not None and visit.viewer.administers,
         **context,
     )

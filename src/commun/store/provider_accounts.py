@@ -1,0 +1,96 @@
+"""Accounts at an identity provider: whose account here each of them signs in to.
+
+Rules:
+
+- an account at the provider is known by its mark alone (``openid/provider.py``), never by a name or an e-mail address:
+  whoever takes over an address there takes over nobody here;
+- it is linked by its owner, signed in (``link``), or in the moment in which the account here is made (``join``). One
+  account there opens one account here, and the other way round;
+- it is a way in that signs in and opens nothing (``unlocks.py``): the provider can impersonate a person, and reads
+  nothing of theirs. So ``join`` takes a passphrase, which alone opens the new vault;
+- a mark whose owner is disabled signs nobody in, and stays taken.
+"""
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from commun.errors import N_, Conflict
+from commun.store import sessions as rows
+from commun.store.accounts import Accounts, give_name
+from commun.store.invitations import Invitations
+from commun.store.names import read_name
+from commun.store.passwords import Hasher, check_password
+from commun.store.people import Kind, Role, SignedIn, Viewer
+from commun.store.unlocks import Way, add_way, find_by_credential
+from commun.store.ways_in import WaysIn
+
+
+class MarkTaken(Conflict):
+    code = "provider_account_taken"
+    problem = N_("That account is linked to somebody else here.")
+    cure = N_("Sign in with it, or use another one.")
+
+
+class ProviderAccounts:
+    def __init__(self, accounts: Accounts, ways_in: WaysIn, invitations: Invitations, hasher: Hasher) -> None:
+        self._accounts = accounts
+        self._ways_in = ways_in
+        self._invitations = invitations
+        self._hasher = hasher
+
+    async def find(self, mark: bytes) -> Way | None:
+        """None where nobody has linked it, and for an account that is disabled."""
+        return await self._accounts.read(lambda connection: find_by_credential(connection, mark))
+
+    async def is_taken(self, mark: bytes) -> bool:
+        """Also by somebody who is disabled."""
+        found = await self._accounts.read(lambda each: find_by_credential(each, mark, also_disabled=True))
+        return found is not None
+
+    async def sign_in(self, way: Way, *, session: str | None) -> SignedIn:
+        """``session``: the browser's former cookie, which ends. The vault stays shut. Raises SignInFailed if it was
+        taken away meanwhile.
+        """
+        return await self._ways_in.enter(way, None, session=session)
+
+    async def link(self, viewer: Viewer, mark: bytes) -> None:
+        """Replaces the one that was linked before. Raises MarkTaken."""
+
+        def work(connection: Connection) -> None:
+            present = find_by_credential(connection, mark, also_disabled=True)
+            if present is None:
+                self._add(connection, viewer, mark)
+            elif present.account_id != viewer.account_id:
+                raise MarkTaken
+
+        await self._accounts.change(work)
+
+    async def join(
+        self, mark: bytes, name: str, passphrase: str, *, invitation: str | None, session: str | None
+    ) -> SignedIn:
+        """A new account with its vault, the passphrase that opens it, and a session in which it is open.
+        ``invitation``: its token; None: a member's account without one. Raises InvitationOver, MarkTaken, NameTaken
+        and what ``read_name`` and ``check_password`` raise.
+        """
+        chosen = read_name(name)
+        check_password(passphrase, chosen)
+        derived, parameters = await self._hasher.derive_new(passphrase)
+
+        def work(connection: Connection) -> SignedIn:
+            now = self._accounts.now
+            role = Role.MEMBER if invitation is None else self._invitations.spend(connection, invitation)
+            account_id = rows.new_account(connection, role, now)
+            give_name(connection, account_id, chosen)
+            signed_in = self._accounts.enter(connection, account_id, None, session=session)
+            secret, stored = derived.secret, parameters.to_stored()
+            add_way(connection, signed_in.viewer, Kind.PASSPHRASE, now, secret=secret, parameters=stored)
+            self._add(connection, signed_in.viewer, mark)
+            return signed_in
+
+        return await self._accounts.change(work)
+
+    def _add(self, connection: Connection, viewer: Viewer, mark: bytes) -> None:
+        try:
+            add_way(connection, viewer, Kind.PROVIDER, self._accounts.now, secret=None, credential=mark)
+        except IntegrityError as error:
+            raise MarkTaken from error
