@@ -18,7 +18,7 @@ from site_server import Site, serving
 JSON = {"accept": "application/json"}
 PAGES = sorted(row for row, door in TABLE.items() if door not in WITH_KEY)
 PROGRAMS = sorted(row for row, door in TABLE.items() if door in WITH_KEY)
-REFUSED = {"not_signed_in", "vault_locked", "refused"}
+REFUSED = {"not_signed_in", "vault_locked", "refused", "not_for_guests"}
 PLACE = re.compile(r"{(\w+)(?::path)?}")
 UNKNOWN = {
     "conversation": "c" + "0" * 23,
@@ -27,12 +27,14 @@ UNKNOWN = {
     "key": "k" + "0" * 23,
     "session": "s" + "0" * 23,
     "share": "h" + "0" * 23,
+    "folder": "f" + "0" * 23,
     "sent": "n" + "0" * 23,
     "way": "w" + "0" * 23,
 }
 # Whose each address is: what its id names. An address with an id that stands in neither list fails a test.
 OWNED = {
     "/c/{id}": "conversation",
+    "/folders/{id}": "folder",
     "/answers/{id}": "answer",
     "/settings/keys/{id}": "key",
     "/settings/sessions/{id}": "session",
@@ -47,6 +49,8 @@ NOBODYS = (
     "/charter/", "/board/", "/ledger/", "/static/", "/witness/", "/v1/models/",
     "/share/", "/invitation/",  # whoever has the link may
     "/people/",  # accounts and invitations, all of them an administrator's
+    "/models/",  # on this machine, nobody's
+    "/classes/",  # classes, all of them an administrator's
 )  # fmt: skip
 
 
@@ -165,6 +169,25 @@ def test_somebody_elses_id_is_answered_word_for_word_like_one_that_is_not(
     assert everything_stored(site) == before
 
 
+@pytest.mark.parametrize("row", [row for row in PAGES if owned_thing(row.split()[1])])
+def test_a_guest_learns_from_no_id_whether_there_is_one(site: Site, owner: Person, row: str) -> None:
+    method, path = row.split()
+    thing = owned_thing(path)
+    guest = inhabitant(site, Who.GUEST)
+    before = everything_stored(site)
+
+    def answered(thing_id: str) -> tuple[int, str]:
+        with guest.browser() as client:
+            found = client.request(method, address(path, id=thing_id, receipt=thing_id), headers=JSON)
+        return found.status_code, found.text.replace(thing_id, "…")
+
+    theirs = answered(owner.things[thing])
+    assert theirs == answered(UNKNOWN[thing])
+    opens = refusal(TABLE[row], Who.GUEST) is None
+    assert theirs[0] == ((204 if path.endswith("/events") else 404) if opens else 403)
+    assert everything_stored(site) == before
+
+
 @pytest.mark.parametrize("row", [row for row in TABLE if owned_thing(row.split()[1])])
 def test_whose_id_it_is_makes_no_difference_to_who_is_signed_out(site: Site, owner: Person, row: str) -> None:
     method, path = row.split()
@@ -179,7 +202,7 @@ def test_whose_id_it_is_makes_no_difference_to_who_is_signed_out(site: Site, own
     assert theirs[0] == (404 if TABLE[row] is Door.PUBLIC else 401)
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE if "/people/" in row and "{" in row])
+@pytest.mark.parametrize("row", [row for row in TABLE if re.search(r"/(people|classes)/.*{", row)])
 def test_a_member_learns_from_no_id_of_administration_whether_there_is_one(site: Site, owner: Person, row: str) -> None:
     method, path = row.split()
 
@@ -199,6 +222,7 @@ def test_the_same_ids_are_there_for_their_owner(site: Site, owner: Person) -> No
         for path in ("/c/{id}", "/c/{id}/export.json", "/receipt/{id}", "/receipt/{id}/bundle", "/receipt/{id}/share"):
             response = client.get(address(path, id=owner.things[owned_thing(path)]))
             assert response.status_code == 200, path
+        assert client.get(f"/folders/{owner.things['folder']}").status_code == 200
         settings = client.get("/settings").text
     for thing in ("key", "session", "share"):
         assert f"/{owner.things[thing]}/revoke" in settings

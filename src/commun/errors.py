@@ -15,7 +15,8 @@ The tree (code, HTTP status)::
     │   └── LinkExpired               link_expired            401
     ├── Refused                       refused                 403
     │   ├── CrossOrigin               cross_origin            403
-    │   └── VaultLocked               vault_locked            403
+    │   ├── VaultLocked               vault_locked            403
+    │   └── NotForGuests              not_for_guests          403
     ├── NotFound                      not_found               404
     │   └── ModelNotFound             model_not_found         404
     ├── MethodNotAllowed              method_not_allowed      405
@@ -41,7 +42,7 @@ Errors of one room or module live with it, on the same tree: ``charter/errors.py
 ``ledger/errors.py`` the ledger's, ``receipts/errors.py`` the receipts', ``recording/errors.py`` what the ledger says
 against the charter; ``audit/case.py`` CannotAudit, ``audit/calibration.py`` BadCalibration, ``auditing/`` what keeps an
 audit from being made; ``engine/rendering.py`` UnknownToken; ``recording/cosignatures.py`` WitnessSilent,
-AnotherHistory; ``drafting/editing.py`` CannotEdit, ``drafting/founding.py`` AlreadyFounded, ``drafting/desk.py``
+AnotherHistory; ``engine/adding.py`` AlreadyAdding, ``web/models.py`` ModelInUse; ``drafting/editing.py`` CannotEdit, ``drafting/founding.py`` AlreadyFounded, ``drafting/desk.py``
 DeskFull, ``drafting/witnesses.py`` UnusableWitnesses; ``terminal.py`` ProofNotKept; ``web/board_desk.py`` OtherClock,
 ``web/share.py`` SharesOff, ``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault;
 ``store/recovery.py`` RecoveryCodeMistyped, RecoveryCodeWrong; ``store/names.py``, ``store/passwords.py``,
@@ -50,7 +51,7 @@ DeskFull, ``drafting/witnesses.py`` UnusableWitnesses; ``terminal.py`` ProofNotK
 ``api/errors.py`` UnknownAddress, ``api/requests.py`` UnsupportedSampling;
 ``backup/archive.py`` BackupExists, BackupChanged, BadBackup, ``backup/making.py`` NothingToBackUp, NotABackupName,
 ``backup/restoring.py`` FolderNotEmpty, HistoryNotChosen, LedgerWentOn; ``importing/spool.py`` BadImport,
-``web/data_import.py`` NoFile, ``web/leaving.py`` NotTyped.
+``web/data_import.py`` NoFile, ``web/leaving.py`` NotTyped, ``web/hold.py`` OnHold and HoldUnknown.
 
 Rules:
 
@@ -195,6 +196,12 @@ class VaultLocked(Refused):
     code = "vault_locked"
     problem = N_("Your conversations are sealed and this browser does not hold their key.")
     cure = N_("Enter your password or your recovery code, or use the browser in which you signed in first.")
+
+
+class NotForGuests(Refused):
+    code = "not_for_guests"
+    problem = N_("In a class there is a temporary chat, and nothing else.")
+    cure = N_("Go back to the chat. Everything else needs an account.")
 
 
 class NotFound(CommunError):

@@ -1,7 +1,9 @@
 """model: list, add, use, remove."""
 
+import os
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -11,7 +13,10 @@ from commun.cli.signers import Hardware, KeyFile, PassphraseFile
 from commun.cli.words import Home, _, example, group
 
 if TYPE_CHECKING:
-    from commun.engine.weights import Manifest, ModelLibrary
+    from commun.engine.weights import Manifest, ModelLibrary, Progress
+
+NICE: Final = 19
+EVERY_S: Final = 0.5
 
 model_app = group(_("The models on this machine."))
 
@@ -28,7 +33,7 @@ def model_list(home: Home = None) -> None:
         table.add_column(title)
     for manifest in library.list():
         size = sum(entry.size for entry in manifest.files)
-        name = identity(manifest.digest, manifest.url, manifest.remote_model)
+        name = manifest.identity
         place = _("answers") if name == answers else _("adopted") if name in adopted else ""
         table.add_row(
             manifest.id, manifest.family, str(manifest.context_length), megabytes(size), manifest.licence, place
@@ -39,15 +44,11 @@ def model_list(home: Home = None) -> None:
     Console().print(table)
 
 
-def identity(digest: str, url: str, remote_model: str) -> str:
-    """What tells one model from another: its digest, or where a remote one answers."""
-    return f"{url} {remote_model}" if url else digest
-
-
 def adopted_digests(home: Path | None) -> tuple[set[str], str]:
     """The identities of the models that the charter adopts, and of the one that answers. Nothing without a charter."""
     from commun.charter.errors import CharterError
     from commun.cli.documents import desk_of
+    from commun.engine.manifest import identity
 
     try:
         models = desk_of(home).verified().in_force.charter.models
@@ -66,14 +67,59 @@ def model_add(
     source: Annotated[
         str, typer.Argument(help=_("File, folder, Hugging Face id, address ending in /v1, or “default”."))
     ],
+    *,
     home: Home = None,
     name: Annotated[str | None, typer.Option(help=_("What to call it."), show_default=False)] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option("--from", help=_("Instead of the setting models_from."), metavar="URL", show_default=False),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help=_("What is done, one JSON object a line."))] = False,
 ) -> None:
-    library = open_library(home)
+    library = open_library(home, origin)
+    if json:
+        _add_for_programs(library, source, name)
+        return
     with progress() as report:
         manifest = library.add(source, name=name, progress=report)
     describe(manifest)
     typer.echo(_("Use it with: commun model use %(model)s") % {"model": manifest.id})
+
+
+def _add_for_programs(library: "ModelLibrary", source: str, name: str | None) -> None:
+    """What ``engine/adding.py`` listens to. The least priority: whoever asks the server goes first."""
+    from json import dumps
+
+    from commun.errors import CommunError
+    from commun.web.i18n import LANGUAGES, translator
+
+    def say(**said: Any) -> None:
+        typer.echo(dumps(said, ensure_ascii=False))
+
+    def report(stage: str, done: int, total: int) -> None:
+        say(stage=stage, done=done, total=total)
+
+    os.nice(NICE)
+    try:
+        manifest = library.add(source, name=name, progress=Seldom(report))
+    except CommunError as error:
+        say(error={language: error.text(translator(language)) for language in LANGUAGES})
+        raise typer.Exit(1) from error
+    say(model=manifest.id)
+
+
+class Seldom:
+    """Passes on the first of each stage, then one every EVERY_S: a download tells of each piece."""
+
+    def __init__(self, report: "Progress") -> None:
+        self._report = report
+        self._stage, self._next = "", 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage != self._stage or now >= self._next:
+            self._stage, self._next = stage, now + EVERY_S
+            self._report(stage, done, total)
 
 
 @model_app.command(
@@ -111,12 +157,12 @@ def model_remove(model: str, home: Home = None) -> None:
     typer.echo(_("“%(model)s” is removed.") % {"model": model})
 
 
-def open_library(home: Path | None) -> "ModelLibrary":
+def open_library(home: Path | None, origin: str | None = None) -> "ModelLibrary":
     from commun.config import load_settings
     from commun.engine.weights import ModelLibrary
 
-    settings = load_settings(home=home)
-    return ModelLibrary(settings.home, remote_key=settings.remote_key.get_secret_value())
+    settings = load_settings(home=home, models_from=origin)
+    return ModelLibrary(settings.home, endpoint=settings.models_from, remote_key=settings.remote_key.get_secret_value())
 
 
 def describe(manifest: "Manifest") -> None:

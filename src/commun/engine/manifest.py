@@ -49,6 +49,11 @@ class FileEntry:
     sha256: str
 
 
+def identity(digest: str, url: str, remote_model: str) -> str:
+    """What tells one model from another, whatever they are called: its digest, or where a remote one answers."""
+    return f"{url} {remote_model}" if url else digest
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """``fidelity``: figures of the check at conversion (see fidelity.py), or why there are none. ``url`` and
@@ -79,6 +84,10 @@ class Manifest:
         if self.format == "remote":
             content |= {"url": self.url, "remote_model": self.remote_model}
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def identity(self) -> str:
+        return identity(self.digest, self.url, self.remote_model)
 
     @property
     def size(self) -> int:

@@ -1,0 +1,101 @@
+"""/models: a model from Hugging Face is put on this machine beside the running server, and answers nobody by it."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from commun.authority import Who
+from commun.engine.default_model import DEFAULT_ID
+from commun.engine.weights import ModelLibrary
+from engine.test_download import Hub
+from engine.test_download import hub as _hub
+from engine.tiny_model import write_tiny
+from fake_engine import FakeEngine
+from inhabitants import Person, inhabitant
+from site_server import serving
+
+hub = _hub
+SOON_S = 90
+
+
+@pytest.fixture
+def administrator(tmp_path: Path, hub: Hub, models: Path) -> Iterator[Person]:
+    """Of a server whose models come from a Hugging Face of our own."""
+    hub.files["tiny.gguf"] = write_tiny(tmp_path / "source.gguf").read_bytes()
+    home = tmp_path / "home"
+    (home / "models").mkdir(parents=True)
+    (home / "models" / DEFAULT_ID).symlink_to(models / DEFAULT_ID)
+    with serving(home, FakeEngine(), models_from=hub.url) as site:
+        yield inhabitant(site, Who.ADMINISTRATOR)
+
+
+def over(client: httpx2.Client) -> str:
+    """The page once nothing is being added any more."""
+    until = time.monotonic() + SOON_S
+    while time.monotonic() < until:
+        if client.get("/models/state").json()["over"]:
+            return client.get("/models").text
+        time.sleep(0.2)
+    raise AssertionError("it does not end")
+
+
+def test_a_model_comes_while_the_server_answers_and_is_adopted_by_nobody(
+    administrator: Person, hub: Hub, tmp_path: Path
+) -> None:
+    library = ModelLibrary(tmp_path / "home")
+    with administrator.browser() as client:
+        begun = client.post("/models", data={"source": "owner/name:tiny.gguf", "name": "small one"})
+        assert begun.status_code == 303
+        page = client.get("/models").text
+        assert "Being added" in page
+        refused = client.post("/models", data={"source": "owner/other", "name": ""})
+        assert refused.status_code == 409
+        assert "one model at a time" in refused.text
+        page = over(client)
+        assert "small-one" in page
+        assert "It answers nobody until the board adopts it." in page
+        got = library.get("small-one")
+        assert got.source.startswith("huggingface:owner/name@")
+        assert got.licence == "apache-2.0"
+        in_force = administrator.site.app.state.services.charter.find().charter
+        assert got.digest not in {model.digest for model in in_force.models.adopted}
+
+        kept = client.post(f"/models/{DEFAULT_ID}/remove")
+        assert kept.status_code == 409
+        assert library.get(DEFAULT_ID)
+        assert client.post("/models/small-one/remove").status_code == 303
+        assert client.post("/models/small-one/remove").status_code == 404
+        assert [each.id for each in library.list()] == [DEFAULT_ID]
+
+
+def test_why_a_model_did_not_come_is_told_in_the_reader_s_language(administrator: Person, hub: Hub) -> None:
+    with administrator.browser() as client:
+        hub.status = 404
+        client.post("/models", data={"source": "owner/name", "name": ""})
+        assert "owner/name: " in over(client)
+        french = client.get("/models", headers={"accept-language": "fr"}).text
+        assert "<h1>Modèles sur cette machine</h1>" in french
+        assert "n’a pas pu être téléchargé" in french
+
+
+def test_one_that_is_stopped_leaves_no_half_of_a_model(administrator: Person, hub: Hub, tmp_path: Path) -> None:
+    hub.files["tiny.gguf"] += bytes(64 << 20)
+    with administrator.browser() as client:
+        client.post("/models", data={"source": "owner/name:tiny.gguf", "name": ""})
+        while not hub.ranges and not client.get("/models/state").json()["over"]:
+            time.sleep(0.05)
+        assert client.post("/models/stop").status_code == 303
+        page = client.get("/models").text
+    assert "It was stopped." in page
+    assert [each.id for each in ModelLibrary(tmp_path / "home").list()] == [DEFAULT_ID]
+
+
+@pytest.mark.parametrize("source", ["/etc/passwd", "http://127.0.0.1:1/v1", "--help", "../x/y", "", "a/b:c:d"])
+def test_a_page_reaches_neither_files_nor_addresses(administrator: Person, source: str) -> None:
+    with administrator.browser() as client:
+        refused = client.post("/models", data={"source": source, "name": ""})
+    assert refused.status_code == 400
+    assert administrator.site.app.state.services.adding.state is None
