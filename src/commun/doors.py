@@ -66,7 +66,8 @@ async def who_asks(request: Request) -> Who:
     token = session_token(request)
     viewer = await services_of(request).accounts.viewer(token) if token else None
     if viewer is None:
-        return Who.STRANGER
+        guest = await services_of(request).classes.guest(token) if token else None
+        return Who.STRANGER if guest is None else Who.GUEST
     if viewer.key is None:
         return Who.LOCKED
     return Who.ADMINISTRATOR if viewer.administers else Who.MEMBER

@@ -43,11 +43,17 @@ WAITING_SHARE: Final = 4  # of the waiting room, for one person while others are
 class Share:
     """Whose question it is. ``owner``: an account; "": nobody's, such as the terminal's. ``bounds``: (name, most
     answers at once), of the account or of a key; names of different things differ. ``key``: the API key's id, or "".
+    ``class_id``: of the class that the owner is a guest of, whose tokens are counted; "" for an account.
     """
 
     owner: str = ""
     bounds: tuple[tuple[str, int], ...] = ()
     key: str = ""
+    class_id: str = ""
+
+    def belongs_to(self, name: str) -> bool:
+        """``name``: of an account, of a guest or of a class."""
+        return name in {self.owner, self.class_id}
 
 
 NOBODY: Final = Share()

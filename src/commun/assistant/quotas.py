@@ -5,6 +5,7 @@ Rules:
 - a question is refused once the day's tokens are used up. One that has begun is answered whole: nobody's answer breaks
   off at a number, and so a day can end above it by what was running;
 - the numbers of an account are its own where an administrator has set them, else everybody's; a key's are besides;
+- a class has one number for all its guests, and nobody counts what a single one of them used;
 - nobody's questions (the terminal, on the machine itself) are neither counted nor bounded.
 """
 
@@ -12,11 +13,18 @@ import math
 from typing import Final
 
 from commun.assistant.admission import NOBODY, Share
-from commun.errors import DailyTokensUsed
+from commun.errors import N_, DailyTokensUsed
 from commun.store.usage import Allowance, Usage
 
 NO_BOUND: Final = 0
 HOUR_S: Final = 3600
+
+
+class ClassTokensUsed(DailyTokensUsed):
+    """``details``: as those of DailyTokensUsed."""
+
+    code = "class_tokens_used"
+    problem = N_("The %(limit)s tokens that your class may use in a day are used up.")
 
 
 class Quotas:
@@ -37,16 +45,23 @@ class Quotas:
         for name, allowance in ((account, own), (key, of_key)):
             if allowance is None:
                 continue
-            self._check(allowance)
+            self._check(allowance, DailyTokensUsed)
             if allowance.at_once is not None:
                 bounds.append((name, allowance.at_once))
         return Share(account, tuple(bounds), key)
 
+    async def share_of_guest(self, guest: str, class_id: str) -> Share:
+        """Before each question. Raises ClassTokensUsed."""
+        self._check(await self._usage.allowance_of_class(class_id), ClassTokensUsed)
+        return Share(guest, class_id=class_id)
+
     def count(self, share: Share, *, read: int, written: int) -> None:
-        if share.owner and (read or written):
+        if share.class_id:
+            self._usage.add_to_class(share.class_id, read + written)
+        elif share.owner and (read or written):
             self._usage.add(share.owner, share.key, read=read, written=written)
 
-    def _check(self, allowance: Allowance) -> None:
+    def _check(self, allowance: Allowance, refusal: type[DailyTokensUsed]) -> None:
         if allowance.daily_tokens is not None and allowance.used >= allowance.daily_tokens:
             seconds = math.ceil(self._usage.seconds_left)
-            raise DailyTokensUsed(retry_after=seconds, limit=allowance.daily_tokens, hours=math.ceil(seconds / HOUR_S))
+            raise refusal(retry_after=seconds, limit=allowance.daily_tokens, hours=math.ceil(seconds / HOUR_S))

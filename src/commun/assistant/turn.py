@@ -28,7 +28,7 @@ import structlog
 
 from commun.assistant.admission import NOBODY, Admission, Share, Ticket
 from commun.assistant.answer import Answer, Began, Done, Failed, Queued, TurnEvent, joined
-from commun.assistant.bounds import check_plain_completions, check_wishes
+from commun.assistant.bounds import check_plain_completions, check_wishes, has_system_message
 from commun.assistant.energy import EnergyMeter
 from commun.assistant.engines import Engines, Terms
 from commun.assistant.in_force import CharterInForce
@@ -209,6 +209,10 @@ class Assistant:
         """Whose question is to begin; before each. ``key``: the API key's id, or "". Raises DailyTokensUsed."""
         return await self._quotas.share_of(account, key) if self._quotas else Share(account, key=key)
 
+    async def share_of_guest(self, guest: str, class_id: str) -> Share:
+        """As ``share_of``, for whoever is in a class. Raises ClassTokensUsed."""
+        return await self._quotas.share_of_guest(guest, class_id) if self._quotas else Share(guest, class_id=class_id)
+
     def begin(
         self,
         question: Question,
@@ -226,7 +230,7 @@ class Assistant:
         """
         terms = terms or self.terms()
         check_wishes(question, terms.charter, stored=record is not None)
-        if share.owner in self._shut_out:
+        if self._is_shut_out(share):
             raise Refused
         turn = Turn(turn_id or secrets.token_urlsafe(12), terms, share)
         beginning = self._issuer.begin(turn.id, question, terms)
@@ -253,14 +257,19 @@ class Assistant:
         return self._turns.get(turn_id)
 
     def shut_out(self, account: str) -> None:
-        """Stops every turn of an account, and begins none for requests of its that are still on their way."""
+        """Stops every turn of an account, or of a class that has ended, and begins none for requests of its that are
+        still on their way.
+        """
         self._shut_out.add(account)
         for turn in self._turns.values():
-            if turn.share.owner == account:
+            if turn.share.belongs_to(account):
                 turn.stop()
 
     def let_in(self, account: str) -> None:
         self._shut_out.discard(account)
+
+    def _is_shut_out(self, share: Share) -> bool:
+        return not self._shut_out.isdisjoint({share.owner, share.class_id})
 
     async def score(self, token_ids: Sequence[int], terms: Terms, share: Share = NOBODY) -> list[Score]:
         """Scores of ``token_ids[1:]``: see ``Engine.score``. Takes a place like an answer. Raises OutsideCharter."""
@@ -308,7 +317,7 @@ class Assistant:
 
     async def _write(self, turn: Turn, record: Record | None, ticket: Ticket, draft: _Draft) -> None:
         """Steps 3 to 5. Leaves what was written in ``draft``, whatever ends it."""
-        if turn.share.owner in self._shut_out:  # since it began
+        if self._is_shut_out(turn.share):  # since it began
             raise Refused
         engine, charter = draft.terms.engine, draft.terms.charter
         prepared = draft.prepared = await prepare(engine, charter, draft.question)
@@ -424,4 +433,5 @@ class Assistant:
             persona=persona_of(edition.charter, draft.question),
             language=language_of(edition.charter, draft.question),
             stale=draft.terms.in_force.stale_since is not None,
+            instructed=has_system_message(draft.question),
         )

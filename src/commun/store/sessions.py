@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, delete, exists, insert, select, update
 
 from commun.errors import LinkExpired, NotSignedIn
 from commun.store.people import Role, Viewer
-from commun.store.schema import accounts, conversations, links, sessions, unlocks, vaults
+from commun.store.schema import accounts, conversations, guests, links, sessions, unlocks, vaults
 from commun.store.tokens import digest, identify, new_token
 from commun.store.tree import new_id
 from commun.store.vault import AccountKey, VaultError, bind, unwrap, wrap
@@ -121,8 +121,9 @@ def new_session(
 
 
 def end_session(connection: Connection, token: str) -> None:
-    """A browser that signs in again leaves nothing of its former session."""
-    connection.execute(delete(sessions).where(sessions.c.token_hash == identify(token)))
+    """A browser that signs in again, or enters a class, leaves nothing of what it held before."""
+    for table in (sessions, guests):
+        connection.execute(delete(table).where(table.c.token_hash == identify(token)))
 
 
 def end_others(connection: Connection, account_id: str, session_id: str) -> int:

@@ -1,4 +1,5 @@
 """How much each account uses on each day, in clear: numbers of answers and tokens, with which key, and nothing of what.
+And how many tokens each class uses on this day, all its guests together.
 
 Rules:
 
@@ -12,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, case, exists, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from commun.store.database import Database
-from commun.store.schema import accounts, api_keys, usage
+from commun.store.schema import accounts, api_keys, classes, usage
 
 DAY_S: Final = 86_400
 PAGES: Final = ""  # in place of a key's id
@@ -88,6 +89,22 @@ class Usage:
                 connection.execute(change)
 
         self._database.post(work)
+
+    async def allowance_of_class(self, class_id: str) -> Allowance:
+        """Nothing, for a class that has ended."""
+        day = self._day()
+        query = select(classes.c.daily_tokens, classes.c.day, classes.c.tokens).where(classes.c.id == class_id)
+        row = await self._database.read(lambda connection: connection.execute(query).first())
+        if row is None:
+            return Allowance(0, None, 0)
+        return Allowance(row.daily_tokens, None, row.tokens if row.day == day else 0)
+
+    def add_to_class(self, class_id: str, tokens: int) -> None:
+        """What one answer of one of its guests took."""
+        day = self._day()
+        before = case((classes.c.day == day, classes.c.tokens), else_=0)
+        change = update(classes).where(classes.c.id == class_id).values(day=day, tokens=before + tokens)
+        self._database.post(lambda connection: connection.execute(change))
 
     def _day(self) -> int:
         return int(self._now() // DAY_S)

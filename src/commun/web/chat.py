@@ -25,6 +25,8 @@ from commun.errors import BadRequest, CommunError, NotFound
 from commun.receipts.seeds import read_nonce
 from commun.receipts.statement import is_receipt_id
 from commun.store.conversations import Conversation, MessageState, OpenTurn
+from commun.web.hold import check_erasing, day_of, find_hold
+from commun.web.instructions import own_messages
 from commun.web.live import AnswerStream, Live, content_of, live_turns
 from commun.web.pages import ChatView, chat_of, chat_response, new_chat, persona_of, present_edition
 from commun.web.receipt_view import disclosed_of
@@ -40,7 +42,7 @@ from commun.web.transcript import (
     title_of,
     view_message,
 )
-from commun.web.visit import Visit, check_asking, member_of
+from commun.web.visit import Visit, asker_of, check_asking, member_of
 
 WAIT_S: Final = 30.0  # how long a page without scripts waits for its answer before it is shown unfinished
 TITLE_LIMIT: Final = 200
@@ -125,15 +127,18 @@ async def _answer(
     share = await services.assistant.share_of(visit.owner.account_id)
     await services.assistant.check_nonce(wish.nonce)
     await take_as_told(visit, _field(form, "told"))
+    folder = _field(form, "folder") or None
+    told = await own_messages(visit, terms.charter, conversation_id=conversation_id, folder_id=folder)
     opened = await services.conversations.start_turn(
         visit.owner,
         conversation_id=conversation_id,
         parent_id=parent,
         question=question,
         title=title_of(question or ""),
+        folder_id=folder,
     )
     found = await services.conversations.get(visit.owner, opened.conversation_id)
-    messages = prompt_messages(found.path(opened.question_id))
+    messages = (*told, *prompt_messages(found.path(opened.question_id)))
     turn = await _begin(visit, opened, replace(wish, messages=messages), terms, share)
     if turn is not None:
         live = Live(turn, visit.owner.account_id, opened.conversation_id, persona)
@@ -201,7 +206,7 @@ async def _wait(turn: Turn) -> None:
 
 async def ask_temporary(request: Request) -> Response:
     """A question in a chat that is nowhere but on the page: it sends all that was said before with each question."""
-    visit = await member_of(request)
+    visit = await asker_of(request)
     form = await _form(request)
     question = _question(form)
     history = _history(_field(form, "history"))
@@ -209,13 +214,15 @@ async def ask_temporary(request: Request) -> Response:
     check_temporary(visit)
     persona = _field(form, "persona") if "persona" in form else None
     said = [prompt_message(each["role"], each["text"]) for each in history]
-    messages = (*(message for message in said if message is not None), Message("user", question))
+    terms = visit.services.assistant.terms()
+    told = await own_messages(visit, terms.charter)
+    messages = (*told, *(message for message in said if message is not None), Message("user", question))
     wished = Question(messages=messages, persona=persona, language=visit.language, nonce=_nonce(form))
-    share = await visit.services.assistant.share_of(visit.owner.account_id)
+    share = await _share_of_asker(visit)
     await visit.services.assistant.check_nonce(wished.nonce)
-    turn = visit.services.assistant.begin(wished, share=share)
+    turn = visit.services.assistant.begin(wished, terms=terms, share=share)
     await take_as_told(visit, _field(form, "told"))
-    live_turns(request).add(visit.services.assistant, Live(turn, visit.owner.account_id, "", persona))
+    live_turns(request).add(visit.services.assistant, Live(turn, visit.asker, "", persona))
     asked = [*history, {"role": "user", "text": question}]
     answer = answer_view(turn.id, {"text": ""}, MessageState.RUNNING, visit.language)
     if visit.wants_data:
@@ -225,6 +232,14 @@ async def ask_temporary(request: Request) -> Response:
         return JSONResponse({"append": html, "parent": ""})
     await _wait(turn)
     return await _temporary_page(visit, turn, asked, persona)
+
+
+async def _share_of_asker(visit: Visit) -> Share:
+    """A class counts all its guests together; the queue knows them one by one."""
+    assistant, guest = visit.services.assistant, visit.guest
+    if guest is not None:
+        return await assistant.share_of_guest(guest.id, guest.class_id)
+    return await assistant.share_of(visit.asker)
 
 
 def _history(text: str) -> list[dict[str, str]]:
@@ -288,8 +303,8 @@ async def events(request: Request) -> Response:
     """An answer while it is being written. 204 when there is nothing (more) to follow: the reader then looks at the
     conversation itself.
     """
-    visit = await member_of(request)
-    live = live_turns(request).find(visit.services.assistant, request.path_params["id"], visit.owner.account_id)
+    visit = await asker_of(request)
+    live = live_turns(request).find(visit.services.assistant, request.path_params["id"], visit.asker)
     seen = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
     if live is None or (live.turn.ended and seen.isdigit() and int(seen) >= len(live.turn.events)):
         return Response(status_code=204)
@@ -299,8 +314,8 @@ async def events(request: Request) -> Response:
 
 
 async def stop(request: Request) -> Response:
-    visit = await member_of(request)
-    live = live_turns(request).get(visit.services.assistant, request.path_params["id"], visit.owner.account_id)
+    visit = await asker_of(request)
+    live = live_turns(request).get(visit.services.assistant, request.path_params["id"], visit.asker)
     live.turn.stop()
     if visit.wants_data:
         return JSONResponse({})
@@ -321,7 +336,8 @@ async def delete(request: Request) -> Response:
     visit = await member_of(request)
     conversation_id = request.path_params["id"]
     await visit.services.conversations.delete(visit.owner, conversation_id)
-    toast = part(visit.language, "_deleted.html", deleted=conversation_id)
+    held = day_of(find_hold(visit), visit.language)
+    toast = part(visit.language, "_deleted.html", deleted=conversation_id, held=held)
     return await _changed(visit, f"/?deleted={conversation_id}", {"toast": toast})
 
 
@@ -332,8 +348,9 @@ async def restore(request: Request) -> Response:
 
 
 async def erase(request: Request) -> Response:
-    """For good and at once, where deleting leaves an hour to undo it."""
+    """For good and at once, where deleting leaves an hour to undo it; not while the charter holds what is stored."""
     visit = await member_of(request)
+    check_erasing(visit)
     await visit.services.conversations.erase(visit.owner, request.path_params["id"])
     return await _changed(visit, "/", {})
 

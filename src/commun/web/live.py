@@ -28,8 +28,8 @@ PACE_S: Final = 0.06  # the least time between two pieces of an answer: 16 a sec
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A turn and whose it is. ``conversation_id`` is empty for a temporary chat. ``persona``: the one that was asked,
-    None for the charter's own choice. ``closed``: nobody reads it any more.
+    """A turn and whose it is: an account's, or a guest's. ``conversation_id`` is empty for a temporary chat.
+    ``persona``: the one that was asked, None for the charter's own choice. ``closed``: nobody reads it any more.
     """
 
     turn: Turn
@@ -59,9 +59,9 @@ class LiveTurns:
         return live
 
     def close(self, account_id: str) -> None:
-        """Ends what is being read of an account's turns: it may not be here any more."""
+        """Ends what is being read of the turns of an account, or of a class: it may not be here any more."""
         for live in self._turns.values():
-            if live.account_id == account_id:
+            if account_id in {live.account_id, live.turn.share.class_id}:
                 live.closed.set()
 
     def get(self, assistant: Assistant, turn_id: str, account_id: str) -> Live:

@@ -18,13 +18,14 @@ from commun.services import Services
 from commun.store.conversations import Conversation, MessageState, StoredMessage
 from commun.store.feedback import Opinion
 from commun.web.audits import is_to_be_asked, rate_of
+from commun.web.hold import day_of, find_hold
 from commun.web.i18n import long_date
 from commun.web.live import live_turns, text_so_far
 from commun.web.render import render_markdown, split_reasoning
 from commun.web.rules import check_temporary, end_of, is_only_temporary, rules_of, told_of, why_nothing_is_answered
 from commun.web.sidebar import sidebar_of, view_hits
 from commun.web.templating import page, part
-from commun.web.transcript import MessageView, imported_from, view_path
+from commun.web.transcript import MessageView, imported_from, is_copied, view_path
 from commun.web.visit import Visit, asker_of, member_of
 
 SOON_S: Final = 30 * 86_400
@@ -49,16 +50,11 @@ class EngineView:
 
 
 @dataclass(frozen=True, slots=True)
-class FolderView:
-    id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class ChatView:
     """The main part of a chat. ``action``: where the composer sends; ``parent``: the message it continues. ``persona``:
     who answered last, None where nobody has chosen yet. ``ends``: the day on which the charter's retention erases it,
-    or ""; ``ends_soon``: that is not far. ``folder``: in which it lies, or is to lie.
+    or ""; ``ends_soon``: that is not far; ``held``: the last day of a legal hold, or "". ``folder_id``: in
+    which it lies, or is to lie, or "".
     """
 
     conversation_id: str
@@ -73,7 +69,8 @@ class ChatView:
     persona: str | None = None
     ends: str = ""
     ends_soon: bool = False
-    folder: FolderView | None = None
+    held: str = ""
+    folder_id: str = ""
 
 
 def engine_view(services: Services) -> EngineView:
@@ -97,7 +94,9 @@ def shown_name(library: ModelLibrary, model_id: str) -> str:
         return model_id
 
 
-def new_chat(visit: Visit, *, temporary: bool = False, deleted: str = "", persona: str | None = None) -> ChatView:
+def new_chat(
+    visit: Visit, *, temporary: bool = False, deleted: str = "", persona: str | None = None, folder_id: str = ""
+) -> ChatView:
     return ChatView(
         conversation_id="",
         title="",
@@ -106,7 +105,9 @@ def new_chat(visit: Visit, *, temporary: bool = False, deleted: str = "", person
         temporary=temporary,
         starters=tuple(visit.translate(starter) for starter in STARTERS),
         deleted=deleted,
+        held=day_of(find_hold(visit), visit.language),
         persona=persona,
+        folder_id=folder_id,
     )
 
 
@@ -125,6 +126,8 @@ def chat_of(visit: Visit, conversation: Conversation) -> ChatView:
         persona=persona_of(visit, conversation),
         ends=long_date(visit.local(end).date(), visit.language) if end is not None else "",
         ends_soon=end is not None and end - time.time() < SOON_S,
+        held=day_of(find_hold(visit), visit.language),
+        folder_id=conversation.folder_id or "",
     )
 
 
@@ -174,7 +177,9 @@ async def chat_response(visit: Visit, chat: ChatView) -> Response:
         "consent_rate": rate_of(visit) if not chat.temporary and await is_to_be_asked(visit) else None,
         "feedback": {} if chat.temporary else await visit.services.feedback.find_all(visit.owner, chat.conversation_id),
     }
+    context["readers"] = await _readers_of(visit, chat.conversation_id) if chat.conversation_id else ()
     groups = await sidebar_of(visit, chat.conversation_id)
+    context["folder"] = next((group for group in groups if group.folder and group.folder == chat.folder_id), None)
     if not visit.wants_data:
         told = await told_of(visit)
         status = error.status if error is not None else 200
@@ -193,11 +198,19 @@ async def chat_response(visit: Visit, chat: ChatView) -> Response:
     )
 
 
+async def _readers_of(visit: Visit, conversation_id: str) -> tuple[str, ...]:
+    """The names of who reads it, too."""
+    listed = await visit.services.readers.list(visit.owner, conversation_id)
+    return tuple(each.name or visit.translate("somebody without a name") for each in listed if each.since is not None)
+
+
 async def home(request: Request) -> Response:
-    """Where the charter allows temporary chats only, this is one."""
+    """Where the charter allows temporary chats only, this is one. ``?folder=``: the new chat is to lie there."""
     visit = await member_of(request)
-    deleted = request.query_params.get("deleted", "")[:64]
-    return await chat_response(visit, new_chat(visit, temporary=is_only_temporary(visit), deleted=deleted))
+    deleted, folder = (request.query_params.get(name, "")[:64] for name in ("deleted", "folder"))
+    temporary = is_only_temporary(visit)
+    folder = "" if temporary else folder
+    return await chat_response(visit, new_chat(visit, temporary=temporary, deleted=deleted, folder_id=folder))
 
 
 async def temporary(request: Request) -> Response:
@@ -242,24 +255,27 @@ async def export_markdown(request: Request) -> Response:
     """The shown branch, as one reads it."""
     visit = await member_of(request)
     found = await visit.services.conversations.get(visit.owner, request.path_params["id"])
-    return _download(markdown_of(visit, found), "text/markdown; charset=utf-8", f"{found.id}.md")
+    return download(markdown_of(visit, found), "text/markdown; charset=utf-8", f"{found.id}.md")
 
 
-def markdown_of(visit: Visit, found: Conversation) -> str:
+def markdown_of(visit: Visit, found: Conversation, *, asked_by: str = "") -> str:
+    """``asked_by``: whose conversation it is, where it is not the visitor's."""
     _ = visit.translate
     parts = [f"# {found.title}\n"]
     for message in found.path():
         moment = visit.local(message.created).isoformat(sep=" ", timespec="minutes")
-        parts.append(f"## {_speaker(visit, message)} · {moment}\n\n{message.content['text'].strip()}\n")
+        parts.append(f"## {_speaker(visit, message, asked_by)} · {moment}\n\n{message.content['text'].strip()}\n")
     parts.append(f"---\n{_('The answers were written by an AI and may be wrong.')}\n")
     return "\n".join(parts)
 
 
-def _speaker(visit: Visit, message: StoredMessage) -> str:
+def _speaker(visit: Visit, message: StoredMessage, asked_by: str) -> str:
     """Who wrote it: an answer that was brought in from elsewhere is not this assistant's."""
     if message.role == "assistant":
         return imported_from(message.content, visit.language) or "Commun"
-    return visit.translate("You") if message.role == "user" else message.role
+    if message.role != "user":
+        return message.role
+    return asked_by or visit.translate("Asked in the original" if is_copied(message.content) else "You")
 
 
 async def export_json(request: Request) -> Response:
@@ -268,7 +284,7 @@ async def export_json(request: Request) -> Response:
     found = await visit.services.conversations.get(visit.owner, request.path_params["id"])
     said = await visit.services.feedback.find_all(visit.owner, found.id)
     text = json.dumps(export_of(found, said), ensure_ascii=False, indent=1)
-    return _download(text, "application/json", f"{found.id}.json")
+    return download(text, "application/json", f"{found.id}.json")
 
 
 def export_of(found: Conversation, said: Mapping[str, Opinion]) -> dict[str, Any]:
@@ -295,6 +311,6 @@ def export_of(found: Conversation, said: Mapping[str, Opinion]) -> dict[str, Any
     }
 
 
-def _download(text: str, media_type: str, name: str) -> Response:
+def download(text: str, media_type: str, name: str) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="commun-{name}"', "Cache-Control": "no-store"}
     return Response(text, media_type=media_type, headers=headers)

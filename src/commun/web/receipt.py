@@ -6,7 +6,7 @@
   proof. ``?texts=no`` leaves out everything that was written;
 - a page that alone holds an answer's salts (a temporary chat) sends them along with its request for the file, where it
   has no scripts to put them in itself: they must be the receipt's own, and are kept nowhere. To check megabytes is
-  work: only for who is signed in, counted like a question, one at a time and in a thread.
+  work: only for who may ask, counted like a question, one at a time and in a thread.
 """
 
 import asyncio
@@ -24,11 +24,12 @@ from commun.receipts.errors import ReceiptError
 from commun.receipts.statement import Statement, is_receipt_id
 from commun.services import Services
 from commun.store.receipts import StoredReceipt
+from commun.web.instructions import added_in
 from commun.web.pages import shown_name
 from commun.web.receipt_view import ReceiptView, Recorded, file_name, receipt_view
 from commun.web.share_view import can_be_shared
 from commun.web.templating import page, part
-from commun.web.visit import Visit, check_asking, member_of, visit_of
+from commun.web.visit import Visit, asker_of, check_asking, visit_of
 
 MAX_DISCLOSED_BYTES: Final = 4_194_304  # of a form; the longest context's tokens and texts have a quarter of it
 NO_STORE: Final = {"Cache-Control": "no-store", "Vary": "Cookie, Accept, Accept-Language"}
@@ -38,9 +39,10 @@ async def receipt(request: Request) -> Response:
     """The page; for our own script, the panel."""
     visit = await visit_of(request)
     stored = await _stored(visit)
-    view = _view(visit, stored)
+    added = await added_in(visit, stored)
+    view = _view(visit, stored, added)
     shareable = visit.services.settings.public_shares and can_be_shared(stored)
-    context: dict[str, Any] = {"view": view, "receipt_id": stored.id, "shareable": shareable}
+    context: dict[str, Any] = {"view": view, "receipt_id": stored.id, "shareable": shareable, "added": added}
     if visit.wants_data:
         html = part(visit.language, "_seal_panel.html", panel=True, **context)
         return JSONResponse({"html": html, "waiting": view.waiting}, headers=NO_STORE)
@@ -59,7 +61,7 @@ async def bundle(request: Request) -> Response:
 
 async def bundle_with(request: Request) -> Response:
     """The same, with what the page alone holds put in."""
-    visit = await member_of(request)
+    visit = await asker_of(request)
     stored = await _stored(visit)
     check_asking(visit)
     form = await request.form(max_files=0, max_fields=2, max_part_size=MAX_DISCLOSED_BYTES)
@@ -98,7 +100,7 @@ async def _stored(visit: Visit) -> StoredReceipt:
     return await visit.services.receipts.get(visit.viewer, receipt_id)
 
 
-def _view(visit: Visit, stored: StoredReceipt) -> ReceiptView:
+def _view(visit: Visit, stored: StoredReceipt, added: str) -> ReceiptView:
     statement = Statement.from_envelope(stored.envelope)
     return receipt_view(
         stored,
@@ -106,6 +108,7 @@ def _view(visit: Visit, stored: StoredReceipt) -> ReceiptView:
         _recorded(visit, stored, statement),
         visit.language,
         model=model_name(visit.services, statement),
+        added=added,
     )
 
 

@@ -12,20 +12,26 @@ from starlette.responses import Response
 from commun.errors import NotSignedIn, VaultLocked
 from commun.services import Services
 from commun.store.accounts import Viewer
+from commun.store.classes import Guest
 from commun.web.i18n import choose_language, translator
 from commun.web.limits import RateLimits, counted_apart
 
 COOKIE: Final = "commun_session"
 SECURE_COOKIE: Final = "__Host-commun_session"  # the browser then refuses it without Secure and Path=/
+LANGUAGE_COOKIE: Final = "commun_language"  # of whoever has no account; for as long as the browser is open
+THEME_COOKIE: Final = "commun_theme"
 ZONE_COOKIE: Final = "commun_zone"  # set by app.js: the browser's time zone, so that “Today” is the reader's
 SIDEBAR_COOKIE: Final = "commun_sidebar"  # set by shell.js
+FOLDERS_COOKIE: Final = "commun_folders"  # set by shell.js: ids between dots, with a hyphen before one that is closed
 THEMES: Final = ("auto", "light", "dark")
 DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request to a page. ``viewer`` None: not signed in. ``token``: the session cookie's value, or empty."""
+    """One request to a page. ``viewer`` None: not signed in. ``token``: the session cookie's value, or empty.
+    ``guest``: whoever is in a class, without an account.
+    """
 
     request: Request
     services: Services
@@ -34,6 +40,7 @@ class Visit:
     language: str
     theme: str
     zone: tzinfo
+    guest: Guest | None = None
 
     def translate(self, message: str) -> str:
         return translator(self.language)(message)
@@ -48,6 +55,11 @@ class Visit:
         return self.viewer
 
     @property
+    def asker(self) -> str:
+        """Whose a question in a temporary chat is: an account's id, or a guest's. Raises NotSignedIn, VaultLocked."""
+        return self.guest.id if self.guest is not None else self.owner.account_id
+
+    @property
     def wants_data(self) -> bool:
         """Our own script asks: answer with JSON that holds rendered parts, not with a page."""
         return "application/json" in self.request.headers.get("accept", "")
@@ -55,6 +67,11 @@ class Visit:
     @property
     def hides_sidebar(self) -> bool:
         return self.request.cookies.get(SIDEBAR_COOKIE) == "hidden"
+
+    def shows_folder(self, folder_id: str) -> bool | None:
+        """Whether the reader left it open in the sidebar; None where they never opened or closed it."""
+        states = self.request.cookies.get(FOLDERS_COOKIE, "").split(".")
+        return None if folder_id not in {state.lstrip("-") for state in states} else folder_id in states
 
     def local(self, moment: float) -> datetime:
         """A stored time (seconds since 1970) on the reader's clock."""
@@ -70,22 +87,36 @@ async def visit_of(request: Request) -> Visit:
     services = services_of(request)
     token = session_token(request)
     viewer = await services.accounts.viewer(token) if token else None
+    guest = await services.classes.guest(token) if token and viewer is None else None
     accepted = request.headers.get("accept-language", "")
+    language, theme = (viewer.language, viewer.theme) if viewer else _chosen_without_account(request)
     return Visit(
         request=request,
         services=services,
         viewer=viewer,
         token=token,
-        language=choose_language(viewer.language if viewer else "", accepted),
-        theme=viewer.theme if viewer and viewer.theme in THEMES else THEMES[0],
+        language=choose_language(language, accepted),
+        theme=theme if theme in THEMES else THEMES[0],
         zone=zone_named(request.cookies.get(ZONE_COOKIE, "")),
+        guest=guest,
     )
+
+
+def _chosen_without_account(request: Request) -> tuple[str, str]:
+    return request.cookies.get(LANGUAGE_COOKIE, ""), request.cookies.get(THEME_COOKIE, "")
 
 
 async def member_of(request: Request) -> Visit:
     """Who asks, signed in and with an open vault. Raises NotSignedIn, VaultLocked."""
     visit = await visit_of(request)
     _ = visit.owner
+    return visit
+
+
+async def asker_of(request: Request) -> Visit:
+    """Who asks in a temporary chat: a member, or a guest. Raises NotSignedIn, VaultLocked."""
+    visit = await visit_of(request)
+    _ = visit.asker
     return visit
 
 
@@ -102,7 +133,7 @@ def zone_named(name: str) -> tzinfo:
 
 def check_asking(visit: Visit) -> None:
     """Counts one question of this person. Raises TooManyRequests."""
-    cast("RateLimits", visit.request.app.state.rate_limits).check(visit.owner.account_id)
+    cast("RateLimits", visit.request.app.state.rate_limits).check(visit.asker)
 
 
 def check_signing_in(request: Request) -> None:
@@ -139,6 +170,13 @@ def remember_session(request: Request, response: Response, token: str) -> None:
         httponly=True,
         samesite="lax",
     )
+
+
+def remember_guest(request: Request, response: Response, token: str) -> None:
+    """In the cookie of sessions, so that one browser is one person; until the browser is closed."""
+    secure = is_secure(request)
+    name = SECURE_COOKIE if secure else COOKIE
+    response.set_cookie(name, token, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def forget_session(request: Request, response: Response) -> None:

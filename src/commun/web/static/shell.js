@@ -35,7 +35,7 @@ export function closeSidebar() {
 
 export function openDialog(id) {
   const dialog = document.getElementById(id);
-  if (dialog.open) return;
+  if (!dialog || dialog.open) return;
   closeSidebar();
   dialog.showModal();
   if (id !== "search-dialog") return;
@@ -58,6 +58,7 @@ async function search(wanted) {
 
 function startSearch() {
   const dialog = $("#search-dialog");
+  if (!dialog) return; // a guest has nothing to search in
   const field = $("#search-field");
   let timer;
   field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => search(field.value.trim()), 150); });
@@ -71,6 +72,17 @@ function startSearch() {
     const first = $(".hits a", dialog);
     if (first) { event.preventDefault(); first.click(); }
   });
+}
+
+const FOLDERS = "commun_folders"; // in visit.py, too
+const MOST_FOLDERS = 40;
+
+/** Which folders the reader opened and closed: the server draws the list. Ids between dots, a hyphen before a closed one. */
+function rememberFolder({ dataset: { folder }, open }) {
+  const kept = document.cookie.split("; ").find((each) => each.startsWith(`${FOLDERS}=`))?.slice(FOLDERS.length + 1) ?? "";
+  const others = kept.split(".").filter((each) => each && each !== folder && each !== `-${folder}`);
+  const states = [...others, open ? folder : `-${folder}`].slice(-MOST_FOLDERS);
+  document.cookie = `${FOLDERS}=${states.join(".")}; path=/; max-age=31536000; samesite=lax`;
 }
 
 /** The menu of a line in the list: one for all lines, filled when it opens. `change(url, body)` does what was chosen. */
@@ -87,12 +99,15 @@ export function startMenus({ change }) {
     if (event.target.matches("dialog")) event.target.close(); // its backdrop
     if (event.target.closest(".open-sidebar, #close-sidebar, .veil")) { event.preventDefault(); toggleSidebar(); }
     for (const details of $$("details.menu[open]")) if (!details.contains(event.target)) details.open = false;
+    const folder = event.target.closest("details.folder > summary")?.parentElement;
+    if (folder) setTimeout(() => rememberFolder(folder)); // once it has opened or closed
     const more = event.target.closest("[data-menu]");
     if (more) openMenu(more);
   });
   function openMenu(button) {
     line = button.closest("li");
     id = button.dataset.menu;
+    $("[data-do=move]", menu).href = `/c/${id}/move`;
     $("[data-do=md]", menu).href = `/c/${id}/export.md`;
     $("[data-do=json]", menu).href = `/c/${id}/export.json`;
     menu.showPopover();

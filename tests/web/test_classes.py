@@ -1,0 +1,383 @@
+"""Classes over a whole Commun: opened by an administrator, entered with a code, asked in, and gone without a trace."""
+
+import asyncio
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from commun.authority import Who
+from commun.store.class_codes import new_code
+from commun.web.attempts import FREE_FOR_ADDRESS
+from fake_engine import FakeEngine
+from founded import found_for_tests
+from inhabitants import Person, entered, everything_stored, inhabitant, open_class
+from site_server import Site, serving
+
+JSON = {"accept": "application/json"}
+OFTEN = "1000000/minute"
+ANSWER = "canary-class-answer-6d02"
+QUESTION = "canary-class-question-f31c"
+LONG = "word " * 3000
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    home = tmp_path_factory.mktemp("classes") / "home"
+    with serving(home, FakeEngine(ANSWER), sign_in_rate_limit=OFTEN, rate_limit=OFTEN) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def administrator(site: Site) -> Person:
+    return inhabitant(site, Who.ADMINISTRATOR, name="Ada")
+
+
+def guest_of(site: Site, code: str) -> Person:
+    return Person(site, "", entered(site, code))
+
+
+def opened(administrator: Person, **form: str) -> str:
+    """Its code, as the projector shows it."""
+    chosen = {"name": "Class 4b", "hours": "2", "places": "30", "daily_tokens": "100000"} | form
+    with administrator.browser() as client:
+        page = client.post("/classes", data=chosen)
+    assert page.status_code == 200, page.text
+    found = re.search(r'class="class-code".*?</p>', page.text)
+    assert found
+    return "-".join(re.findall(r"<span>(\w+)</span>", found[0]))
+
+
+def class_id(administrator: Person, name: str) -> str:
+    with administrator.browser() as client:
+        page = client.get("/classes").text
+    found = re.search(rf">{name}</strong>.*?/classes/(\w+)/end", page, re.DOTALL)
+    assert found
+    return found[1]
+
+
+def asked(person: Person, question: str = QUESTION) -> str:
+    """The id of a temporary answer that is being written."""
+    with person.browser() as client:
+        reply = client.post("/temporary", data={"question": question}, headers=JSON)
+    assert reply.status_code == 200, reply.text
+    (answer,) = re.findall(r'class="message answer" id="m-([\w-]+)"', reply.json()["append"])
+    return str(answer)
+
+
+def read(person: Person, answer: str) -> httpx2.Response:
+    with person.browser() as client:
+        return client.get(f"/answers/{answer}/events")
+
+
+# --- opening one
+
+
+def test_an_administrator_opens_a_class_and_the_code_is_shown_this_once(site: Site, administrator: Person) -> None:
+    code = opened(administrator, name="  Year   9  ")
+    with administrator.browser() as client:
+        listed = client.get("/classes").text
+        assert 'href="/classes"' in client.get("/people").text
+        mistaken = [
+            {"name": " "},
+            {"hours": "3"},
+            {"hours": "100000"},
+            {"places": "0"},
+            {"places": "501"},
+            {"places": "many"},
+            {"daily_tokens": ""},
+        ]
+        good = {"name": "N", "hours": "2", "places": "3", "daily_tokens": "1000"}
+        for mistake in mistaken:
+            assert client.post("/classes", data=good | mistake).status_code == 400, mistake
+    assert "Year 9" in listed
+    assert "0 of 30 places taken" in listed
+    assert code not in listed
+    assert code.replace("-", "") not in str(everything_stored(site))
+
+
+def test_another_code_replaces_the_first_and_who_is_in_it_stays(site: Site, administrator: Person) -> None:
+    first = opened(administrator, name="Lost code")
+    inside = guest_of(site, first)
+    with administrator.browser() as client:
+        page = client.post(f"/classes/{class_id(administrator, 'Lost code')}/code").text
+        assert client.post("/classes/unknown/code").status_code == 404
+    assert "Lost code" in page
+    second = "-".join(re.findall(r"<span>(\w+)</span>", page))
+    with httpx2.Client(base_url=site.url) as client:
+        assert client.post("/class", data={"code": first}).status_code == 401
+        assert client.post("/class", data={"code": second}).status_code == 303
+    with inside.browser() as client:
+        assert client.get("/temporary").status_code == 200
+
+
+# --- coming in
+
+
+def test_who_has_the_code_comes_in_and_finds_a_temporary_chat(site: Site) -> None:
+    code = open_class(site, name="History & <b>art</b>")
+    with httpx2.Client(base_url=site.url) as client:
+        assert 'href="/class"' in client.get("/sign-in").text
+        assert 'name="code"' in client.get("/class").text
+        came = client.post("/class", data={"code": f" {code.lower().replace('-', ' ')} "})
+        assert (came.status_code, came.headers["location"]) == (303, "/temporary")
+        cookie = came.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=lax" in cookie
+        assert "path=/" in cookie
+        assert "max-age" not in cookie  # it ends with the browser
+        assert "expires" not in cookie
+        page = client.get("/temporary").text
+        assert client.get("/class").headers["location"] == "/temporary"
+    assert "You are in the class “History &amp; &lt;b&gt;art&lt;/b&gt;”: nothing is kept." in page
+    assert 'class="disclosure"' in page
+    assert 'action="/class/leave"' in page
+    for absent in ('href="/settings"', 'href="/search"', 'href="/people"', "/rename", 'href="/"'):
+        assert absent not in page, absent
+
+
+def test_behind_https_the_cookie_is_secure_and_of_this_host(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", FakeEngine(), public_url="https://commun.example") as site:
+        code = open_class(site)
+        came = httpx2.post(f"{site.url}/class", data={"code": code})
+    assert re.match(r"__Host-commun_session=[\w-]{43};", came.headers["set-cookie"])
+    assert "; secure" in came.headers["set-cookie"].lower()
+
+
+def test_another_site_makes_nobody_enter_or_leave(site: Site) -> None:
+    code = open_class(site)
+    for path in ("/class", "/class/leave", "/class/look"):
+        refused = httpx2.post(site.url + path, data={"code": code}, headers={"origin": "https://elsewhere.example"})
+        assert refused.status_code == 403
+
+
+def test_who_was_signed_in_is_told_and_is_a_guest_afterwards(site: Site) -> None:
+    member, code = inhabitant(site, name=f"Bea {time.monotonic_ns()}"), open_class(site)
+    with member.browser() as client:
+        assert "signed in as Bea" in client.get("/class").text
+        assert client.post("/class", data={"code": new_code()}).status_code == 401
+        assert client.get("/").status_code == 200  # a mistake signs nobody out
+        client.post("/class", data={"code": code})
+    with member.browser() as client:  # the former cookie, kept by somebody
+        assert client.get("/").status_code == 401
+
+
+def test_what_is_wrong_with_a_code_nobody_is_told(site: Site, administrator: Person) -> None:
+    ended = opened(administrator, name="Over")
+    with administrator.browser() as client:
+        client.post(f"/classes/{class_id(administrator, 'Over')}/end")
+    pages = set()
+    for code in (ended, new_code()):
+        answered = httpx2.post(f"{site.url}/class", data={"code": code})
+        assert answered.status_code == 401
+        assert "set-cookie" not in answered.headers
+        pages.add(answered.text.replace(code, "…"))
+    assert len(pages) == 1
+
+
+def test_a_full_class_says_so_to_whoever_has_its_code(site: Site) -> None:
+    code = open_class(site, places=1)
+    inside = guest_of(site, code)
+    full = httpx2.post(f"{site.url}/class", data={"code": code})
+    assert full.status_code == 409
+    assert "Every place in this class is taken." in full.text
+    with inside.browser() as client:
+        assert client.post("/class/leave").headers["location"] == "/class"
+        assert client.get("/temporary").status_code == 401
+    assert httpx2.post(f"{site.url}/class", data={"code": code}).status_code == 303
+
+
+def test_who_tries_codes_waits_and_a_whole_class_behind_one_address_does_not(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", FakeEngine(), rate_limit=OFTEN) as site:
+        code = open_class(site)
+        with httpx2.Client(base_url=site.url) as client:
+            for _ in range(FREE_FOR_ADDRESS + 5):
+                assert client.post("/class", data={"code": code}).status_code == 303
+                client.cookies.clear()
+            statuses = [
+                client.post("/class", data={"code": new_code()}).status_code for _ in range(FREE_FOR_ADDRESS + 3)
+            ]
+            waits = client.post("/class", data={"code": code})
+        assert statuses[:FREE_FOR_ADDRESS] == [401] * FREE_FOR_ADDRESS
+        assert statuses[-1] == waits.status_code == 429
+        assert int(waits.headers["retry-after"]) >= 1
+
+
+# --- asking
+
+
+def test_a_guest_asks_and_nothing_of_it_is_stored(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    guest = guest_of(site, open_class(site))
+    before = everything_stored(site)
+    answer = asked(guest)
+    told = read(guest, answer).text
+    assert ANSWER in told
+    (receipt,) = set(re.findall(r"/receipt/([0-9a-f]{64})", told))
+    with guest.browser() as client:
+        without_scripts = client.post("/temporary", data={"question": QUESTION, "history": ""}).text
+        assert client.get(f"/receipt/{receipt}").status_code == 200
+    assert ANSWER in without_scripts
+    assert QUESTION in without_scripts
+    after = everything_stored(site)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed <= {"receipts", "classes", "spent_nonces"}
+    rows = [row for row in after["receipts"] if row not in before["receipts"]]
+    assert len(rows) == 2
+    for row in rows:
+        assert (row.conversation_id, row.message_id, row.account_id, row.sealed) == (None, None, None, None)
+    home = site.app.state.services.settings.home
+    held = {file: file.read_bytes() for file in home.rglob("*") if file.is_file() and "models" not in file.parts}
+    out, err = capfd.readouterr()
+    held[Path("the log")] = (out + err).encode()
+    for canary in (QUESTION, ANSWER, guest.token):
+        assert [file for file, content in held.items() if canary.encode() in content] == []
+
+
+def test_an_answer_is_its_own_guest_s(site: Site) -> None:
+    code = open_class(site)
+    guest, neighbour, elsewhere = guest_of(site, code), guest_of(site, code), guest_of(site, open_class(site))
+    answer = asked(guest)
+    for other in (neighbour, elsewhere, inhabitant(site), inhabitant(site, Who.ADMINISTRATOR)):
+        stream, unknown = read(other, answer), read(other, "a" + "0" * 15)
+        assert (stream.status_code, stream.content) == (unknown.status_code, unknown.content) == (204, b"")
+        with other.browser() as client:
+            assert client.post(f"/answers/{answer}/stop", headers=JSON).status_code == 404
+    assert ANSWER in read(guest, answer).text
+
+
+def test_everything_else_refuses_a_guest_with_the_way_back(site: Site) -> None:
+    guest = guest_of(site, open_class(site))
+    with guest.browser() as client:
+        for path in ("/", "/settings", "/search", "/people", "/classes", "/what-we-can-see", "/welcome", "/unlock"):
+            refused = client.get(path)
+            assert refused.status_code == 403, path
+            assert 'href="/temporary"' in refused.text
+        assert client.post("/ask", data={"question": "x"}).status_code == 403
+        programs = client.post("/v1/chat/completions", json={"model": "default", "messages": []})
+        assert programs.status_code == 401
+
+
+def test_language_and_theme_are_chosen_without_an_account(site: Site) -> None:
+    guest = guest_of(site, open_class(site))
+    with guest.browser() as client:
+        assert '<html lang="en" data-theme="auto"' in client.get("/temporary").text
+        saved = client.post("/class/look", data={"language": "fr", "theme": "dark", "back": "/temporary"})
+        assert saved.headers["location"] == "/temporary"
+        assert "max-age" not in saved.headers["set-cookie"].lower()
+        assert '<html lang="fr" data-theme="dark"' in client.get("/temporary").text
+        assert client.post("/class/look", data={"language": "xx", "theme": "dark"}).status_code == 400
+        away = client.post("/class/look", data={"language": "", "theme": "auto", "back": "//elsewhere.example"})
+        assert away.headers["location"] == "/"
+
+
+# --- how much, and how it ends
+
+
+def test_the_class_has_one_number_of_tokens_for_all_of_it(site: Site) -> None:
+    code = open_class(site, daily_tokens=20)
+    one, two = guest_of(site, code), guest_of(site, code)
+    read(one, asked(one, "What is the sum of these twelve words that I ask you for?"))
+    database = site.app.state.services.database
+    site.run(database.check_writable())
+    with two.browser() as client:
+        refused = client.post("/temporary", data={"question": "x"}, headers=JSON)
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "class_tokens_used"
+    assert "20 tokens that your class" in refused.json()["error"]["problem"]
+    other = guest_of(site, open_class(site, daily_tokens=20))
+    assert ANSWER in read(other, asked(other, "x")).text
+
+
+@contextlib.contextmanager
+def slow_school(home: Path) -> Iterator[tuple[Site, FakeEngine]]:
+    engine = FakeEngine(LONG, delay_s=0.01)
+    with serving(home, engine, rate_limit=OFTEN, max_running=4, max_running_each=2) as site:
+        yield site, engine
+
+
+def test_ending_a_class_cuts_what_is_written_and_puts_everybody_out(tmp_path: Path) -> None:
+    with slow_school(tmp_path / "home") as (site, engine):
+        administrator = inhabitant(site, Who.ADMINISTRATOR)
+        code = opened(administrator, name="Cut")
+        guests, other = [guest_of(site, code) for _ in range(2)], guest_of(site, open_class(site))
+        answers = [asked(guest, "x") for guest in guests]
+        others = asked(other, "x")
+        streams: list[str] = []
+        readers = [
+            threading.Thread(target=lambda one=one, answer=answer: streams.append(read(one, answer).text))
+            for one, answer in zip(guests, answers, strict=True)
+        ]
+        for reader in readers:
+            reader.start()
+        until(lambda: engine.running == 3)
+        with administrator.browser() as client:
+            assert client.post(f"/classes/{class_id(administrator, 'Cut')}/end").status_code == 303
+        for reader in readers:
+            reader.join(10)
+        assert len(streams) == 2
+        assert all("event: end" not in stream for stream in streams)
+        until(lambda: engine.running == 1)  # the other class goes on
+        for guest in guests:
+            with guest.browser() as client:
+                assert client.get("/temporary").status_code == 401
+                assert client.post("/temporary", data={"question": "x"}, headers=JSON).status_code == 401
+        with other.browser() as client:
+            assert client.post(f"/answers/{others}/stop", headers=JSON).status_code == 200
+
+
+def until(true: object, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_queue_knows_a_class_as_so_many_people(tmp_path: Path) -> None:
+    """One guest who floods holds up nobody else of the class."""
+    gate = asyncio.Event()
+    engine = FakeEngine("done", gate=gate)
+    with serving(
+        tmp_path / "home", engine, rate_limit=OFTEN, max_running=2, max_running_each=2, max_waiting=40
+    ) as site:
+        code = open_class(site)
+        flood, modest = guest_of(site, code), guest_of(site, code)
+        flooded = [asked(flood, "flood") for _ in range(8)]
+        mine = asked(modest, "modest")
+        site.loop.call_soon_threadsafe(gate.set)
+        until(lambda: engine.running == 0 and len(engine.calls) == len(flooded) + 1)
+        order = [call[0].messages[-1].content for call in engine.calls]
+        assert order.index("modest") <= 3
+        assert mine
+
+
+# --- where the charter allows none
+
+
+def test_a_charter_without_temporary_chats_has_no_classes(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    found_for_tests(home, {'rule = "offered"': 'rule = "never"'})
+    with serving(home, FakeEngine()) as site:
+        administrator = inhabitant(site, Who.ADMINISTRATOR)
+        code = open_class(site)  # from before the board decided
+        inside = guest_of(site, code)
+        form = {"name": "N", "hours": "2", "places": "3", "daily_tokens": "1000"}
+        with administrator.browser() as client:
+            page = client.get("/classes").text
+            assert "has no temporary chats, so no class can be open" in page
+            assert 'name="hours"' not in page
+            refused = client.post("/classes", data=form, headers=JSON).json()["error"]
+            assert refused["code"] == "outside_charter"
+        door = httpx2.get(f"{site.url}/class").text
+        assert "has no temporary chats, so no class can be open" in door
+        assert 'name="code"' not in door
+        came = httpx2.post(f"{site.url}/class", data={"code": code})
+        assert came.status_code == 400
+        assert "set-cookie" not in came.headers
+        with inside.browser() as client:
+            assert client.get("/temporary").status_code == 400
+            assert client.post("/temporary", data={"question": "x"}, headers=JSON).status_code == 400
