@@ -53,7 +53,7 @@ def test_first_it_says_in_plain_words_which_rules_and_which_model() -> None:
 def test_every_field_that_a_person_can_use_has_its_row() -> None:
     names = [each.name for each in view().rows]
     assert names == [
-        "Answer", "Charter", "Model", "Engine", "Software", "Settings", "Seed", "Conversation", "Tokens",
+        "Answer", "Charter", "Model", "Engine", "More of the engine", "Software", "Settings", "Seed", "Conversation", "Tokens",
         "Sources and tools", "Time", "Ledger", "The charter’s name", "Signed with the key",
         "Receipt",
     ]  # fmt: skip
@@ -220,3 +220,18 @@ def test_a_receipt_of_a_ledger_that_was_begun_anew_is_not_said_to_be_in_this_one
     assert "commun.local/0123456789abcdef" in found.ledger
     assert (found.ledger_url, found.witnesses, found.waiting) == ("", "", False)
     assert not any("is in the ledger" in each for each in found.proves)
+
+
+def test_what_the_engine_said_of_itself_is_there_with_the_processor_and_its_class_first() -> None:
+    notes = {"threads": "2", "processor": "A <processor>", "processor_class": "x86-64 AVX-512", "openvino": "2026.4"}
+    shown = view(engine=EngineUsed("openvino-genai", "2026.4", "exact", notes))
+    processor = row(shown, "Processor")
+    assert (processor.value, processor.note) == (
+        "A <processor>",
+        "class x86-64 AVX-512: by this audits compare processors",
+    )
+    assert row(shown, "More of the engine").value == "openvino: 2026.4; threads: 2"
+    page = part("en", "_receipt.html", view=shown, panel=True, receipt_id=shown.id, shareable=False)
+    assert "A &lt;processor&gt;" in page
+    bare = view(engine=EngineUsed("openvino-genai", "2026.4", "exact"))
+    assert not {"Processor", "More of the engine"} & {each.name for each in bare.rows}

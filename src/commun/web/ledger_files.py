@@ -9,7 +9,6 @@
 """
 
 import asyncio
-import hashlib
 from typing import Final
 
 import structlog
@@ -21,6 +20,7 @@ from commun.ledger.files import TILES, LogFolder
 from commun.ledger.policy import policy_naming
 from commun.ledger.tiles import Tile
 from commun.places import LEDGER_FOLDER
+from commun.web.unchanged import file_unless_had
 from commun.web.visit import services_of
 
 PUBLIC_HEADERS: Final = {
@@ -98,13 +98,7 @@ async def tile(request: Request) -> Response:
 def _head(request: Request, data: bytes | None) -> Response:
     if data is None:
         return _nothing()
-    tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    headers = {**PUBLIC_HEADERS, "Cache-Control": ANEW, "ETag": tag}
-    if tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    response = Response(data, headers=headers)
-    response.headers["Content-Type"] = TEXT
-    return response
+    return file_unless_had(request, data, TEXT, {**PUBLIC_HEADERS, "Cache-Control": ANEW})
 
 
 def _nothing() -> Response:

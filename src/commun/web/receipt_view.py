@@ -27,6 +27,7 @@ from commun.web.i18n import number, translator
 from commun.web.paper import decimal, minute
 
 LATE_S: Final = 60.0  # the ledger takes a receipt within a second; after this long, something is the matter
+INSTRUCTIONS_URL: Final = "/settings#instructions-title"
 SHORT_ID: Final = 8  # hexadecimal digits of a receipt's id that name a file
 PROFILES: Final = {
     "exact": N_("exact profile"),
@@ -125,9 +126,9 @@ class ReceiptView:
 
 
 def receipt_view(
-    stored: StoredReceipt, statement: Statement, recorded: Recorded, language: str, *, model: str
+    stored: StoredReceipt, statement: Statement, recorded: Recorded, language: str, *, model: str, added: str = ""
 ) -> ReceiptView:
-    """``model``: its name for people."""
+    """``model``: its name for people. ``added``: the reader's own instructions that the model was told."""
     _ = translator(language)
     whole = stored.salts is not None
     url = f"/c/{stored.conversation_id}?message={stored.message_id}#m-{stored.message_id}"
@@ -139,7 +140,7 @@ def receipt_view(
         ledger_url="" if recorded.position is None else f"/ledger/entry/{recorded.position}",
         witnesses=witness_sentence(recorded, language),
         waiting=recorded.is_waiting,
-        rows=tuple(_rows(stored, statement, language, model=model)),
+        rows=tuple(_rows(stored, statement, language, model=model, added=added)),
         proves=tuple(_proves(recorded, language, whole=whole)),
         not_proven=tuple(_(sentence) for sentence in NOT_PROVEN),
         whole=whole,
@@ -202,12 +203,15 @@ def _leaves(standing: Standing) -> Iterator[Standing]:
         yield from _leaves(member)
 
 
-def _rows(stored: StoredReceipt, statement: Statement, language: str, *, model: str) -> Iterator[Row]:
+def _rows(stored: StoredReceipt, statement: Statement, language: str, *, model: str, added: str) -> Iterator[Row]:
     _ = translator(language)
     yield _ending(statement, language)
     yield from _rules(statement, language, model=model)
     yield from _settings(statement, language)
     yield from _conversation(statement, language)
+    if added:
+        told = _("%(n)s characters, told to the model after the charter’s") % {"n": number(len(added), 0, language)}
+        yield Row(_("Your own instructions"), told, _("what they said then is in the proof"), url=INSTRUCTIONS_URL)
     took = number((statement.ended - statement.began).total_seconds(), 0, language)
     yield Row(
         _("Time"),
@@ -249,7 +253,20 @@ def _rules(statement: Statement, language: str, *, model: str) -> Iterator[Row]:
     yield Row(_("Model"), model, note, code=statement.model_digest)
     name = " ".join(part for part in (engine.name, engine.version) if part) or _("no engine had it yet")
     yield Row(_("Engine"), name, _(PROFILES[engine.profile]))
+    yield from _told_by_engine(engine.notes, language)
     yield Row(_("Software"), f"Commun {statement.software}")
+
+
+def _told_by_engine(notes: Mapping[str, str], language: str) -> Iterator[Row]:
+    """The processor, with the class by which audits compare it, and whatever else the engine said of itself."""
+    _ = translator(language)
+    rest = dict(notes)
+    processor, of_class = rest.pop("processor", ""), rest.pop("processor_class", "")
+    if processor or of_class:
+        note = _("class %(name)s: by this audits compare processors") % {"name": of_class} if of_class else ""
+        yield Row(_("Processor"), processor or _("not named"), note)
+    if rest:
+        yield Row(_("More of the engine"), "; ".join(f"{name}: {text}" for name, text in rest.items()))
 
 
 def _settings(statement: Statement, language: str) -> Iterator[Row]:

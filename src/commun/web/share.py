@@ -25,10 +25,12 @@ from commun.receipts.statement import State, Statement, is_receipt_id
 from commun.store.receipts import StoredReceipt
 from commun.store.shares import MadeShare, OpenedShare
 from commun.web.i18n import LANGUAGES, choose_language, long_date
-from commun.web.pages import engine_view, shown_name
+from commun.web.instructions import added_in, added_to
+from commun.web.pages import engine_view
+from commun.web.receipt import model_name
 from commun.web.receipt_view import Recorded, file_name, receipt_view
 from commun.web.rules import state_of
-from commun.web.share_view import DAYS, bundle_to_share, can_be_shared, shared_answer
+from commun.web.share_view import DAYS, bundle_to_share, can_be_shared, shared_answer, told_in
 from commun.web.sidebar import sidebar_of
 from commun.web.templating import page, part
 from commun.web.visit import Visit, check_address, member_of, services_of, zone_named
@@ -107,6 +109,7 @@ async def _page(visit: Visit, stored: StoredReceipt, made: MadeShare | None) -> 
         groups=await sidebar_of(visit),
         engine=engine_view(visit.services),
         receipt_id=stored.id,
+        added=await added_in(visit, stored),
         answer_url=f"/c/{stored.conversation_id}?message={stored.message_id}#m-{stored.message_id}",
         **context,
     )
@@ -129,7 +132,8 @@ async def share(request: Request) -> Response:
     visit = _stranger(request)
     try:
         opened, bundle = await _opened(visit)
-        shown = await asyncio.to_thread(shared_answer, bundle)
+        statement, told = Statement.from_envelope(bundle.envelope), told_in(bundle)
+        shown = await asyncio.to_thread(shared_answer, bundle, await added_to(visit, statement, told))
     except (NotFound, ReceiptError):
         return _closed(visit, NotFound())
     except TooManyRequests as error:
@@ -187,7 +191,7 @@ async def told_receipt(visit: Visit, found: Bundle, statement: Statement) -> Any
     )  # fmt: skip
     waited_s = max(0.0, time.time() - statement.ended.timestamp())
     recorded = Recorded.of(services.recorder, statement, position, waited_s=waited_s)
-    model = shown_name(services.library, statement.model_id)
+    model = model_name(services, statement)
     return receipt_view(stored, statement, recorded, visit.language, model=model)
 
 

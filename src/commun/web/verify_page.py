@@ -32,6 +32,7 @@ from starlette.responses import Response
 from commun.web.assets import STATIC
 from commun.web.i18n import LANGUAGES, translator
 from commun.web.templating import environment
+from commun.web.unchanged import has_already
 from commun.web.verify_sentences import SENTENCES
 from commun.web.visit import visit_of
 
@@ -180,6 +181,6 @@ async def verify(request: Request) -> Response:
         "ETag": tag,
         "Content-Security-Policy": f"{policy()}; frame-ancestors 'none'",
     }
-    if tag.removeprefix("W/") in request.headers.get("if-none-match", ""):
+    if has_already(request, tag):
         return Response(status_code=304, headers=headers)
     return Response(text, media_type="text/html", headers=headers)
