@@ -1,32 +1,24 @@
 """A running server and its charter: a new edition, a freeze, damage and its repair; the real engine where it matters."""
 
 import asyncio
-import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 
-from charters import CHARTER, Fixed
-from charters import in_force as held
 from commun.app import create_app
 from commun.assistant import in_force
-from commun.charter.clauses import Retention
 from commun.charter.errors import NoCharter
 from commun.charter.freezing import freeze
 from commun.charter.keys import SoftwareKey
 from commun.charter.repository import Repository
 from commun.config import load_settings
 from commun.engine import openvino
-from commun.ledger.entries import RetentionStatement, Statement, read_statement
-from commun.upkeep import purge_now_and_then
 from fake_engine import FakeEngine
 from founded import amend_for_tests, found_for_tests
 from running import with_models
@@ -118,52 +110,6 @@ def test_where_a_charter_was_trusted_and_is_gone_none_is_founded(tmp_path: Path,
             assert not isinstance(app.state.services.charter.error, NoCharter)
 
     asyncio.run(start())
-
-
-@pytest.mark.parametrize(("days", "asked"), [(0, []), (30, [30 * 86_400])])
-def test_the_retention_that_is_enforced_is_the_charters(days: int, asked: list[int]) -> None:
-    purged: list[int] = []
-    recorded: list[Statement] = []
-
-    class Kept:
-        async def purge_deleted(self, older_than_s: float) -> int:
-            return 0
-
-        async def purge_old(self, older_than_s: int, *, record: Callable[[int], bytes]) -> int:
-            purged.append(older_than_s)
-            recorded.append(read_statement(record(1)))
-            return 1
-
-        async def purge_nobodys(self, older_than_s: float) -> int:
-            assert older_than_s == 30 * 86_400
-            return 0
-
-        async def purge_expired(self) -> None: ...
-
-        async def erase_old(self) -> None: ...
-
-        async def purge(self) -> None: ...
-
-    kept = Kept()
-    charter = Fixed(held(replace(CHARTER, retention=Retention(days))))
-
-    async def once() -> None:
-        services: Any = SimpleNamespace(
-            conversations=kept,
-            accounts=kept,
-            receipts=kept,
-            shares=kept,
-            samples=kept,
-            invitations=kept,
-            charter=charter,
-        )
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(purge_now_and_then(services), 0.05)
-
-    asyncio.run(once())
-    assert purged == asked
-    told = [(one.conversations, one.days) for one in recorded if isinstance(one, RetentionStatement)]
-    assert told == [(1, days) for _ in asked], "each run that erased something is in the ledger"
 
 
 # --- with the real engine ---

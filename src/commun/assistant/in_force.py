@@ -28,6 +28,7 @@ import structlog
 from commun import __version__
 from commun.charter.edition import InForce
 from commun.charter.errors import CharterError, NoCharter, WrongSoftware
+from commun.charter.hold import Hold, hold_of
 from commun.places import CHARTER_FOLDER, TRUST_FOLDER
 
 CHECK_S = 1.0
@@ -113,6 +114,10 @@ class CharterInForce:
 
     def find(self) -> InForce | None:
         return self._held if isinstance(self._held, InForce) else None
+
+    def hold(self) -> Hold | None:
+        """The legal hold that counts now. Raises CharterError: without a charter nobody can tell."""
+        return hold_of(self.get(), self._now())
 
     @property
     def error(self) -> CharterError | None:

@@ -129,6 +129,8 @@ def _rows(charter: Charter) -> Iterable[tuple[str, str]]:
         yield name, _bounds(getattr(sampling, name))
     yield _("Personas"), ", ".join(shown(own(persona.name)) for persona in charter.personas) or "–"
     yield _("Kept for"), _("%(days)s days") % {"days": charter.retention.days} if charter.retention.days else "∞"
+    hold = charter.retention.hold_until
+    yield _("Legal hold"), _("until %(day)s: nothing stored is erased") % {"day": hold} if hold is not None else "–"
     yield _("Sources"), ", ".join(charter.sources.allowed) or "–"
     yield _("Tools"), ", ".join(shown(tool) for tool in charter.tools.allowed) or "–"
     yield _("What people are told"), own(charter.disclosure)

@@ -5,7 +5,6 @@ kept by caches under an entity tag and costs one comparison when nothing has cha
 download, in a sandbox without any rights.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,10 +26,12 @@ from commun.web.charter_views import (
     state_of_edition,
 )
 from commun.web.feed import MEDIA_TYPE, atom_feed, signed_at
+from commun.web.hold import find_hold
 from commun.web.i18n import LANGUAGES
 from commun.web.kept import kept_views
 from commun.web.rules import take_as_told
 from commun.web.templating import page
+from commun.web.unchanged import file_unless_had, has_already
 from commun.web.visit import Visit, member_of, visit_of
 
 RAW_HEADERS: Final = {
@@ -57,12 +58,9 @@ def _tag(visit: Visit, *more: object) -> str:
     in_force = visit.services.charter.get()
     return adopted_of(visit.request).tag(
         assets.version(), in_force.edition.digest, in_force.newest.digest, in_force.freeze, in_force.stale_since,
+        find_hold(visit),
         visit.language, visit.theme, visit.viewer is not None, _base(visit), *more,
     )  # fmt: skip
-
-
-def _not_modified(request: Request, tag: str) -> bool:
-    return tag.removeprefix("W/") in request.headers.get("if-none-match", "")
 
 
 def _cache(visit: Visit | None, tag: str) -> dict[str, str]:
@@ -77,7 +75,7 @@ def _page(visit: Visit, template: str, tag: str, context: Mapping[str, Any]) -> 
 
 
 async def _unchanged(visit: Visit, tag: str) -> Response | None:
-    if _not_modified(visit.request, tag):
+    if has_already(visit.request, tag):
         return Response(status_code=304, headers={**_cache(visit, tag), "Vary": "Cookie, Accept-Language"})
     return None
 
@@ -112,6 +110,7 @@ async def charter(request: Request) -> Response:
     context = {
         **_frame(visit),
         "charter": rules,
+        "hold": find_hold(visit),
         "edition": edition,
         "signed_at": signed_at(edition),
         "board": in_force.newest.charter.board,
@@ -196,22 +195,17 @@ async def archive(request: Request) -> Response:
 
 
 def _raw(request: Request, data: bytes, media_type: str, *, attachment: str = "") -> Response:
-    tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    headers = {**RAW_HEADERS, **_cache(None, tag)}
+    headers = {**RAW_HEADERS, "Cache-Control": "public, no-cache"}
     if attachment:
         headers["Content-Disposition"] = f'attachment; filename="{attachment}"'
-    if _not_modified(request, tag):
-        return Response(status_code=304, headers=headers)
-    response = Response(data, headers=headers)
-    response.headers["Content-Type"] = media_type
-    return response
+    return file_unless_had(request, data, media_type, headers)
 
 
 async def feed(request: Request) -> Response:
     visit = await _visit(request)
     tag = _tag(visit)
     headers = {**RAW_HEADERS, **_cache(None, tag), "Vary": "Accept-Language", "Content-Language": visit.language}
-    if _not_modified(request, tag):
+    if has_already(request, tag):
         return Response(status_code=304, headers=headers)
     history = await adopted_of(request).history()
     response = Response(atom_feed(history, _base(visit), visit.language, visit.translate), headers=headers)

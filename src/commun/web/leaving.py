@@ -1,5 +1,7 @@
 """``/settings/delete``: the account goes, for good, by its owner's hand.
 
+Not while the charter holds what is stored (``hold.py``): the page then says why and until when, and has no form.
+
 Asked for: a sentence typed by hand (the account's name, where it has one) and the password, where there is one. Also
 with a locked vault: what cannot be read any more can still be erased. Answers that are being written are stopped first.
 """
@@ -15,6 +17,7 @@ from commun.store.erasure import erase_account
 from commun.store.people import Viewer
 from commun.web.attempts import address_of, attempts_of
 from commun.web.forms import field, form_of
+from commun.web.hold import AccountOnHold, HoldUnknown, OnHold, check_erasing, find_refusal
 from commun.web.templating import page
 from commun.web.visit import Visit, forget_session, visit_of
 
@@ -43,6 +46,7 @@ def _signed_in(visit: Visit) -> Viewer:
 
 
 async def _leaving_page(visit: Visit, viewer: Viewer, error: CommunError | None = None) -> Response:
+    held = find_refusal(visit, AccountOnHold)
     return page(
         visit,
         "leaving.html",
@@ -50,6 +54,7 @@ async def _leaving_page(visit: Visit, viewer: Viewer, error: CommunError | None 
         words=_words(visit, viewer),
         has_password=await visit.services.ways_in.has_password(viewer),
         problem="" if error is None else error.text(visit.translate),
+        held="" if held is None else held.text(visit.translate),
     )
 
 
@@ -62,6 +67,7 @@ async def leave(request: Request) -> Response:
     viewer, services = _signed_in(visit), visit.services
     form = await form_of(request)
     try:
+        check_erasing(visit, AccountOnHold)
         _check_typed(_words(visit, viewer), field(form, "words"))
         await _check_password(request, visit, viewer, field(form, "password"))
         services.assistant.shut_out(viewer.account_id)
@@ -69,7 +75,7 @@ async def leave(request: Request) -> Response:
     except LastAdministrator as error:
         services.assistant.let_in(viewer.account_id)
         return await _leaving_page(visit, viewer, error)
-    except (Refused, Busy) as error:
+    except (Refused, Busy, OnHold, HoldUnknown) as error:
         return await _leaving_page(visit, viewer, error)
     response = page(visit, "gone.html")
     forget_session(request, response)

@@ -18,6 +18,7 @@ from commun.charter.words import shown
 from commun.errors import NotFound
 from commun.store.conversations import Conversation
 from commun.web.adopted import adopted_of
+from commun.web.hold import day_of, end_of_hold, find_hold
 from commun.web.i18n import LANGUAGES, translator
 from commun.web.paper import day, sentence
 from commun.web.visit import DAY_S, Visit
@@ -117,10 +118,15 @@ def check_stored(visit: Visit) -> None:
 
 
 def end_of(visit: Visit, conversation: Conversation) -> float | None:
-    """When the charter's clause “retention” ends a conversation that does not go on; None where it has no end."""
-    in_force = visit.services.charter.find()
+    """When the charter's clause “retention” ends a conversation that does not go on: not before its legal hold does.
+    None where it has no end.
+    """
+    in_force, hold = visit.services.charter.find(), find_hold(visit)
     days = in_force.charter.retention.days if in_force is not None else 0
-    return max(conversation.updated, conversation.imported or 0.0) + days * DAY_S if days else None
+    if not days:
+        return None
+    end = max(conversation.updated, conversation.imported or 0.0) + days * DAY_S
+    return end if hold is None else max(end, end_of_hold(hold))
 
 
 def why_nothing_is_answered(error: CharterError) -> list[Refusal]:
@@ -189,15 +195,16 @@ class State:
 
     frozen: str
     stale: str
+    held: str
 
 
 def state_of(visit: Visit) -> State:
     services = visit.services
     in_force = services.charter.find() if services is not None else None
     if in_force is None:
-        return State("", "")
+        return State("", "", "")
     _ = visit.translate
-    frozen = stale = ""
+    frozen = stale = held = ""
     if in_force.freeze is not None:
         frozen = _(
             "Edition %(newest)s of the charter is frozen: edition %(edition)s answers until the board decides."
@@ -209,4 +216,6 @@ def state_of(visit: Visit) -> State:
         stale = _("The charter is stale since %(day)s: the board’s mandate has ended.") % {
             "day": day(in_force.stale_since, visit.language)
         }
-    return State(frozen, stale)
+    if (hold := find_hold(visit)) is not None:
+        held = _("Legal hold: until %(day)s no stored conversation is erased.") % {"day": day_of(hold, visit.language)}
+    return State(frozen, stale, held)

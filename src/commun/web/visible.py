@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from commun.store.visible import Reveals, visible
+from commun.web.hold import day_of, find_hold
 from commun.web.i18n import LANGUAGES
 from commun.web.pages import engine_view
 from commun.web.templating import page
@@ -32,6 +33,7 @@ async def what_we_can_see(request: Request) -> Response:
         reveals=Reveals,
         remote=engine_view(services).remote,
         retention=in_force.charter.retention.days if in_force is not None else 0,
+        held=day_of(find_hold(visit), visit.language),
         signed_in=True,
         suffix="",
         base=base,

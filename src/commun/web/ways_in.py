@@ -8,6 +8,7 @@ from commun.store.ways_in import LastWayIn
 from commun.web.account import settings_page
 from commun.web.attempts import address_of, attempts_of
 from commun.web.forms import field, form_of, see
+from commun.web.hold import LastWayOnHold, find_refusal
 from commun.web.sidebar import sidebar_of
 from commun.web.signing_in import signed_in_response
 from commun.web.templating import page
@@ -53,23 +54,28 @@ async def set_passphrase(request: Request) -> Response:
 
 
 async def remove(request: Request) -> Response:
-    """The last one goes only after its owner was told what that means, and said so."""
+    """The last one goes only after its owner was told what that means, and said so; and not while the charter holds
+    what is stored: what nobody can open any more is as good as erased.
+    """
     visit = await member_of(request)
     way_id = request.path_params["id"]
     told = field(await form_of(request), "told") == "yes"
+    held = find_refusal(visit, LastWayOnHold)
     try:
-        await visit.services.ways_in.remove(visit.owner, way_id, though_last=told)
+        await visit.services.ways_in.remove(visit.owner, way_id, though_last=told and held is None)
     except LastWayIn as error:
-        return await _last_page(visit, way_id, error)
+        return await _last_page(visit, way_id, error, held)
     return see("/settings#ways")
 
 
-async def _last_page(visit: Visit, way_id: str, error: LastWayIn) -> Response:
+async def _last_page(visit: Visit, way_id: str, error: LastWayIn, refusal: CommunError | None) -> Response:
+    """``refusal``: why it may not be taken away even by whoever says so."""
     ways = [way for way in await visit.services.ways_in.list(visit.owner) if way.id == way_id]
     if not ways:
         raise NotFound
     groups = await sidebar_of(visit)
-    return page(visit, "last_way_in.html", status=error.status, way=ways[0], groups=groups)
+    held = "" if refusal is None else refusal.text(visit.translate)
+    return page(visit, "last_way_in.html", status=error.status, way=ways[0], groups=groups, held=held)
 
 
 async def revoke_others(request: Request) -> Response:
