@@ -24,7 +24,7 @@ import structlog
 
 from commun.engine.child import command_of, environment_of_child
 from commun.engine.download import is_reference
-from commun.errors import N_, Conflict, InvalidParameter
+from commun.errors import N_, BadRequest, Conflict
 
 COMMAND: Final = (*command_of("commun.cli"), "model", "add")
 END_S: Final = 10.0  # how long the process may take to end when it is stopped
@@ -38,6 +38,12 @@ THE_NETWORK: Final = tuple(
 )
 
 log = structlog.get_logger()
+
+
+class NotAModelName(BadRequest):
+    code = "not_a_model_name"
+    problem = N_("This is not the name of a model on Hugging Face.")
+    cure = N_("Write it as OWNER/NAME or OWNER/NAME:FILE.gguf.")
 
 
 class AlreadyAdding(Conflict):
@@ -82,11 +88,10 @@ class Adding:
         return self._state
 
     def begin(self, source: str, name: str = "") -> None:
-        """``source``: OWNER/NAME or OWNER/NAME:FILE. Raises InvalidParameter, AlreadyAdding."""
+        """``source``: OWNER/NAME or OWNER/NAME:FILE. Raises NotAModelName, AlreadyAdding."""
         if not is_reference(source):
-            raise InvalidParameter(parameter="source", reason=N_("it is not a name of the form OWNER/NAME:FILE"))
-        if len(name) > MAX_NAME:
-            raise InvalidParameter(parameter="name", reason=N_("use letters, digits, dots and dashes"))
+            raise NotAModelName
+        name = name[:MAX_NAME]  # as an id is cut
         if self._state is not None and not self._state.is_over:
             raise AlreadyAdding(model=self._state.source)
         self._state = Added(source)

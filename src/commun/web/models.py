@@ -11,9 +11,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from commun.engine.adding import Added
+from commun.engine.adding import Added, AlreadyAdding, NotAModelName
 from commun.engine.manifest import Manifest, identity
-from commun.errors import N_, CommunError, Conflict, InvalidParameter
+from commun.errors import N_, CommunError, Conflict
 from commun.web.forms import field, form_of, see
 from commun.web.pages import engine_view
 from commun.web.sidebar import sidebar_of
@@ -75,7 +75,7 @@ async def add(request: Request) -> Response:
     source, name = field(form, "source").strip(), field(form, "name").strip()
     try:
         visit.services.adding.begin(source, name)
-    except (Conflict, InvalidParameter) as error:
+    except (AlreadyAdding, NotAModelName) as error:
         return await _page(visit, source=source, name=name, error=error)
     return see(HERE)
 
