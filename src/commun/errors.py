@@ -40,18 +40,18 @@ The tree (code, HTTP status)::
 
 Errors of one room or module live with it, on the same tree: ``charter/errors.py`` draws the charter's branch,
 ``ledger/errors.py`` the ledger's, ``receipts/errors.py`` the receipts', ``recording/errors.py`` what the ledger says
-against the charter; ``audit/case.py`` CannotAudit, ``audit/calibration.py`` BadCalibration, ``auditing/`` what keeps an
-audit from being made; ``engine/rendering.py`` UnknownToken, ``engine/adding.py`` AlreadyAdding,
-NotAModelName, ``web/models.py`` ModelInUse; ``recording/cosignatures.py`` WitnessSilent, AnotherHistory; ``drafting/editing.py`` CannotEdit, ``drafting/founding.py`` AlreadyFounded,
-``drafting/desk.py`` DeskFull, ``drafting/witnesses.py`` UnusableWitnesses; ``terminal.py`` ProofNotKept; ``web/board_desk.py`` OtherClock,
-``web/share.py`` SharesOff, ``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault;
-``store/recovery.py`` RecoveryCodeMistyped, RecoveryCodeWrong; ``store/names.py``, ``store/passwords.py``,
-``store/ways_in.py`` and ``store/invitations.py`` what signing in and its settings refuse;
-``store/upgrade.py`` NewerDatabase, DamagedDatabase;
-``api/errors.py`` UnknownAddress, ``api/requests.py`` UnsupportedSampling;
-``backup/archive.py`` BackupExists, BackupChanged, BadBackup, ``backup/making.py`` NothingToBackUp, NotABackupName,
-``backup/restoring.py`` FolderNotEmpty, HistoryNotChosen, LedgerWentOn; ``importing/spool.py`` BadImport,
-``web/data_import.py`` NoFile, ``web/leaving.py`` NotTyped, ``web/hold.py`` OnHold and HoldUnknown.
+against the charter; ``audit/case.py`` CannotAudit, ``audit/calibration.py`` BadCalibration, ``auditing/`` what keeps
+an audit from being made; ``engine/rendering.py`` UnknownToken, ``engine/adding.py`` AlreadyAdding, NotAModelName,
+``web/models.py`` ModelInUse; ``recording/cosignatures.py`` WitnessSilent, AnotherHistory; ``drafting/editing.py``
+CannotEdit, ``drafting/founding.py`` AlreadyFounded, ``drafting/desk.py`` DeskFull, ``drafting/witnesses.py``
+UnusableWitnesses; ``terminal.py`` ProofNotKept; ``web/board_desk.py`` OtherClock, ``web/share.py`` SharesOff,
+``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault; ``store/recovery.py`` RecoveryCodeMistyped,
+RecoveryCodeWrong; ``store/names.py``, ``store/passwords.py``, ``store/ways_in.py`` and ``store/invitations.py`` what
+signing in and its settings refuse; ``store/upgrade.py`` NewerDatabase, DamagedDatabase; ``api/errors.py``
+UnknownAddress, ``api/requests.py`` UnsupportedSampling; ``backup/archive.py`` BackupExists, BackupChanged, BadBackup,
+``backup/making.py`` NothingToBackUp, NotABackupName, ``backup/restoring.py`` FolderNotEmpty, HistoryNotChosen,
+LedgerWentOn; ``importing/spool.py`` BadImport, ``web/data_import.py`` NoFile, ``web/leaving.py`` NotTyped,
+``web/hold.py`` OnHold and HoldUnknown.
 
 Rules:
 
