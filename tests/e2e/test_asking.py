@@ -58,10 +58,10 @@ def test_stopping_keeps_what_was_written_and_says_so(page: Page, engine: FakeEng
     expect(written(answer)).to_contain_text("word word")
     page.locator("#stop").click()
     finished(answer)
-    expect(answer).to_contain_text("You stopped this answer.")
+    expect(answer).to_contain_text("This answer was stopped before its end.")
     assert 0 < written(answer).inner_text().count("word") < 200
     page.reload()
-    expect(page.locator(".answer")).to_contain_text("You stopped this answer.")
+    expect(page.locator(".answer")).to_contain_text("This answer was stopped before its end.")
     expect(page.locator("#send")).to_be_visible()
 
 

@@ -133,19 +133,21 @@ class Readers:
             lambda connection: [_info(viewer, row) for row in connection.execute(query).all()]
         )
 
-    async def end(self, viewer: Viewer, reader_id: str) -> None:
-        """Ends a reading, or withdraws a link, and gives the conversation another key. Raises NotFound; StillWriting,
-        and nothing has changed then.
+    async def end(self, viewer: Viewer, reader_id: str) -> str:
+        """Ends a reading, or withdraws a link, and gives the conversation another key; returns the conversation's id.
+        Raises NotFound; StillWriting, and nothing has changed then.
         """
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> str:
             found = select(readers.c.conversation_id).where(readers.c.id == reader_id)
             row = rows.get_owned(connection, viewer, connection.execute(found).scalar() or "")
             connection.execute(delete(readers).where(readers.c.id == reader_id))
             give_new_key(connection, viewer, row)
+            return str(row.id)
 
-        await self._database.write(work)
+        conversation_id = await self._database.write(work)
         await self._database.forget()
+        return conversation_id
 
     async def offer(self, viewer: Viewer, token: str) -> Offer:
         """What a link says to who is signed in. Raises NotFound for every link that opens nothing."""

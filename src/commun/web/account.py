@@ -17,8 +17,8 @@ from commun.web.i18n import LANGUAGES, long_date
 from commun.web.instructions import instructions_view
 from commun.web.pages import engine_view
 from commun.web.passkeys import can_have_passkeys
-from commun.web.sent import sent_by
 from commun.web.readers import reader_days
+from commun.web.sent import sent_by
 from commun.web.sidebar import sidebar_of
 from commun.web.signing_in import signed_in_response
 from commun.web.templating import page

@@ -2,7 +2,9 @@
 
 In it:
 
-- ``account.json``: settings, browsers, keys, shares, ways in; every row of theirs, without secrets;
+- ``account.json``: settings, browsers, keys, shares, ways in; every row of theirs, without secrets; who reads which of
+  their conversations, and whose they read: named, but not opened, for what others wrote is others' (its own page exports
+  it);
 - for each conversation ``conversations/….json``, the whole tree, which an import reads again, and ``….md``, the branch
   that is shown; ``conversations.md`` lists them;
 - for each answer that has a receipt ``proofs/….bundle.json``, which verifies offline;
@@ -120,9 +122,23 @@ async def _files(visit: Visit) -> AsyncIterator[tuple[str, float, bytes]]:
         "format": FORMAT,
         "made": now,
         "sealed_with_an_older_key": [asdict(one) for one in older],
+        **await _shared(visit),
         "tables": await data.rows(visit.owner),
     }
     yield "account.json", now, _json(account)
+
+
+async def _shared(visit: Visit) -> dict[str, Any]:
+    """Who reads what of theirs (``since`` empty: a link that nobody has accepted), and what they read of others."""
+    readers = await visit.services.readers.list(visit.owner)
+    readable = await visit.services.reading.list(visit.owner)
+    return {
+        "read_by": [
+            {"conversation_id": one.conversation_id, "name": one.name, "created": one.created, "since": one.since}
+            for one in readers
+        ],
+        "shared_with_me": [{"id": one.id, "shared_by": one.owner, "since": one.since} for one in readable],
+    }
 
 
 async def _proofs(visit: Visit, found: Conversation) -> AsyncIterator[tuple[str, float, bytes]]:

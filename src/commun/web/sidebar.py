@@ -1,4 +1,11 @@
-"""The list of conversations, grouped by the reader's days, and what search found."""
+"""The list of conversations: folders, then the reader's days; and what search found.
+
+It stands beside every page, so it is bounded: the newest MOST_LISTED conversations, of each folder the newest
+MOST_IN_FOLDER of them. The rest is on the pages of the folders and of all conversations (``folders.py``).
+
+Days are the reader's as far as the server can know them: the browser's time zone comes in a cookie that our own script
+sets (``visit.py``); without scripts they are UTC's.
+"""
 
 import time
 from collections.abc import Sequence
@@ -9,44 +16,97 @@ from typing import Final
 from markupsafe import Markup, escape
 
 from commun.store.conversations import Hit, Summary
+from commun.store.folders import Folder
+from commun.store.people import Viewer
 from commun.web.i18n import MONTHS
 from commun.web.render import plain_text
 from commun.web.visit import Visit
 
 WEEK_DAYS: Final = 7
+MONTH_DAYS: Final = 30
 EXCERPTS: Final = 2  # of one conversation
 EXCERPT_LENGTH: Final = 160
+MOST_LISTED: Final = 200
+MOST_IN_FOLDER: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
+    """``url``: of a conversation that somebody else shares, to be read; "" for one's own."""
+
     id: str
     title: str
     current: bool
     running: bool
+    folder_id: str | None = None
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
+    """Conversations under one heading. ``folder``: its id where they lie in one, "" for a day or a month; ``is_open``:
+    whether its conversations are shown. ``url``: where the rest is, "" where there is none; ``count``: with the rest.
+    """
+
     label: str
     items: tuple[Item, ...]
+    folder: str = ""
+    is_open: bool = True
+    url: str = ""
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class HitView:
-    """A conversation in which something was found. ``url`` leads to the first message found, on its branch."""
+    """A conversation in which something was found. ``url`` leads to the first message found, on its branch.
+    ``folder``: what the folder is called in which it lies, or "".
+    """
 
     url: str
     title: str
     excerpts: tuple[Markup, ...]
     when: str
+    folder: str = ""
 
 
 async def sidebar_of(visit: Visit, current: str = "") -> list[Group]:
-    """The signed-in person's conversations; none while the vault is locked."""
+    """The signed-in person's folders and newest conversations; none while the vault is locked."""
     if visit.viewer is None or visit.viewer.key is None:
         return []
-    return group_by_day(visit, await visit.services.conversations.list(visit.viewer), current)
+    folders = await visit.services.folders.list(visit.viewer)
+    newest = await visit.services.conversations.list(visit.viewer, limit=MOST_LISTED + 1)
+    listed = newest[:MOST_LISTED]
+    known = {folder.id for folder in folders}
+    groups = [_folder_group(visit, folder, listed, current) for folder in folders]
+    groups += await _shared(visit, visit.viewer, current)
+    groups += group_by_day(visit, [each for each in listed if each.folder_id not in known], current)
+    if len(newest) > MOST_LISTED:
+        groups.append(Group(visit.translate("Older"), (), url="/conversations"))
+    return groups
+
+
+async def _shared(visit: Visit, viewer: Viewer, current: str) -> list[Group]:
+    """What others let this person read, where there is anything."""
+    readable = await visit.services.reading.list(viewer)
+    items = tuple(
+        Item(id=each.id, title=each.title, current=each.id == current, running=each.running, url=f"/reading/{each.id}")
+        for each in readable
+    )
+    return [Group(visit.translate("Shared with me"), items)] if items else []
+
+
+def _folder_group(visit: Visit, folder: Folder, listed: Sequence[Summary], current: str) -> Group:
+    """Shown open where the reader left it so; else where the current conversation lies in it."""
+    inside = [each for each in listed if each.folder_id == folder.id]
+    shown = visit.shows_folder(folder.id)
+    return Group(
+        label=folder.name,
+        items=tuple(_item(each, current) for each in inside[:MOST_IN_FOLDER]),
+        folder=folder.id,
+        is_open=any(each.id == current for each in inside) if shown is None else shown,
+        url=f"/folders/{folder.id}",
+        count=folder.conversations,
+    )
 
 
 def group_by_day(visit: Visit, summaries: Sequence[Summary], current: str) -> list[Group]:
@@ -54,13 +114,16 @@ def group_by_day(visit: Visit, summaries: Sequence[Summary], current: str) -> li
     groups: dict[str, list[Item]] = {}
     for each in summaries:
         label = day_label(visit, visit.local(each.updated).date(), today)
-        item = Item(id=each.id, title=each.title, current=each.id == current, running=each.running)
-        groups.setdefault(label, []).append(item)
+        groups.setdefault(label, []).append(_item(each, current))
     return [Group(label, tuple(items)) for label, items in groups.items()]
 
 
+def _item(summary: Summary, current: str) -> Item:
+    return Item(summary.id, summary.title, summary.id == current, summary.running, summary.folder_id)
+
+
 def day_label(visit: Visit, day: date, today: date) -> str:
-    """Today, Yesterday, Previous 7 days, else the month; the year where it is another one."""
+    """Today, Yesterday, Previous 7 days, Previous 30 days, else the month; the year where it is another one."""
     _ = visit.translate
     if day >= today:
         return _("Today")
@@ -68,12 +131,15 @@ def day_label(visit: Visit, day: date, today: date) -> str:
         return _("Yesterday")
     if day >= today - timedelta(days=WEEK_DAYS):
         return _("Previous 7 days")
+    if day >= today - timedelta(days=MONTH_DAYS):
+        return _("Previous 30 days")
     month = _(MONTHS[day.month - 1])
     return month if day.year == today.year else f"{month} {day.year}"
 
 
-def view_hits(visit: Visit, hits: Sequence[Hit], wanted: str) -> list[HitView]:
+async def view_hits(visit: Visit, hits: Sequence[Hit], wanted: str) -> list[HitView]:
     """One line for each conversation, newest first, with the first words that were found in it."""
+    named = {folder.id: folder.name for folder in await visit.services.folders.list(visit.owner)} if hits else {}
     today = visit.local(time.time()).date()
     found: dict[str, list[Hit]] = {}
     for hit in hits:
@@ -88,6 +154,7 @@ def view_hits(visit: Visit, hits: Sequence[Hit], wanted: str) -> list[HitView]:
                 title=its_hits[0].title,
                 excerpts=tuple(excerpts)[:EXCERPTS],
                 when=day_label(visit, visit.local(its_hits[0].created).date(), today),
+                folder=named.get(its_hits[0].folder_id or "", ""),
             )
         )
     return views

@@ -4,7 +4,7 @@ Nothing here reads the store; a view model holds finished strings and safe HTML 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -13,6 +13,7 @@ from commun import errors
 from commun.engine.base import FinishReason, Message
 from commun.errors import CommunError
 from commun.store.conversations import Conversation, MessageState, StoredMessage
+from commun.store.reading import COPIED
 from commun.web.i18n import number, translator
 from commun.web.render import render_markdown, split_reasoning
 
@@ -106,7 +107,8 @@ def view_message(
 ) -> MessageView:
     content = message.content
     if message.role != "assistant":
-        return question_view(message.id, str(content["text"]), branches)
+        asked = question_view(message.id, str(content["text"]), branches)
+        return replace(asked, source=imported_from(content, language)) if is_copied(content) else asked
     return answer_view(message.id, content, message.state, language, branches=branches, present=present)
 
 
@@ -154,10 +156,21 @@ def imported_from(content: Mapping[str, Any], language: str) -> str:
     if not isinstance(source, Mapping):
         return ""
     _ = translator(language)
-    names = {"chatgpt": "ChatGPT", "open-webui": "Open WebUI", "commun": _("another Commun")}
+    names = {
+        "chatgpt": "ChatGPT",
+        "open-webui": "Open WebUI",
+        "commun": _("another Commun"),
+        COPIED: _("a conversation that was shared with you"),
+    }
     name = names.get(str(source.get("from")), _("another assistant"))
     model = str(source.get("model") or "")
     return f"{name} · {model}" if model else name
+
+
+def is_copied(content: Mapping[str, Any]) -> bool:
+    """Whether it stands in a copy of a conversation that somebody else shared."""
+    source = content.get("imported")
+    return isinstance(source, Mapping) and source.get("from") == COPIED
 
 
 def why_unsealed(content: Mapping[str, Any], state: MessageState, language: str) -> str:
@@ -166,9 +179,7 @@ def why_unsealed(content: Mapping[str, Any], state: MessageState, language: str)
         return ""
     _ = translator(language)
     if source := imported_from(content, language):
-        return _("This answer was brought in from %(source)s. Another assistant wrote it: it has no receipt here.") % {
-            "source": source
-        }
+        return _why_brought_in(content, source, language)
     if state is MessageState.INTERRUPTED:
         return _("This answer has no receipt: Commun was stopped at once while it wrote, and could not sign one.")
     if state is MessageState.FAILED and "completion_tokens" not in content:
@@ -176,6 +187,14 @@ def why_unsealed(content: Mapping[str, Any], state: MessageState, language: str)
     if state is MessageState.FAILED:
         return _("This answer has no receipt: it failed before one was signed.")
     return _("This answer has no receipt: it is older than the receipts of this Commun.")
+
+
+def _why_brought_in(content: Mapping[str, Any], source: str, language: str) -> str:
+    _ = translator(language)
+    if is_copied(content):
+        return _("This answer was copied from a conversation that was shared with you. Its receipt stays there.")
+    told = _("This answer was brought in from %(source)s. Another assistant wrote it: it has no receipt here.")
+    return told % {"source": source}
 
 
 def _speed(content: Mapping[str, Any]) -> float:
@@ -233,6 +252,11 @@ def facts_of(content: Mapping[str, Any], language: str) -> tuple[Fact, ...]:
             url=f"/charter/editions/{edition}",
         ),
         Fact(_("Persona"), str(content.get("persona", ""))),
+        Fact(
+            _("Your own instructions"),
+            _("told to the model") if content.get("instructed") else "",
+            url="/settings#instructions-title",
+        ),
         Fact(_("Model"), str(content.get("model", ""))),
         Fact(_("Engine"), str(content.get("engine", ""))),
         Fact(_("Tokens read"), count("prompt_tokens"), _("the conversation, and Commun’s own instructions")),
@@ -268,7 +292,7 @@ def notices_of(content: Mapping[str, Any], state: MessageState, language: str) -
     if dropped := int(content.get("dropped_messages", 0)):
         found.append(dropped_notice(dropped, language))
     if state is MessageState.STOPPED:
-        found.append(_("You stopped this answer."))
+        found.append(_("This answer was stopped before its end."))
     elif state is MessageState.INTERRUPTED:
         found.append(_("Commun was stopped while it wrote this answer. What it had written is kept."))
     elif state is MessageState.COMPLETE and content.get("finish_reason") == FinishReason.LENGTH:
