@@ -71,6 +71,13 @@ class Person:
             (self.things[thing],) = re.findall(rf"/settings/{thing}s/(\w+)/revoke", settings)
         self.things["session"] = other
 
+    def share_with(self, reader: "Person", conversation: str) -> str:
+        """Lets somebody read it, who accepts; what both call the reading."""
+        with self.browser() as client:
+            (link,) = re.findall(r"http://[^/]+(/with/[\w-]+)<", client.post(f"/c/{conversation}/readers").text)
+        with reader.browser() as client:
+            return client.post(link).headers["location"].removeprefix("/reading/")
+
     def send_to(self, administrator: "Person") -> None:
         """The answer that ``fill`` made, sent with a name to one administrator."""
         form = {"to": administrator.account_id, "named": "yes", "receipt": "yes", "remark": "Not so."}

@@ -30,6 +30,8 @@ UNKNOWN = {
     "folder": "f" + "0" * 23,
     "sent": "n" + "0" * 23,
     "way": "w" + "0" * 23,
+    "reader": "r" + "0" * 23,
+    "reading": "r" + "1" * 23,
 }
 # Whose each address is: what its id names. An address with an id that stands in neither list fails a test.
 OWNED = {
@@ -44,10 +46,12 @@ OWNED = {
     "/settings/ways-in/{id}": "way",
     "/receipt/{id}": "receipt",
     "/v1/receipts/{receipt}": "receipt",
+    "/readers/{id}": "reader",  # who reads a conversation of theirs
+    "/reading/{id}": "reading",  # a conversation of somebody else's that they read
 }
 NOBODYS = (
     "/charter/", "/board/", "/ledger/", "/static/", "/witness/", "/v1/models/",
-    "/share/", "/invitation/",  # whoever has the link may
+    "/share/", "/invitation/", "/with/",  # whoever has the link may
     "/people/",  # accounts and invitations, all of them an administrator's
     "/models/",  # on this machine, nobody's
     "/classes/",  # classes, all of them an administrator's
@@ -68,7 +72,18 @@ def owner(site: Site) -> Person:
     made = inhabitant(site)
     made.fill()
     made.send_to(inhabitant(site, Who.ADMINISTRATOR))
+    made.things["reader"] = made.share_with(inhabitant(site), made.things["conversation"])
+    other = inhabitant(site)
+    conversation, answer = other.ask()
+    made.things["reading"] = other.share_with(made, conversation)
+    made.things["receipt that is read"] = site.receipt_of(answer)
     return made
+
+
+def with_id(path: str, thing_id: str, owner: Person) -> str:
+    """``thing_id`` in the place of what the address is of; where it names a receipt beside it, one that is there."""
+    beside = path.startswith("/reading/")
+    return address(path, id=thing_id, receipt=owner.things["receipt that is read"] if beside else thing_id)
 
 
 def address(path: str, **ids: str) -> str:
@@ -157,12 +172,12 @@ def test_somebody_elses_id_is_answered_word_for_word_like_one_that_is_not(
 
     def answered(thing_id: str) -> tuple[int, str, str]:
         with other.browser() as client:
-            found = client.request(method, address(path, id=thing_id, receipt=thing_id), data=form, headers=headers)
+            found = client.request(method, with_id(path, thing_id, owner), data=form, headers=headers)
         return found.status_code, found.headers.get("content-type", ""), found.text.replace(thing_id, "…")
 
     theirs, unknown = answered(owner.things[thing]), answered(UNKNOWN[thing])
     assert theirs == unknown
-    if refusal(TABLE[row], who) is not None:
+    if TABLE[row] is Door.ADMINISTRATOR and who is Who.MEMBER:
         assert theirs[0] == 403, "an address of administration, where an id tells a member nothing"
     else:
         assert theirs[0] == (204 if path.endswith("/events") else 404)
@@ -178,7 +193,7 @@ def test_a_guest_learns_from_no_id_whether_there_is_one(site: Site, owner: Perso
 
     def answered(thing_id: str) -> tuple[int, str]:
         with guest.browser() as client:
-            found = client.request(method, address(path, id=thing_id, receipt=thing_id), headers=JSON)
+            found = client.request(method, with_id(path, thing_id, owner), headers=JSON)
         return found.status_code, found.text.replace(thing_id, "…")
 
     theirs = answered(owner.things[thing])
@@ -194,7 +209,7 @@ def test_whose_id_it_is_makes_no_difference_to_who_is_signed_out(site: Site, own
     thing = owned_thing(path)
 
     def answered(thing_id: str) -> tuple[int, str]:
-        found = httpx2.request(method, site.url + address(path, id=thing_id, receipt=thing_id), headers=JSON)
+        found = httpx2.request(method, site.url + with_id(path, thing_id, owner), headers=JSON)
         return found.status_code, found.text
 
     theirs = answered(owner.things[thing])
@@ -223,8 +238,11 @@ def test_the_same_ids_are_there_for_their_owner(site: Site, owner: Person) -> No
             response = client.get(address(path, id=owner.things[owned_thing(path)]))
             assert response.status_code == 200, path
         assert client.get(f"/folders/{owner.things['folder']}").status_code == 200
+        for path in ("/reading/{id}", "/reading/{id}/export.json", "/reading/{id}/receipt/{receipt}"):
+            assert client.get(with_id(path, owner.things["reading"], owner)).status_code == 200, path
         settings = client.get("/settings").text
     for thing in ("key", "session", "share"):
         assert f"/{owner.things[thing]}/revoke" in settings
     assert f"/settings/sent/{owner.things['sent']}/withdraw" in settings
     assert f"/settings/ways-in/{owner.things['way']}/remove" in settings
+    assert f"/readers/{owner.things['reader']}/end" in settings

@@ -34,6 +34,15 @@ CANARIES = {
     "temporary": "canary-temporary-93fb",
     "program": "canary-program-4d18",
     "password": "canary password 1b7e staple",
+    "remark": "canary-remark-a8d3",
+    "folder": "canary-folder-b09e",
+    "folder's instructions": "canary-of-a-folder-17ac",
+    "instructions": "canary-instructions-5f42",
+}
+SENT = {  # to the administrator, by the member: what is found at /sent, and nowhere else
+    "sent question": "canary-sent-question-66fa",
+    "sent answer": "canary-sent-answer-2e90",
+    "sent remark": "canary-sent-remark-d15c",
 }
 MINE = {"enable", "disable", "role", "quota"}  # what is done to the member last, since it ends what else is tried
 
@@ -44,11 +53,12 @@ class World:
     home: Path
     administrator: Person
     member: Person
+    reader: Person = field(init=False)
     secrets: dict[str, str] = field(default_factory=dict)
 
     @property
     def words(self) -> dict[str, str]:
-        return CANARIES | self.secrets
+        return CANARIES | SENT | self.secrets
 
 
 @pytest.fixture
@@ -58,6 +68,9 @@ def world(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[World]:
     with serving(home, engine, sign_in_rate_limit=OFTEN, rate_limit=OFTEN, public_shares=True) as site:
         made = World(site, home, inhabitant(site, Who.ADMINISTRATOR, name="Ada"), invited(site))
         write_everything(made)
+        engine.answer = SENT["sent answer"]
+        send_one(made)
+        let_read(made)
         engine.answer = "To somebody else."
         yield made
 
@@ -73,6 +86,7 @@ def invited(site: Site) -> Person:
 def write_everything(world: World) -> None:
     """A member at work, in every way that leaves something."""
     member = world.member
+    folder = instructed(member)
     conversation, answer = member.ask(CANARIES["question"])
     member.new_key()
     with member.browser() as client:
@@ -81,6 +95,11 @@ def write_everything(world: World) -> None:
         (receipt,) = set(re.findall(r"/receipt/([0-9a-f]{64})", said))
         client.post(f"/c/{conversation}/rename", data={"title": CANARIES["title"]})
         assert CANARIES["title"] in client.get("/").text
+        said = {"message": answer, "whole": "yes", "thumb": "down", "remark": CANARIES["remark"]}
+        client.post(f"/c/{conversation}/feedback", data=said)
+        assert CANARIES["remark"] in client.get(f"/c/{conversation}/feedback", params={"message": answer}).text
+        client.post(f"/c/{conversation}/move", data={"folder": folder})
+        client.post(f"/c/{conversation}/again", data={"message": answer})
         client.get("/search", params={"q": CANARIES["search"]})
         client.post("/temporary", data={"question": CANARIES["temporary"]})
         shared = client.post(f"/receipt/{receipt}/share", data={"days": "7"}).text
@@ -98,6 +117,43 @@ def write_everything(world: World) -> None:
     (member.things["share_id"],) = re.findall(r"/settings/shares/(\w+)/revoke", settings)
 
 
+def instructed(member: Person) -> str:
+    """What the member tells every answer, and every answer in a folder; the folder's id."""
+    with member.browser() as client:
+        client.post("/settings/instructions", data={"instructions": CANARIES["instructions"], "used": "yes"})
+        folder = client.post("/folders", data={"name": "First called otherwise"}).headers["location"]
+        client.post(folder, data={"name": CANARIES["folder"], "instructions": CANARIES["folder's instructions"]})
+        assert CANARIES["instructions"] in client.get("/settings").text
+        assert CANARIES["folder's instructions"] in client.get(folder).text
+    return folder.removeprefix("/folders/")
+
+
+def send_one(world: World) -> None:
+    """One answer of another conversation, which the member sends to the administrators."""
+    _conversation, answer = world.member.ask(SENT["sent question"])
+    receipt = world.site.receipt_of(answer)
+    form = {"to": world.administrator.account_id, "named": "yes", "receipt": "yes", "remark": SENT["sent remark"]}
+    with world.member.browser() as client:
+        client.post(f"/receipt/{receipt}/send", data=form)
+        (world.member.things["sent"],) = re.findall(r"/settings/sent/(\w+)/withdraw", client.get("/settings").text)
+
+
+def let_read(world: World) -> None:
+    """Another member reads the member's conversation, and a link for a third lies about."""
+    member, conversation = world.member, world.member.things["conversation"]
+    world.reader = inhabitant(world.site, name="Cy")
+    member.things["reading"] = member.share_with(world.reader, conversation)
+    with member.browser() as client:
+        (world.secrets["link to read"],) = re.findall(
+            r"/with/([\w-]{20,})", client.post(f"/c/{conversation}/readers").text
+        )
+    with world.reader.browser() as client:
+        read = client.get(f"/reading/{member.things['reading']}").text
+        client.get(f"/reading/{member.things['reading']}/export.json")
+    assert CANARIES["title"] in read
+    assert ANSWER in read
+
+
 def look_for(words: dict[str, str], data: bytes) -> list[str]:
     codings = (str.encode, lambda word: word.encode("utf-16-le"), lambda word: base64.b64encode(word.encode())[:-4])
     return [name for name, word in words.items() if any(coding(word) in data for coding in codings)]
@@ -107,7 +163,7 @@ def test_the_search_finds_what_the_member_sees(world: World) -> None:
     """Else it would prove nothing."""
     with world.member.browser() as client:
         page = client.get(f"/c/{world.member.things['conversation']}").content
-    assert set(look_for(world.words, page)) == {"question", "answer", "title", "program"}
+    assert set(look_for(world.words, page)) == {"question", "answer", "title", "folder", "program", "sent question"}
 
 
 def ids_for(path: str, member: Person) -> list[str]:
@@ -143,6 +199,7 @@ def test_no_address_gives_an_administrator_what_a_member_wrote(world: World) -> 
                 answered = client.request(verb, address, data=form if verb == "POST" else None)
             raw = answered.content + str(answered.headers).encode()
             asked_for = {"cookie", *(["title"] if "question" in path else [])}
+            asked_for |= SENT.keys() if path.startswith("/sent") else set()
             found = [name for name in look_for(world.words, raw) if name not in asked_for]
             assert found == [], (row, address)
             assert world.member.token not in str(answered.headers)
@@ -184,21 +241,38 @@ def test_no_key_that_an_administrator_or_the_machine_holds_opens_it(world: World
     audit_key = world.home / "keys/audit.key"
     keys += [open_audit_key(audit_key)] if audit_key.exists() else []
 
+    reading = (services.reading.list, lambda viewer: services.reading.get(viewer, member.things["reading"]))
+    readers = world.site.run(services.accounts.viewer(world.reader.token))
     works = (
         lambda viewer: services.conversations.get(viewer, conversation),
         services.conversations.list,
+        services.readers.list,
         lambda viewer: services.conversations.search(viewer, "canary"),
         lambda viewer: services.receipts.get(viewer, receipt),
     )
     assert CANARIES["title"] in str([world.site.run(work(theirs)) for work in works])  # the member's own key opens it
+    assert all(CANARIES["title"] in str(world.site.run(work(readers))) for work in reading)  # and so does the reader's
     for key in keys:
-        forged = replace(theirs, key=key)
-        for work in works:
+        tried = [(work, theirs) for work in works] + [(work, readers) for work in reading]
+        for work, whose in tried:
             try:
-                found = str(world.site.run(work(forged)))
+                found = str(world.site.run(work(replace(whose, key=key))))
             except VaultError:
                 continue
             assert look_for(world.words, found.encode()) == []
+
+
+def test_what_was_sent_opens_with_the_administrators_vault_and_with_nothing_else(world: World) -> None:
+    services, sent = world.site.app.state.services, world.member.things["sent"]
+    mine = world.site.run(services.accounts.viewer(world.administrator.token))
+    with world.administrator.browser() as client:
+        assert set(look_for(world.words, client.get(f"/sent/{sent}").content)) == SENT.keys()
+    opened = world.site.run(services.sent.get(mine, sent)).content
+    assert set(look_for(world.words, opened)) == SENT.keys()
+    audit_key = world.home / "keys/audit.key"
+    for key in [AccountKey.generate(), *([open_audit_key(audit_key)] if audit_key.exists() else [])]:
+        with pytest.raises(VaultError):
+            world.site.run(services.sent.get(replace(mine, key=key), sent))
 
 
 def test_nobody_can_be_reset_into_their_vault(world: World) -> None:

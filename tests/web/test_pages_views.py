@@ -122,14 +122,15 @@ def visit(language: str = "en", zone: str = "Europe/Paris") -> SimpleNamespace:
 
 def test_days_are_the_readers_own() -> None:
     today = dt.date(2026, 11, 22)
-    labels = [day_label(visit("fr"), today - dt.timedelta(days=days), today) for days in (0, 1, 2, 7, 8, 60, 400)]
+    labels = [day_label(visit("fr"), today - dt.timedelta(days=days), today) for days in (0, 1, 2, 7, 8, 30, 31, 400)]
     assert labels == [
         "Aujourd’hui",
         "Hier",
         "7 jours précédents",
         "7 jours précédents",
-        "novembre",
-        "septembre",
+        "30 jours précédents",
+        "30 jours précédents",
+        "octobre",
         "octobre 2025",
     ]
 

@@ -23,6 +23,7 @@ from site_server import Site, serving
 
 JSON = {"Accept": "application/json"}
 SEAL = re.compile(r'href="(/receipt/[0-9a-f]{64})" data-seal')
+ANSWER = re.compile(r'class="message answer" id="m-[\w-]+" data-id="([\w-]+)"')  # being written, or written by now
 END = re.compile(r"event: end\ndata: (.*)\n")
 LOGGED_S = 10
 WITNESS = SignerKey("one.example.org", ED25519_COSIGNATURE, bytes(range(32)))
@@ -57,7 +58,7 @@ def seal_of(html: str) -> str:
 def asked(client: httpx2.Client) -> tuple[str, dict[str, Any]]:
     """The receipt's address and the last event of an answer that is kept."""
     main = client.post("/ask", data={"question": "Why?"}, headers=JSON).json()["main"]
-    answer = re.search(r'id="m-(\w+)" data-id="\w+" data-running', main)
+    answer = ANSWER.search(main)
     assert answer
     data = ending(client, answer[1])
     return seal_of(data["seal"]), data
@@ -65,7 +66,7 @@ def asked(client: httpx2.Client) -> tuple[str, dict[str, Any]]:
 
 def asked_temporarily(client: httpx2.Client) -> tuple[str, dict[str, Any]]:
     html = client.post("/temporary", data={"question": "Why?"}, headers=JSON).json()["append"]
-    answer = re.search(r'data-id="([\w-]+)" data-running', html)
+    answer = ANSWER.search(html)
     assert answer
     data = ending(client, answer[1])
     return seal_of(data["seal"]), data
@@ -145,7 +146,7 @@ def test_what_is_no_receipt_is_nothing(member: httpx2.Client, stranger: httpx2.C
 
 def test_a_stored_conversation_shows_each_answers_seal(member: httpx2.Client) -> None:
     data = member.post("/ask", data={"question": "Again?"}, headers=JSON).json()
-    ending(member, re.search(r'data-id="(\w+)" data-running', data["main"])[1])
+    ending(member, ANSWER.search(data["main"])[1])
     address = seal_of(member.get(data["url"]).text)
     page = member.get(address).text
     assert f'href="{data["url"]}?message=' in page
@@ -153,7 +154,7 @@ def test_a_stored_conversation_shows_each_answers_seal(member: httpx2.Client) ->
 
 def test_with_its_conversation_a_receipt_is_gone(member: httpx2.Client) -> None:
     data = member.post("/ask", data={"question": "Delete me"}, headers=JSON).json()
-    ending(member, re.search(r'data-id="(\w+)" data-running', data["main"])[1])
+    ending(member, ANSWER.search(data["main"])[1])
     address = seal_of(member.get(data["url"]).text)
     member.post(f"{data['url']}/delete")
     assert member.get(address).status_code == 404

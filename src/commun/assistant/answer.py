@@ -50,7 +50,8 @@ class Answer:
 
     ``logprobs``: one per token id, or empty. Times in seconds. ``energy_wh``: an estimate, by ``energy_method``.
     ``edition`` and ``charter``: number and digest of the edition that it was written under. ``persona``: an id, or "".
-    ``stale``: whether the charter's mandate had ended when the turn began.
+    ``stale``: whether the charter's mandate had ended when the turn began. ``instructed``: whether whoever asked added a
+    system message to the charter's.
     """
 
     text: str
@@ -72,6 +73,7 @@ class Answer:
     persona: str
     language: str
     stale: bool
+    instructed: bool = False
 
     def as_content(self) -> dict[str, Any]:
         """Plain data for the sealed message."""
@@ -100,6 +102,7 @@ class Answer:
             "persona": self.persona,
             "language": self.language,
             "stale": self.stale,
+            "instructed": self.instructed,
         }
 
 

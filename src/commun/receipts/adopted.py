@@ -172,6 +172,14 @@ def check_prompt(charter: Charter, statement: Statement, messages: Sequence[Mess
         raise ReceiptError(Reason.PROMPT_NOT_ADOPTED, "the model was told something else first than the adopted prompt")
 
 
+def added_by_caller(charter: Charter, statement: Statement, messages: Sequence[Message]) -> str:
+    """What whoever asked has put after the adopted prompt; "" for nothing. ``messages``: ``check_prompt`` holds."""
+    if statement.context.kind == "text" or not messages:
+        return ""
+    adopted = charter.system_prompt(statement.language, statement.persona)
+    return messages[0][1].removeprefix(adopted).removeprefix("\n\n")
+
+
 def _is_within(text: str, bounds: Bounds) -> bool:
     return bounds.least <= Decimal(text) <= bounds.most
 

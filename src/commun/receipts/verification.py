@@ -264,7 +264,7 @@ class _Run:
         if adopted is None:
             self._done([], [Sentence(N_("What the charter allows: its files are not in the bundle."))])
             return
-        from commun.receipts.adopted import check_allowed, check_has_messages, check_prompt
+        from commun.receipts.adopted import added_by_caller, check_allowed, check_has_messages, check_prompt
 
         commitments = statement.commitments
         model = check_allowed(
@@ -281,6 +281,8 @@ class _Run:
         if told is not None:
             check_prompt(adopted.edition.charter, statement, cast("Sequence[Message]", told.value))
             proves.append(Sentence(N_("What the model was told first is the system prompt that was adopted.")))
+            if added_by_caller(adopted.edition.charter, statement, cast("Sequence[Message]", told.value)):
+                proves.append(Sentence(N_("After it stands what whoever asked has added, as the charter allows.")))
         if not model.digest:
             proves.append(Sentence(N_("The model runs on another server: nobody can check its files.")))
         self._done(proves)

@@ -137,6 +137,18 @@ class Folders:
 
         await self._database.write(work)
 
+    async def move_to_new(self, viewer: Viewer, conversation_id: str, name: str) -> str:
+        """Into a folder that is made for it; its id. Raises NotFound, TooManyFolders, VaultLocked."""
+        rows.unlocked(viewer)
+
+        def work(connection: Connection) -> str:
+            rows.get_owned(connection, viewer, conversation_id)
+            folder_id = add(connection, viewer, name, now=self._now())
+            rows.change(connection, conversation_id, folder_id=folder_id)
+            return folder_id
+
+        return await self._database.write(work)
+
 
 def get_owned(connection: Connection, viewer: Viewer, folder_id: str) -> Row[Any]:
     """The folder's row. Raises NotFound."""

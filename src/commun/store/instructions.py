@@ -18,7 +18,7 @@ from commun.store import rows
 from commun.store.database import Database
 from commun.store.folders import find_instructions, read_instructions
 from commun.store.people import Viewer
-from commun.store.schema import vaults
+from commun.store.schema import conversations, vaults
 from commun.store.vault import bind
 
 
@@ -55,14 +55,19 @@ class Instructions:
 
         await self._database.write(work)
 
-    async def told(self, viewer: Viewer, folder_id: str | None) -> tuple[str, ...]:
-        """What a question is told: the person's own, then the folder's; without those that are off or empty. A folder
-        that is not the viewer's has none. Raises VaultLocked.
+    async def told(
+        self, viewer: Viewer, *, conversation_id: str | None = None, folder_id: str | None = None
+    ) -> tuple[str, ...]:
+        """What a question is told: the person's own, then those of the folder in which the conversation lies, or of
+        ``folder_id`` where it is new; without those that are off or empty. What is not the viewer's tells nothing.
+        Raises VaultLocked.
         """
+        lies_in = select(conversations.c.folder_id).where(conversations.c.id == conversation_id, rows.owned(viewer))
 
         def work(connection: Connection) -> tuple[str, ...]:
             own = _own(connection, viewer)
-            found = (own.text if own.used else "", find_instructions(connection, viewer, folder_id))
+            folder = folder_id if conversation_id is None else connection.execute(lies_in).scalar()
+            found = (own.text if own.used else "", find_instructions(connection, viewer, folder))
             return tuple(text for text in found if text)
 
         return await self._database.read(work)

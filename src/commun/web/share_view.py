@@ -21,6 +21,7 @@ from commun.web.render import render_markdown, split_reasoning
 
 ALONE: Final = frozenset({"answer_text", "answer_token_ids"})
 DAYS: Final = (1, 7, 30)
+OWN_ROLE: Final = "own"  # on a page: a part of the system message that whoever asked had written
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,25 @@ def bundle_to_share(stored: StoredReceipt, *, conversation: bool) -> Bundle:
     return whole if conversation else whole.without(*(name for name in FIELDS if name not in ALONE))
 
 
-def shared_answer(bundle: Bundle) -> SharedAnswer:
-    """Raises ReceiptError."""
+def told_in(bundle: Bundle) -> tuple[Message, ...]:
+    """What the model read, as far as the bundle discloses it."""
+    told = bundle.disclosed.get("prompt_messages")
+    return cast("tuple[Message, ...]", told.value) if told is not None else ()
+
+
+def apart(messages: tuple[Message, ...], added: str) -> tuple[Message, ...]:
+    """``messages``, with what whoever asked added to the charter's words (``added``) as one of its own."""
+    if not added:
+        return messages
+    (role, content), *others = messages
+    return ((role, content.removesuffix(added).rstrip("\n")), (OWN_ROLE, added), *others)
+
+
+def shared_answer(bundle: Bundle, added: str = "") -> SharedAnswer:
+    """``added``: what whoever asked had told the model beside the charter's words. Raises ReceiptError."""
     text = bundle.disclosed.get("answer_text")
     thought, answer = split_reasoning(cast("str", text.value) if text is not None else "")
-    told = bundle.disclosed.get("prompt_messages")
-    messages = cast("tuple[Message, ...]", told.value) if told is not None else ()
-    spoken = [spoken_view(role, content) for role, content in messages]
+    spoken = [spoken_view(role, content) for role, content in apart(told_in(bundle), added)]
     return SharedAnswer(
         statement=Statement.from_envelope(bundle.envelope),
         html=Markup(render_markdown(answer)),  # noqa: S704  (sanitised by render_markdown)

@@ -179,7 +179,7 @@ function conversation({ predicate, said: { messages, more, answer } }) {
   const { dropped } = predicate.context;
   const parts = dropped > 0 ? [hint(WORDS.dropped, { count: dropped })] : [];
   if (messages === null) parts.push(hint(WORDS.questionWithheld));
-  else parts.push(...messages.map((each) => message(named(each.role), each, each.role)));
+  else parts.push(...messages.map((each) => message(each.isOwn ? says("h3", WORDS.own) : named(each.role), each, each.role)));
   if (more > 0) parts.push(hint(WORDS.leftOut, { count: more }));
   parts.push(answer === null ? hint(WORDS.answerWithheld) : message(says("h3", WORDS.answer), answer, "answer"));
   return parts;

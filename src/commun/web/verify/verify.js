@@ -3,12 +3,12 @@
 //
 // The report: { verdict: "verified", "partial" or "refused"; reason, step, detail where it is refused; steps: [{ step, name,
 // outcome: "holds", "missing", "refused" or "not reached"; proves, missing }]; notProven; predicate and disclosed where
-// they were read }. Sentences are { text, details }: a message id, and what goes into its places.
+// they were read; added: what of the system message is not the charter's, "" for nothing }. Sentences are { text, details }: a message id, and what goes into its places.
 
 import { utf8 } from "./bytes.js";
 import { PENDING, readBundle } from "./bundle.js";
 import { checkAdopted } from "./charter/adopted.js";
-import { checkAllowed, checkHasMessages, checkPrompt } from "./charter/allowed.js";
+import { addedByCaller, checkAllowed, checkHasMessages, checkPrompt } from "./charter/allowed.js";
 import { FIELDS, checkDisclosed } from "./commitments.js";
 import { checkSignature, readEnvelope } from "./envelope.js";
 import { checkLogged } from "./ledger.js";
@@ -69,8 +69,8 @@ function refused(run, done, { reason, detail }) {
   return report(run, { verdict: "refused", reason, step, detail, steps: [...done, ...rest] });
 }
 
-function report({ predicate = null, disclosed = null }, found) {
-  return { ...found, notProven: NOT_PROVEN, predicate, disclosed };
+function report({ predicate = null, disclosed = null, added = "" }, found) {
+  return { ...found, notProven: NOT_PROVEN, predicate, disclosed, added };
 }
 
 function theFile(run) {
@@ -121,7 +121,8 @@ async function theCharter(run) {
   if (stale) run.proves.push(say("The board's mandate had ended, and the receipt says so."));
 }
 
-function modelAndSettings({ adopted, bundle, predicate, proves, missing }) {
+function modelAndSettings(run) {
+  const { adopted, bundle, predicate, proves, missing } = run;
   if (adopted === undefined) {
     missing.push(say("What the charter allows: its files are not in the bundle."));
     return;
@@ -134,6 +135,8 @@ function modelAndSettings({ adopted, bundle, predicate, proves, missing }) {
   if (messages !== undefined) {
     checkPrompt(adopted.charter, predicate, messages.value);
     proves.push(say("What the model was told first is the system prompt that was adopted."));
+    run.added = addedByCaller(adopted.charter, predicate, messages.value);
+    if (run.added !== "") proves.push(say("After it stands what whoever asked has added, as the charter allows."));
   }
   if (predicate.model.digest === "") proves.push(say("The model runs on another server: nobody can check its files."));
 }

@@ -10,6 +10,7 @@ export const WORDS = {
   questionWithheld: say("The messages are not in this file."),
   answerWithheld: say("The answer is not in this file."),
   dropped: say("Older messages that did not fit and were left out: %(count)s."),
+  own: say("Instructions of whoever asked"),
   answer: say("Answer"),
   checking: say("Checking the proof…"),
   leftOut: say("Further messages that are in the file, were checked and are not shown: %(count)s."),

@@ -46,6 +46,13 @@ export function checkPrompt(charter, predicate, messages) {
   if (!holds) throw new Refusal("prompt-not-adopted", "the model was told something else first than the adopted prompt");
 }
 
+// What whoever asked has put after the adopted prompt; "" for nothing. Of messages that checkPrompt has passed.
+export function addedByCaller(charter, predicate, messages) {
+  if (predicate.context.kind === "text" || messages.length === 0) return "";
+  const adopted = charterSystemPrompt(charter, predicate.language, predicate.persona);
+  return messages[0].content.slice(adopted.length).replace(/^\n\n/, "");
+}
+
 function* clausesHeld(charter, predicate, { stop, schema }) {
   const { sampling, callers } = charter;
   const { sampler, seed, context, persona, sources, tools } = predicate;
