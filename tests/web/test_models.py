@@ -1,5 +1,7 @@
 """/models: a model from Hugging Face is put on this machine beside the running server, and answers nobody by it."""
 
+import base64
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +9,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from board_home import BoardHome, board_home
 from commun.authority import Who
+from commun.charter.keys import make_key
 from commun.engine.default_model import DEFAULT_ID
 from commun.engine.weights import ModelLibrary
 from engine.test_download import Hub
@@ -19,16 +23,22 @@ from site_server import serving
 
 hub = _hub
 SOON_S = 90
+JSON = {"Accept": "application/json"}
 
 
 @pytest.fixture
-def administrator(tmp_path: Path, hub: Hub, models: Path) -> Iterator[Person]:
+def board(tmp_path: Path) -> BoardHome:
+    """Of one."""
+    return board_home(tmp_path / "home", ("Ada",))
+
+
+@pytest.fixture
+def administrator(tmp_path: Path, board: BoardHome, hub: Hub, models: Path) -> Iterator[Person]:
     """Of a server whose models come from a Hugging Face of our own."""
     hub.files["tiny.gguf"] = write_tiny(tmp_path / "source.gguf").read_bytes()
-    home = tmp_path / "home"
-    (home / "models").mkdir(parents=True)
-    (home / "models" / DEFAULT_ID).symlink_to(models / DEFAULT_ID)
-    with serving(home, FakeEngine(), models_from=hub.url) as site:
+    (board.home / "models").mkdir(parents=True)
+    (board.home / "models" / DEFAULT_ID).symlink_to(models / DEFAULT_ID)
+    with serving(board.home, FakeEngine(), models_from=hub.url, sign_in_rate_limit="1000/minute") as site:
         yield inhabitant(site, Who.ADMINISTRATOR)
 
 
@@ -69,6 +79,36 @@ def test_a_model_comes_while_the_server_answers_and_is_adopted_by_nobody(
         assert client.post("/models/small-one/remove").status_code == 303
         assert client.post("/models/small-one/remove").status_code == 404
         assert [each.id for each in library.list()] == [DEFAULT_ID]
+
+
+def test_the_board_lets_one_answer_from_the_page_that_shows_it(
+    administrator: Person, board: BoardHome, hub: Hub
+) -> None:
+    ada = board.keys["Ada"]
+    with administrator.browser(follow_redirects=True) as client:
+        client.post("/models", data={"source": "owner/name:tiny.gguf", "name": ""})
+        assert 'name="kind" value="model"' in over(client)
+        asked = {"kind": "model", "request": "tiny", "reason": "It is small."}
+        assert client.post("/board/draft", data={**asked, "request": "nowhere"}).status_code == 404
+        page = client.post("/board/draft", data=asked)
+        assert page.status_code == 200
+        assert "models/tiny.toml" in page.text
+        proposed = re.search(r'name="proposed" value="([^"]+)"', page.text)
+        assert proposed
+        draft = {**asked, "quorum": "", "proposed": proposed[1]}
+        to_sign = client.post("/board/draft/to-sign", json=draft, headers=JSON).json()
+        assert board.desk.documents() == ()
+        for key, status in ((make_key(), 403), (ada, 200)):
+            parts = {name: base64.b64decode(text) for name, text in to_sign["payloads"].items()}
+            made = {name: key.signer.sign(data).signature for name, data in parts.items()}
+            post = {**draft, "key": key.public_text, "time": to_sign["time"], "signatures": made}
+            assert client.post("/board/draft/sign", json=post, headers=JSON).status_code == status
+        (lying,) = board.desk.documents()
+        assert client.post(f"/board/{lying.document.id}/adopt").status_code == 200
+        answers = board.desk.in_force().charter.models
+        assert answers.default == "tiny"
+        assert answers.get("tiny").digest == ModelLibrary(board.home).get("tiny").digest
+        assert client.post("/models/tiny/remove").status_code == 409
 
 
 def test_why_a_model_did_not_come_is_told_in_the_reader_s_language(administrator: Person, hub: Hub) -> None:

@@ -34,11 +34,11 @@ from commun.charter.strict_json import NotStrict, check_fields, read_object
 from commun.drafting.desk import SUFFIX, Desk, Document, Lying
 from commun.errors import BadRequest, BodyTooLarge
 from commun.web.board_desk import BoardDesk, Draft, board_desk, check_clock, draft_of, now
-from commun.web.board_views import view_draft, view_lying, view_state
+from commun.web.board_views import DocumentView, view_draft, view_lying, view_state
 from commun.web.i18n import LANGUAGES
 from commun.web.kept import kept_views
 from commun.web.templating import page
-from commun.web.visit import Visit, visit_of
+from commun.web.visit import Visit, services_of, visit_of
 
 MAX_POST_BYTES: Final = 65_536  # what our script sends: a public key, some signatures, a reason
 MAX_TEXT: Final = 8192
@@ -234,12 +234,16 @@ async def draft(request: Request) -> Response:
     kind, text, quorum, reason = (_field(form, name) for name in ("kind", "request", "quorum", "reason"))
     wanted = draft_of(kind, text, quorum, reason, now().replace(microsecond=0))
     reading = await desk.read()
-    view = await desk.work(lambda _: view_draft(wanted.make(reading.verified), reading.verified, visit.language))
+    library = visit.services.library
+
+    def view(_: Desk) -> DocumentView:
+        return view_draft(wanted.make(reading.verified, library), reading.verified, visit.language)
+
     return _page(
         visit,
         "board_draft.html",
         state=view_state(reading),
-        document=view,
+        document=await desk.work(view),
         draft=wanted,
         proposed=time_text(wanted.proposed),
     )
@@ -247,17 +251,17 @@ async def draft(request: Request) -> Response:
 
 async def draft_to_sign(request: Request) -> Response:
     wanted = _draft(await _posted(request, _DRAFT_FIELDS))
-    reading = await board_desk(request).read()
-    return _to_sign(await board_desk(request).work(lambda _: wanted.make(reading.verified)))
+    reading, library = await board_desk(request).read(), services_of(request).library
+    return _to_sign(await board_desk(request).work(lambda _: wanted.make(reading.verified, library)))
 
 
 async def draft_signed(request: Request) -> Response:
     """The proposal and its first signature, which must be one of the present board's (``Desk.receive``)."""
     fields = await _posted(request, _DRAFT_FIELDS | {"key": str, "time": str, "signatures": dict})
-    wanted = _draft(fields)
+    wanted, library = _draft(fields), services_of(request).library
 
     def do(desk: Desk) -> Lying:
-        return desk.receive(_with_signatures(wanted.make(desk.verified()), fields))
+        return desk.receive(_with_signatures(wanted.make(desk.verified(), library), fields))
 
     lying = await board_desk(request).work(do)
     return _data({"url": _document_url(lying.document, "proposed")})

@@ -27,7 +27,9 @@ from commun.charter.loader import Verified
 from commun.charter.release import NotFrozen, propose_release
 from commun.charter.repository import RepositoryBusy
 from commun.drafting.desk import Desk, Document, Lying
-from commun.drafting.editing import with_member, with_quorum
+from commun.drafting.editing import with_default_model, with_member, with_model, with_quorum
+from commun.drafting.models import adopted_model
+from commun.engine.weights import ModelLibrary
 from commun.errors import N_, BadRequest, NotFound
 from commun.web.limits import RateLimits
 from commun.web.visit import services_of
@@ -125,28 +127,37 @@ def board_desk(request: Request) -> BoardDesk:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A document that is proposed on a page. ``request``: of the member who joins, or "". ``quorum``: from then
-    on; None: as now. ``proposed``: when.
+    """A document that is proposed on a page. ``request``: of the member who joins; the id of the model on this machine
+    that is to answer (what lies here may be proposed by whoever knows its name); or "". ``quorum``: from then on; None:
+    as now. ``proposed``: when.
     """
 
-    kind: Literal["member", "release"]
+    kind: Literal["member", "model", "release"]
     request: str
     quorum: int | None
     reason: str
     proposed: datetime
 
-    def make(self, verified: Verified) -> Document:
-        """The same each time, as long as the newest edition is the same. Raises CharterError, CommunError."""
+    def make(self, verified: Verified, library: ModelLibrary) -> Document:
+        """The same each time, as long as the newest edition and the model are the same. Raises CharterError,
+        CommunError.
+        """
         if self.kind == "release":
             if verified.freeze is None:
                 raise NotFrozen
             return propose_release(verified.in_force, verified.freeze.data, now=self.proposed)
+        files = self._with_model(verified, library) if self.kind == "model" else self._with_member(verified)
+        return propose(files, verified.in_force, verified.root, reason=self.reason, now=self.proposed)
+
+    def _with_member(self, verified: Verified) -> dict[str, bytes]:
         request = JoinRequest.from_text(self.request)
         request.check_charter(verified.roots[0])
         files = with_member(verified.in_force.newest.files, Member(request.name, request.key))
-        if self.quorum is not None:
-            files = with_quorum(files, self.quorum)
-        return propose(files, verified.in_force, verified.root, reason=self.reason, now=self.proposed)
+        return files if self.quorum is None else with_quorum(files, self.quorum)
+
+    def _with_model(self, verified: Verified, library: ModelLibrary) -> dict[str, bytes]:
+        model = adopted_model(library.get(self.request), library.converted(self.request))
+        return with_default_model(with_model(verified.in_force.newest.files, model), model.id)
 
 
 def draft_of(kind: str, request: str, quorum: str, reason: str, proposed: datetime) -> Draft:
@@ -155,6 +166,8 @@ def draft_of(kind: str, request: str, quorum: str, reason: str, proposed: dateti
         raise BadRequest
     if kind == "member":
         draft = Draft("member", request, int(quorum) if quorum else None, reason, proposed)
+    elif kind == "model":
+        draft = Draft("model", request, None, reason, proposed)
     elif kind == "release":
         draft = Draft("release", "", None, "", proposed)
     else:
