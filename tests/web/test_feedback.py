@@ -68,7 +68,7 @@ def test_a_thumb_is_a_form_that_ends_in_the_page(member: httpx2.Client, answer: 
         )
         page = member.get(f"/c/{conversation}").text
         assert pressed(page) == shown
-        assert (" data-why hidden>" in page) == (not thumb), "why is asked once something was said"
+        assert (" data-why hidden " in page) == (not thumb), "why is asked once something was said"
 
 
 def test_our_own_script_is_told_what_is_now_so(member: httpx2.Client, answer: tuple[str, str]) -> None:

@@ -10,6 +10,11 @@ Keys
     conversation key), reads only while it holds the owner's secret, opens a long conversation with one key operation,
     and erases a conversation by dropping one row.
 
+    What somebody says of an answer (``feedback.py``) is sealed by the owner, always at the same length, and that under
+    the conversation key: it goes with that key, and who is given that key to read along does not open it. An answer
+    that is sent to the administrators (``sent.py``) has a random 256-bit key of its own, sealed to the public key of
+    each administrator of that moment, and of the sender where it is sent with a name.
+
     The private account key is never stored in clear. It is *wrapped*, once for each way in: by secrets with at least
     128 bits of entropy (the token of a session cookie, a recovery code, what a passkey derives) and by what Argon2id
     makes of a password (``passwords.py``), which is as hard to guess as the password is.
@@ -20,7 +25,8 @@ Formats (all begin with one version byte; unknown versions are refused)
     sealed by the owner       ``0x02`` · nonce (12 B) · AES-256-GCM ciphertext · tag; key = HKDF-SHA256(private key,
                               "commun vault owner v1"). The same secrecy at a fiftieth of the time and 1.1 kB less, for
                               writers that hold the private key anyway
-    content                   ``0x03`` · nonce (12 B) · AES-256-GCM ciphertext · tag, under the conversation key
+    content                   ``0x03`` · nonce (12 B) · AES-256-GCM ciphertext · tag, under the conversation key, or a
+                              sent answer's own
     wrapped private key       ``0x04`` · nonce (12 B) · AES-256-GCM ciphertext · tag; key = HKDF-SHA256(secret,
                               "commun vault wrap v1")
     under a token             ``0x05`` · nonce (12 B) · AES-256-GCM ciphertext · tag; key = HKDF-SHA256(token,
@@ -50,6 +56,8 @@ What is not covered
       administrator's key.
     - Whoever copies the database can try passwords, at the cost of one Argon2id each.
     - Backups made before a deletion still hold what was deleted, sealed.
+    - Whoever was sent an answer as an administrator can keep a copy. That something was said of an answer, and on which
+      day something was sent to whom, is in clear; so is by whom, where it was sent with a name.
 
 Refuses to
     wrap under a password as it was typed; open what does not name its context; say why a seal did not open.

@@ -186,11 +186,11 @@ async def bundle(request: Request) -> Response:
 
 
 async def set_state(request: Request) -> Response:
-    visit = await member_of(request)
+    visit, found = await _found(request)
     done = field(await form_of(request), "done")
     if done not in {"yes", "no"}:
         raise BadRequest
-    await visit.services.sent.set_done(visit.owner, request.path_params["id"], done=done == "yes")
+    await visit.services.sent.set_done(visit.owner, found.id, done=done == "yes")
     return see("/sent")
 
 
