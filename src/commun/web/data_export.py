@@ -3,8 +3,7 @@
 In it:
 
 - ``account.json``: settings, browsers, keys, shares, ways in; every row of theirs, without secrets; who reads which of
-  their conversations, and whose they read: named, but not opened, for what others wrote is others' (its own page exports
-  it);
+  their conversations, and whose they read: named, not opened, for what others wrote is others' (its page exports it);
 - for each conversation ``conversations/….json``, the whole tree, which an import reads again, and ``….md``, the branch
   that is shown; ``conversations.md`` lists them;
 - for each answer that has a receipt ``proofs/….bundle.json``, which verifies offline;
