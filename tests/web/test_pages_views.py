@@ -5,15 +5,18 @@ import datetime as dt
 import json
 import random
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from charters import in_force
+from charters import CHARTER, Fixed, in_force
 from commun import errors
 from commun.assistant.engines import Terms
 from commun.assistant.turn import Answer, Began, Done, Queued, Turn
+from commun.charter.clauses import Retention
+from commun.charter.edition import InForce
 from commun.engine.base import Delta, Sampling
 from commun.errors import CommunError
 from commun.store.conversations import MessageState, Summary
@@ -114,9 +117,12 @@ def test_a_title_is_cut_between_words() -> None:
     assert title_of("   ") == ""
 
 
-def visit(language: str = "en", zone: str = "Europe/Paris") -> SimpleNamespace:
+def visit(language: str = "en", zone: str = "Europe/Paris", charter: InForce | None = None) -> SimpleNamespace:
     return SimpleNamespace(
-        translate=translator(language), local=lambda moment: dt.datetime.fromtimestamp(moment, ZoneInfo(zone))
+        translate=translator(language),
+        language=language,
+        local=lambda moment: dt.datetime.fromtimestamp(moment, ZoneInfo(zone)),
+        services=SimpleNamespace(charter=Fixed(charter or in_force())),
     )
 
 
@@ -145,6 +151,26 @@ def test_the_list_keeps_the_stores_order_and_knows_the_open_one() -> None:
         [("b", False, True)],
         [("a", True, False)],
     ]
+
+
+def test_the_list_says_what_the_charter_ends_within_a_week_and_counts_from_an_import() -> None:
+    day, now = 86_400, time.time()
+    summaries = [
+        Summary("far", "Far", 0, now - 22 * day, running=False),
+        Summary("near", "Near", 0, now - 24 * day, running=False),
+        Summary("brought", "Brought in", 0, now - 999 * day, running=False, imported=now - 25 * day),
+    ]
+    rules = in_force(replace(CHARTER, retention=Retention(30)))
+    items = {item.id: item.ends for group in group_by_day(visit(charter=rules), summaries, "") for item in group.items}
+    local = visit().local
+    assert items == {
+        "far": "",
+        "near": long_date(local(now + 6 * day).date(), "en"),
+        "brought": long_date(local(now + 5 * day).date(), "en"),
+    }
+    held = in_force(replace(CHARTER, retention=Retention(30, dt.date(2998, 1, 1))))
+    groups = group_by_day(visit(charter=held), summaries, "")
+    assert {item.ends for group in groups for item in group.items} == {""}, "nothing ends before the hold does"
 
 
 @pytest.mark.parametrize("name", ["../etc/passwd", "Nowhere/City", "a" * 99, "/etc/localtime", "Europe", "", "é"])

@@ -76,7 +76,15 @@ class Conversations:
                     slow.append({"one": row.id, "old": row.sealed_key, "new": resealed})
                 title = rows.open_title(key, row)
                 found.append(
-                    Summary(row.id, title, row.created, row.updated, running=bool(row.running), folder_id=row.folder_id)
+                    Summary(
+                        id=row.id,
+                        title=title,
+                        created=row.created,
+                        updated=row.updated,
+                        running=bool(row.running),
+                        folder_id=row.folder_id,
+                        imported=row.imported,
+                    )
                 )
             return found
 

@@ -35,7 +35,9 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A line of the sidebar. ``running``: an answer is being written. ``folder_id``: None for those in no folder."""
+    """A line of the sidebar. ``running``: an answer is being written. ``folder_id``: None for those in no folder.
+    ``imported``: when it was brought in, None for one that was held here.
+    """
 
     id: str
     title: str
@@ -43,6 +45,7 @@ class Summary:
     updated: float
     running: bool
     folder_id: str | None = None
+    imported: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from commun.charter.edition import InForce
 from commun.charter.errors import CharterError, OutsideCharter
 from commun.charter.words import shown
 from commun.errors import NotFound
-from commun.store.conversations import Conversation
+from commun.store.conversations import Conversation, Summary
 from commun.web.adopted import adopted_of
 from commun.web.hold import day_of, end_of_hold, find_hold
 from commun.web.i18n import LANGUAGES, translator
@@ -117,7 +117,7 @@ def check_stored(visit: Visit) -> None:
         raise OutsideCharter(parameter="store", clause="temporary", allowed=TemporaryRule.ONLY.value)
 
 
-def end_of(visit: Visit, conversation: Conversation) -> float | None:
+def end_of(visit: Visit, conversation: Conversation | Summary) -> float | None:
     """When the charter's clause “retention” ends a conversation that does not go on: not before its legal hold does.
     None where it has no end.
     """

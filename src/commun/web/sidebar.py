@@ -18,9 +18,10 @@ from markupsafe import Markup, escape
 from commun.store.conversations import Hit, Summary
 from commun.store.folders import Folder
 from commun.store.people import Viewer
-from commun.web.i18n import MONTHS
+from commun.web.i18n import MONTHS, long_date
 from commun.web.render import plain_text
-from commun.web.visit import Visit
+from commun.web.rules import end_of
+from commun.web.visit import DAY_S, Visit
 
 WEEK_DAYS: Final = 7
 MONTH_DAYS: Final = 30
@@ -32,7 +33,9 @@ MOST_IN_FOLDER: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """``url``: of a conversation that somebody else shares, to be read; "" for one's own."""
+    """``url``: of a conversation that somebody else shares, to be read; "" for one's own. ``ends``: the day on which
+    the charter ends it, where that is within a week; "" else.
+    """
 
     id: str
     title: str
@@ -40,6 +43,7 @@ class Item:
     running: bool
     folder_id: str | None = None
     url: str = ""
+    ends: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def _folder_group(visit: Visit, folder: Folder, listed: Sequence[Summary], curre
     shown = visit.shows_folder(folder.id)
     return Group(
         label=folder.name,
-        items=tuple(_item(each, current) for each in inside[:MOST_IN_FOLDER]),
+        items=tuple(_item(visit, each, current) for each in inside[:MOST_IN_FOLDER]),
         folder=folder.id,
         is_open=any(each.id == current for each in inside) if shown is None else shown,
         url=f"/folders/{folder.id}",
@@ -114,12 +118,26 @@ def group_by_day(visit: Visit, summaries: Sequence[Summary], current: str) -> li
     groups: dict[str, list[Item]] = {}
     for each in summaries:
         label = day_label(visit, visit.local(each.updated).date(), today)
-        groups.setdefault(label, []).append(_item(each, current))
+        groups.setdefault(label, []).append(_item(visit, each, current))
     return [Group(label, tuple(items)) for label, items in groups.items()]
 
 
-def _item(summary: Summary, current: str) -> Item:
-    return Item(summary.id, summary.title, summary.id == current, summary.running, summary.folder_id)
+def _item(visit: Visit, summary: Summary, current: str) -> Item:
+    return Item(
+        id=summary.id,
+        title=summary.title,
+        current=summary.id == current,
+        running=summary.running,
+        folder_id=summary.folder_id,
+        ends=_end_near(visit, summary),
+    )
+
+
+def _end_near(visit: Visit, summary: Summary) -> str:
+    end = end_of(visit, summary)
+    if end is None or end - time.time() > WEEK_DAYS * DAY_S:
+        return ""
+    return long_date(visit.local(end).date(), visit.language)
 
 
 def day_label(visit: Visit, day: date, today: date) -> str:
