@@ -50,8 +50,8 @@ class Answer:
 
     ``logprobs``: one per token id, or empty. Times in seconds. ``energy_wh``: an estimate, by ``energy_method``.
     ``edition`` and ``charter``: number and digest of the edition that it was written under. ``persona``: an id, or "".
-    ``stale``: whether the charter's mandate had ended when the turn began. ``instructed``: whether whoever asked added a
-    system message to the charter's.
+    ``stale``: whether the charter's mandate had ended when the turn began. ``instructed``: whether whoever asked added
+    a system message to the charter's.
     """
 
     text: str

@@ -43,6 +43,7 @@ class Node:
 class Outline:
     """``source``: chatgpt, open-webui, commun. ``id``: its name there. ``current``: the node that was shown last.
     ``merges``: several nodes make one message. ``left_out``: how many of what could not be brought along, by kind.
+    ``folder``: what the folder is called in which it lay, "" for none or where the export does not say.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Outline:
     current: str | None
     merges: bool = True
     left_out: dict[str, int] = field(default_factory=dict)
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class ImportedConversation:
     messages: tuple[ImportedMessage, ...]
     leaf: int
     left_out: dict[str, int]
+    folder: str = ""
 
 
 def moment(value: object) -> float | None:
@@ -113,6 +116,7 @@ def shape(outline: Outline, *, now: float) -> ImportedConversation:
         tuple(messages.made),
         leaf,
         dict(outline.left_out),
+        outline.folder,
     )
 
 

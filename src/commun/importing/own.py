@@ -1,7 +1,8 @@
 """A conversation of Commun's own export (``commun-conversation/1``), of this Commun or another.
 
 The tree is taken as it is. Receipts stay behind: they are another account's, or of rows that are gone; the proofs of
-the export verify without them. An answer says that it was brought in, and which model wrote it.
+the export verify without them. An answer says that it was brought in, and which model wrote it. A folder comes along by
+its name; what it told its answers does not: that is in the export's ``account.json``, for its owner to read.
 """
 
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ def outline(value: Mapping[str, Any]) -> Outline:
         nodes,
         leaf if isinstance(leaf, str) else None,
         merges=False,
+        folder=" ".join(folder.split()) if isinstance(folder := value.get("folder"), str) else "",
     )
 
 

@@ -175,6 +175,20 @@ def add(connection: Connection, viewer: Viewer, name: str, *, now: float) -> str
     return folder_id
 
 
+def find_or_add(connection: Connection, viewer: Viewer, name: str, *, now: float) -> str | None:
+    """The folder of this name, a new one where there is none; None for no name, or where there is no room for more."""
+    if not name:
+        return None
+    wanted = name[:MAX_NAME]
+    for row in connection.execute(select(folders).where(_owned(viewer)).order_by(folders.c.created)):
+        if _name(viewer, row) == wanted:
+            return str(row.id)
+    try:
+        return add(connection, viewer, wanted, now=now)
+    except TooManyFolders:
+        return None
+
+
 def find_instructions(connection: Connection, viewer: Viewer, folder_id: str | None) -> str:
     """What the folder tells its answers; "" where it tells nothing, is none, or is not the viewer's."""
     if folder_id is None:

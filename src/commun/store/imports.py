@@ -3,6 +3,7 @@
 - sealed to the owner's vault, who must be there. What it was called in the export, and each message, is in the sealed
   content; the table has a mark (``vault.AccountKey.mark``) by which a second import finds it, and nobody else anything;
 - one conversation, one transaction: what an import that breaks off has brought in is whole, and the next goes on;
+- a folder of the export's is the one of that name here, or a new one as long as there is room for it;
 - one that is in the bin is taken out of it again instead of being stored twice;
 - times are the export's; retention counts from the import (``conversations.imported``), or what is old there would be
   erased the moment it is here.
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from commun.importing.outline import ImportedConversation, ImportedMessage
 from commun.importing.own import SOURCE as OWN
-from commun.store import rows
+from commun.store import folders, rows
 from commun.store.database import Database
 from commun.store.people import Viewer
 from commun.store.schema import conversations
@@ -52,7 +53,8 @@ class Imports:
                 return Stored.THERE
             if _restored(connection, viewer, mark):
                 return Stored.NEW
-            connection.execute(insert(conversations), conversation)
+            folder_id = folders.find_or_add(connection, viewer, found.folder, now=self._now())
+            connection.execute(insert(conversations), conversation | {"folder_id": folder_id})
             rows.add_messages(connection, messages)
             return Stored.NEW
 

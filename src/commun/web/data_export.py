@@ -2,8 +2,9 @@
 
 In it:
 
-- ``account.json``: settings, browsers, keys, shares, ways in; every row of theirs, without secrets; who reads which of
-  their conversations, and whose they read: named, not opened, for what others wrote is others' (its page exports it);
+- ``account.json``: settings, folders, instructions, browsers, keys, shares, ways in; every row of theirs, without
+  secrets; who reads which of their conversations, and whose they read: named, not opened, for what others wrote is
+  others' (its page exports it);
 - for each conversation ``conversations/….json``, the whole tree, which an import reads again, and ``….md``, the branch
   that is shown; ``conversations.md`` lists them;
 - for each answer that has a receipt ``proofs/….bundle.json``, which verifies offline;
@@ -39,7 +40,7 @@ FORMAT: Final = "commun-account/1"
 COMPRESSION: Final = 6
 README: Final = (
     N_("Everything that this Commun keeps for you, as of %(day)s."),
-    N_("account.json: your account, browsers, API keys, shared links and ways in, without their secrets."),
+    N_("account.json: your account, folders, instructions, browsers, API keys, shared links and ways in, no secrets."),
     N_("conversations: each as JSON, with all its branches, and as Markdown, the branch that was shown."),
     N_("proofs: the receipt of each answer. “commun receipt verify FILE” or the page /verify checks one, offline."),
     N_("sent: the answers that you sent to the administrators with your name, as you sent them."),
@@ -101,6 +102,8 @@ async def _files(visit: Visit) -> AsyncIterator[tuple[str, float, bytes]]:
     now, data = time.time(), OwnData(visit.services.database)
     yield "README.txt", now, _readme(visit, now)
     listed: list[str] = []
+    folders = await visit.services.folders.list(visit.owner)
+    named = {folder.id: {"folder": folder.name} for folder in folders}
     for conversation_id in await data.conversations(visit.owner):
         try:
             found = await visit.services.conversations.get(visit.owner, conversation_id)
@@ -109,7 +112,8 @@ async def _files(visit: Visit) -> AsyncIterator[tuple[str, float, bytes]]:
         name = f"{visit.local(found.created).date().isoformat()}-{found.id}"
         listed.append(f"- [{_plain(found.title)}](conversations/{name}.md)")
         said = await visit.services.feedback.find_all(visit.owner, found.id)
-        yield f"conversations/{name}.json", found.updated, _json(export_of(found, said))
+        exported = export_of(found, said) | named.get(found.folder_id or "", {})
+        yield f"conversations/{name}.json", found.updated, _json(exported)
         yield f"conversations/{name}.md", found.updated, markdown_of(visit, found).encode()
         async for proof in _proofs(visit, found):
             yield proof
@@ -122,6 +126,8 @@ async def _files(visit: Visit) -> AsyncIterator[tuple[str, float, bytes]]:
         "made": now,
         "sealed_with_an_older_key": [asdict(one) for one in older],
         **await _shared(visit),
+        "instructions": asdict(await visit.services.instructions.get(visit.owner)),
+        "folders": [asdict(folder) for folder in folders],
         "tables": await data.rows(visit.owner),
     }
     yield "account.json", now, _json(account)
