@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import peers
+from commun.config import load_settings
 from commun.importing.outline import ImportedConversation, ImportedMessage
+from commun.logs import configure_logs
 from commun.store.accounts import Accounts
 from commun.store.database import DATABASE_FILE, Database
 from commun.store.imports import Imports
@@ -55,6 +57,7 @@ class Loads:
 
 async def inhabit(home: Path, number: int) -> tuple[list[str], str, float]:
     """Their cookies, the founder's API key, and the seconds that one account took."""
+    configure_logs(load_settings(home=home, log_level="warning"))
     database = Database(home / DATABASE_FILE)
     database.open()
     try:
