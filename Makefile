@@ -12,7 +12,7 @@ serve: .make/serve
 	$(BIN)/commun serve
 
 # A process for each core, and at most four: each one may load a model. A file's tests stay in one process.
-test: .make/dev
+test: .make/dev .make/provider
 	$(BIN)/python -m pytest tests -m "not vllm" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: .make/dev
@@ -32,6 +32,8 @@ bench: .make/dev
 	$(BIN)/python benchmarks/receipts.py
 	$(BIN)/python benchmarks/audit.py --quick
 	$(BIN)/python benchmarks/fairness.py
+	$(BIN)/python benchmarks/people.py
+	$(BIN)/python benchmarks/importing.py
 
 test-vllm: .make/dev
 	$(BIN)/python -m pytest tests -m vllm
@@ -65,11 +67,18 @@ conformance: .make/dev
 	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# A real identity provider for the tests. It has packages of its own, and so an environment of its own.
+.make/provider: .make/venv requirements-provider.lock
+	$(PYTHON) -m venv $(VENV)-provider
+	$(VENV)-provider/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements-provider.lock
+	@touch $@
+
 # Maintainers: new versions, a week old at least, without any registry's name in the locks.
 UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 lock: .make/dev
 	$(UV_LOCK) --group build pyproject.toml -o requirements.lock
 	$(UV_LOCK) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(UV_LOCK) requirements-provider.in -o requirements-provider.lock
 
 # As in check, but asked now, and failing where pypi.org itself is not reached (a mirror knows no vulnerabilities).
 vulnerabilities: .make/dev
@@ -79,4 +88,4 @@ catalogues: .make/dev
 	$(BIN)/python tools/catalogues.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-conformance .make build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-conformance $(VENV)-provider .make build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,11 +1,10 @@
 """Canaille, a real OpenID Connect provider, on a free port of this machine, with one person and one client in memory.
 
-Run by ``provider_server.py`` with the interpreter of ``.venv-provider``, where it is installed; this file imports
-nothing of Commun's. It says the address on its first line, then serves until it is ended. ``--redirect``: where the
-client may be sent back to, with ``PORT`` where any port of this machine may stand.
+Run by ``test_provider.py`` with the interpreter of ``.venv-provider``, where it is installed; this file imports nothing
+of Commun's. It says its address, is told on a line where the client's people may be sent back to, says ``ready``, and
+serves until its standard input ends.
 """
 
-import argparse
 import sys
 import threading
 
@@ -15,14 +14,11 @@ from canaille.backends import Backend
 from joserfc.jwk import RSAKey
 from werkzeug.serving import make_server
 
-CLIENT, SECRET = "commun", "a secret of the client: + & / %"
+CLIENT, SECRET = "commun", "the-secret-of-the-client"
 USER, PASSWORD = "camille", "correct horse battery staple"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--redirect", required=True)
-    redirect = parser.parse_args().redirect
     server = make_server("localhost", 0, lambda *_: [b""], threaded=True)
     host = f"localhost:{server.port}"
     config = {
@@ -30,10 +26,12 @@ def main() -> None:
         "SERVER_NAME": host,
         "PREFERRED_URL_SCHEME": "http",
         "CANAILLE": {"DATABASE": "memory", "LOGGING": {"version": 1, "disable_existing_loggers": True}},
-        "CANAILLE_OIDC": {"ACTIVE_JWKS": [RSAKey.generate_key(2048, auto_kid=True).as_dict()], "TRUSTED_DOMAINS": []},
+        "CANAILLE_OIDC": {"ACTIVE_JWKS": [RSAKey.generate_key(2048, auto_kid=True).as_dict(private=True)], "TRUSTED_DOMAINS": []},
         "SESSION_COOKIE_SECURE": False,
     }
     app = create_app(config)
+    say(f"http://{host}")
+    redirect = sys.stdin.readline().strip()
     with app.app_context():
         person = models.User(
             user_name=USER,
@@ -56,11 +54,17 @@ def main() -> None:
             token_endpoint_auth_method="client_secret_basic",
         )
         Backend.instance.save(client)
+        client.audience = [client]  # as its own form does
+        Backend.instance.save(client)
     server.app = app
-    sys.stdout.write(f"http://{host}\n")
-    sys.stdout.flush()
+    say("ready")
     threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()  # ends with its parent
     server.serve_forever()
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

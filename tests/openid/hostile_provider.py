@@ -119,7 +119,11 @@ class HostileProvider:
         """A code works once, for the client with its secret, for whoever knows the verifier, at the same way back."""
         scheme, _, pair = request.headers.get("authorization", "").partition(" ")
         told = base64.b64decode(pair).decode().split(":") if scheme == "Basic" else []
-        if [unquote_plus(part) for part in told] != [CLIENT, SECRET]:
+        if self.document.get("token_endpoint_auth_methods_supported") == ["client_secret_post"]:
+            told = [form.get("client_id", ""), form.get("client_secret", "")] if not scheme else []
+        else:
+            told = [unquote_plus(part) for part in told]
+        if told != [CLIENT, SECRET]:
             return 401, {"error": "invalid_client"}
         asked = self.codes.pop(form.get("code", ""), None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()

@@ -464,6 +464,7 @@ FORGERS: dict[str, Forger] = {
     "another's key under the same name": lambda claims: jwt.encode({"alg": "RS256", "kid": "first"}, claims, OTHER_KEY),
     "a key that nobody publishes": lambda claims: jwt.encode({"alg": "RS256", "kid": "nobody's"}, claims, OTHER_KEY),
     "a head that must be understood": critical,
+    "an access token": lambda claims: jwt.encode({"alg": "RS256", "kid": "first", "typ": "at+jwt"}, claims, KEY),
     "no token": lambda _: "no token",
     "empty": lambda _: "",
     "three empty objects": lambda _: "e30.e30.e30",

@@ -2,8 +2,9 @@
 
 In this order:
 
-1. it is a signed token of three parts (joserfc's bounds), its algorithm one of ALGORITHMS: a public key's. ``none`` and
-   the ``HS…`` family, in which whoever checks could sign as well, are not among them;
+1. it is a signed token of three parts (joserfc's bounds), of no other type than a plain one (``at+jwt``, ``logout+jwt``
+   are made for something else), its algorithm one of ALGORITHMS: a public key's. ``none`` and the ``HS…`` family, in
+   which whoever checks could sign as well, are not among them;
 2. the key is one of the provider's set: the one that the token names, or any where it names none; made for signing, and
    an RSA key of 2,048 bits at least. What the token's own head says of keys (``jwk``, ``jku``, ``x5c``) is not read;
 3. ``iss`` is the issuer, to the letter;
@@ -97,6 +98,8 @@ def _named_key(token: str, registry: Any) -> str | None:
         registry.get_alg(str(head.get("alg")))
     except (JoseError, ValueError, TypeError) as error:
         raise BadToken(f"its head: {type(error).__name__}") from error
+    if str(head.get("typ", "JWT")).upper() != "JWT":
+        raise BadToken("its head: it was made for something else")
     named = head.get("kid")
     return named if isinstance(named, str) else None
 
