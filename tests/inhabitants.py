@@ -60,6 +60,7 @@ class Person:
             (self.things["receipt"],) = set(re.findall(r"/receipt/([0-9a-f]{64})", said))
             shared = client.post(f"/receipt/{self.things['receipt']}/share", data={"days": "7"}, headers=JSON)
             assert shared.status_code == 200, shared.text
+            client.post(f"/c/{conversation}/feedback", data={"message": answer, "thumb": "down"})
             client.post("/settings/recovery")
             made = client.post("/folders", data={"name": "A folder"})
             self.things["folder"] = made.headers["location"].removeprefix("/folders/")

@@ -186,6 +186,20 @@ def test_they_are_kept_as_long_as_conversations_and_no_longer_than_ninety_days(s
     run(scenario())
 
 
+def test_what_was_sent_before_the_vault_was_made_anew_can_still_be_withdrawn(store, sent, run):
+    async def scenario():
+        await people(store)
+        signed_in = await store.invited("Dora")
+        sent_id = await to_all(sent, signed_in.viewer)
+        anew = (await store.ways_in.start_over(signed_in.token, signed_in.viewer)).viewer
+        assert await sent.mine(anew) == []
+        assert [(each.id, each.content) for each in await sent.mine_closed(anew)] == [(sent_id, b"")]
+        await sent.withdraw(anew, sent_id)
+        assert await sent.mine_closed(anew) == []
+
+    run(scenario())
+
+
 def test_what_nobody_opens_any_more_is_purged(store, sent, run):
     async def scenario():
         founder, other, member = await people(store)

@@ -10,11 +10,15 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import update
 
 from commun.authority import Who
 from commun.drafting.models import default_model_clause
 from commun.receipts.bundle import Bundle
 from commun.receipts.statement import Statement
+from commun.store.schema import sent_answers
+from commun.store.sent import DAY_S
+from commun.upkeep import purge
 from fake_engine import FakeEngine
 from inhabitants import JSON, Person, inhabitant
 from site_server import Site, serving
@@ -201,6 +205,16 @@ def test_only_ones_own_answer_and_only_so_many_a_day(town: Town) -> None:
         assert client.post(f"/receipt/{town.receipt}/send", data={"named": "yes"}).status_code == 404
     statuses = [send(town, to=[town.ada.account_id]).status_code for _ in range(11)]
     assert statuses == [303] * 10 + [429]
+
+
+def test_upkeep_ends_what_is_old(town: Town) -> None:
+    old, new = sent_one(town), sent_one(town)
+    services = town.site.app.state.services
+    long_ago = update(sent_answers).where(sent_answers.c.id == old).values(created=sent_answers.c.created - 90 * DAY_S)
+    town.site.run(services.database.write(lambda connection: connection.execute(long_ago).rowcount))
+    town.site.run(purge(services))
+    assert old not in listed(town.ada)
+    assert new in listed(town.ada)
 
 
 def test_the_form_that_says_why_leads_on_to_sending(town: Town) -> None:

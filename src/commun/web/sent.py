@@ -120,8 +120,13 @@ class SentLine:
 
 
 async def sent_by(visit: Visit) -> list[SentLine]:
-    """What somebody sent with their name, for their settings."""
-    return await _lines(visit, await visit.services.sent.mine(visit.owner))
+    """What somebody sent with their name, for their settings. No words of what this vault does not open."""
+    lines = await _lines(visit, await visit.services.sent.mine(visit.owner))
+    closed = await visit.services.sent.mine_closed(visit.owner)
+    nothing = Letter("", "", Opinion())
+    return lines + [
+        SentLine(each.id, "", nothing, each.sender, _day(visit, each.day), _day(visit, each.done)) for each in closed
+    ]
 
 
 async def _kept(request: Request) -> tuple[Visit, StoredReceipt]:
