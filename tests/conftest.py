@@ -1,9 +1,27 @@
-"""Shared fixtures. Every test gets its own data folder and no COMMUN_* variable from outside."""
+"""Shared fixtures. Every test gets its own data folder and no COMMUN_* variable from outside.
 
+The tests run alone or beside others: a file's tests stay together in one process (``--dist loadfile``), the files are
+shared out between the processes of pytest-xdist.
+"""
+
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest first, so that at the end no process waits for another."""
+
+    def marked(name: str) -> set[Path]:
+        return {item.path for item in items if item.get_closest_marker(name)}
+
+    engine, browser = marked("engine"), marked("browser")
+    items.sort(key=lambda item: (item.path not in engine, item.path not in browser))
 
 
 @pytest.fixture(scope="session")
@@ -19,12 +37,22 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("COMMUN_HOME", str(tmp_path / "home"))
 
 
+@contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models folder with the real default model, converted once for the whole run. Link it with
-    ``running.with_models``."""
+    """A models folder with the real default model, converted once for the whole run, whichever process needs it first.
+    Link it with ``running.with_models``."""
     from commun.engine.weights import ModelLibrary
 
-    home = tmp_path_factory.mktemp("models")
-    ModelLibrary(home).add("default", progress=lambda *_: None)
+    folder = tmp_path_factory.getbasetemp()
+    home = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder  # the run's own, in either case
+    with one_at_a_time(home / "models.lock"):
+        if not (home / "models" / "default").exists():
+            ModelLibrary(home).add("default", progress=lambda *_: None)
     return home / "models"

@@ -17,6 +17,7 @@ from commun.places import CHARTER_FOLDER, TRUST_FOLDER
 
 CHARTER_FILE = "charter.toml"
 NOTHING: Mapping[str, str] = {}
+SHORT_ANSWERS = {"\ndefault = 1024": "\ndefault = 48"}  # tokens; for whoever wants an answer, and not a long one
 NO_FILES: Mapping[str, bytes] = {}
 
 

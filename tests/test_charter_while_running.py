@@ -139,7 +139,7 @@ def test_another_profile_is_another_engine_and_the_running_answer_ends_on_the_ol
         httpx2.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=120) as client,
     ):
         until(lambda: client.get("/readyz").status_code == 200)
-        body = CHAT | {"stream": True, "max_tokens": 1500, "ignore_eos": True}
+        body = CHAT | {"stream": True, "max_tokens": 700, "ignore_eos": True}
         with client.stream("POST", "/v1/chat/completions", json=body) as first:
             lines = first.iter_lines()
             next(lines)

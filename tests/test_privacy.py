@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from founded import SHORT_ANSWERS, found_for_tests
 from running import RunningCommun, with_models
 
 pytestmark = pytest.mark.engine
@@ -67,7 +68,9 @@ def use_it(commun: RunningCommun) -> list[bytes]:
 def test_no_file_of_the_data_folder_and_no_log_line_holds_what_was_written_nor_a_key(
     tmp_path: Path, models: Path
 ) -> None:
-    with RunningCommun(with_models(tmp_path / "home", models), log_level="debug", log_format="json") as commun:
+    home = with_models(tmp_path / "home", models)
+    found_for_tests(home, SHORT_ANSWERS)
+    with RunningCommun(home, log_level="debug", log_format="json") as commun:
         commun.wait_ready()
         secrets = use_it(commun)
         while_running = {file: file.read_bytes() for file in commun.home.rglob("*") if is_data(file)}

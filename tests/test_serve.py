@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from founded import SHORT_ANSWERS, found_for_tests
 from running import BROWSER, RunningCommun, with_models
 
 pytestmark = pytest.mark.engine
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.engine
 @pytest.fixture(scope="module")
 def commun(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[RunningCommun]:
     home = with_models(tmp_path_factory.mktemp("serve") / "home", models)
+    found_for_tests(home, SHORT_ANSWERS)
     with RunningCommun(home, log_format="json") as running:
         running.wait_ready()
         yield running
@@ -104,6 +106,7 @@ def test_logs_are_json_lines_where_the_settings_say_so(commun: RunningCommun) ->
 
 def test_conversations_survive_a_restart_with_the_same_cookie(tmp_path: Path, models: Path) -> None:
     home = with_models(tmp_path / "home", models)
+    found_for_tests(home, SHORT_ANSWERS)
     with RunningCommun(home) as first:
         first.wait_ready()
         client = first.sign_in()

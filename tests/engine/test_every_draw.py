@@ -22,8 +22,8 @@ from commun.engine.sampling import fact_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
 
-TOKENS = int(os.environ.get("DRAWN_TOKENS", "400"))
-LONGEST = 64 if TOKENS > 1_000 else 24
+TOKENS = int(os.environ.get("DRAWN_TOKENS", "252"))  # twelve with each of the settings
+LONGEST = 64 if TOKENS > 1_000 else 12
 SETTINGS = [(0.0, 1.0), *itertools.product((0.3, 0.7, 1.0, 1.3, 2.0), (0.5, 0.9, 0.95, 1.0))]
 QUESTIONS = (
     "What does a quorum protect a town council from?",

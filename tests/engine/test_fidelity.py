@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from commun.drafting.models import default_model_clause
 from commun.engine import default_model
 from commun.engine.conversion import GRAPH
 from commun.engine.fidelity import PROMPTS, check_bounds, log_probabilities, weights_error
-from commun.engine.weights import ModelLibrary
+from commun.engine.weights import ReadyModel
 from commun.errors import UnfaithfulModel
 
 DATA = Path(__file__).parent / "data"
@@ -24,9 +23,8 @@ def reference() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    library = ModelLibrary(tmp_path_factory.mktemp("home"))
-    return library.prepare(default_model_clause(), progress=lambda stage, done, total: None).folder
+def served(model: ReadyModel) -> Path:
+    return model.folder
 
 
 @pytest.mark.engine

@@ -1,7 +1,13 @@
-"""The embedded engine with the real default model: exact whatever the load, true scores, valid JSON, whole characters."""
+"""The embedded engine with the real default model: exact whatever the load, true scores, valid JSON, whole characters.
+
+In the suite 12 answers are compared. As many as docs/performance.md tells of::
+
+    ANSWERS=32 python -m pytest tests/engine/test_openvino.py
+"""
 
 import asyncio
 import json
+import os
 import random
 
 import pytest
@@ -20,7 +26,7 @@ from engine.tiny_model import UINT32, write_tiny
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
 
-ANSWERS = 32
+ANSWERS = int(os.environ.get("ANSWERS", "12"))
 TOKENS = 48
 TOPICS = ("rivers", "bread", "maths", "Paris", "cats", "music", "peace", "love")
 
@@ -83,19 +89,19 @@ def differing(some: dict[int, Answer], others: dict[int, Answer]) -> list[int]:
 
 async def test_seeded_answers_are_the_same_alone_in_any_company_and_after_a_prefix_hit(engine, model):
     order = list(range(ANSWERS))
-    together = await ask_in_batches(engine, order, 32)  # nothing cached yet
+    together = await ask_in_batches(engine, order, ANSWERS)  # nothing cached yet
     alone = await ask_in_batches(engine, order, 1)  # every prompt is cached
     assert differing(alone, together) == []
     assert sum(len(each.ids) for each in alone.values()) > ANSWERS * TOKENS * 0.8
-    for seed, size in ((1, 8), (2, 32)):
+    for seed, size in ((1, 5), (2, ANSWERS)):
         random.Random(seed).shuffle(order)
         assert differing(await ask_in_batches(engine, order, size), alone) == []
     uncached = await started(model, scheduler={"enable_prefix_caching": False})
     try:
-        assert differing(await ask_in_batches(uncached, range(6), 1), alone) == []
+        assert differing(await ask_in_batches(uncached, range(4), 1), alone) == []
     finally:
         await uncached.close()
-    for number in order[:16]:
+    for number in order[: ANSWERS // 2]:
         await check_scores(engine, number, together[number])
 
 

