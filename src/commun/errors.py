@@ -47,7 +47,8 @@ CannotEdit, ``drafting/founding.py`` AlreadyFounded, ``drafting/desk.py`` DeskFu
 UnusableWitnesses; ``terminal.py`` ProofNotKept; ``web/board_desk.py`` OtherClock, ``web/share.py`` SharesOff,
 ``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault; ``store/recovery.py`` RecoveryCodeMistyped,
 RecoveryCodeWrong; ``store/names.py``, ``store/passwords.py``, ``store/ways_in.py`` and ``store/invitations.py`` what
-signing in and its settings refuse; ``store/upgrade.py`` NewerDatabase, DamagedDatabase; ``api/errors.py``
+signing in and its settings refuse; ``store/sent.py`` NobodyToSendTo, SentFull, SentTooLarge;
+``store/upgrade.py`` NewerDatabase, DamagedDatabase; ``api/errors.py``
 UnknownAddress, ``api/requests.py`` UnsupportedSampling; ``backup/archive.py`` BackupExists, BackupChanged, BadBackup,
 ``backup/making.py`` NothingToBackUp, NotABackupName, ``backup/restoring.py`` FolderNotEmpty, HistoryNotChosen,
 LedgerWentOn; ``importing/spool.py`` BadImport, ``web/data_import.py`` NoFile, ``web/leaving.py`` NotTyped,
