@@ -35,6 +35,13 @@ Formats (all begin with one version byte; unknown versions are refused)
 
     Nonces are random. A conversation key seals far fewer than the 2³² messages after which that would matter.
 
+Readers
+    An owner may let others read a conversation: its key, and nothing else, is sealed again, first under the token of a
+    link (``0x05``) that the database holds a hash of, and when somebody accepts, to their account key; the copy under
+    the token is then overwritten. Ending a reading draws a *new* conversation key: everything under the old one (title,
+    messages, receipts, thumbs) is sealed again in one transaction, the new key is sealed to the owner and to the public
+    keys of those who go on reading, and links that nobody has accepted end. ``readers.py``, ``rekeying.py``.
+
 Context
     Every seal is bound to a *context*: table, column, row id and the facts that must not change unseen (``bind``).
     Bytes moved to another row, column, conversation or account do not open.
@@ -56,6 +63,11 @@ What is not covered
       administrator's key.
     - Whoever copies the database can try passwords, at the cost of one Argon2id each.
     - Backups made before a deletion still hold what was deleted, sealed.
+    - What a reader has read they have read. With a copy of the database from before their reading ended, and their own
+      way in, they open what it holds; the new key keeps from them what is stored later. Only ending by the owner changes
+      the key: leaving, starting over, a deleted account and a link that expires take a row away, and the key stays. A
+      conversation's key opens its receipts, too, and with them what the model was told, the owner's own instructions
+      included: the pages leave that out, the key does not.
     - Whoever was sent an answer as an administrator can keep a copy. That something was said of an answer, and on which
       day something was sent to whom, is in clear; so is by whom, where it was sent with a name.
 
