@@ -45,7 +45,8 @@ an audit from being made; ``engine/rendering.py`` UnknownToken, ``engine/adding.
 ``web/models.py`` ModelInUse; ``recording/cosignatures.py`` WitnessSilent, AnotherHistory; ``drafting/editing.py``
 CannotEdit, ``drafting/founding.py`` AlreadyFounded, ``drafting/desk.py`` DeskFull, ``drafting/witnesses.py``
 UnusableWitnesses; ``terminal.py`` ProofNotKept; ``web/board_desk.py`` OtherClock, ``web/share.py`` SharesOff,
-``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault; ``store/recovery.py`` RecoveryCodeMistyped,
+``fetching.py`` NotReachable; ``store/vault.py`` VaultError, NoVault; ``store/readers.py`` TooManyReaders, OwnLink,
+``store/rekeying.py`` StillWriting; ``store/recovery.py`` RecoveryCodeMistyped,
 RecoveryCodeWrong; ``store/names.py``, ``store/passwords.py``, ``store/ways_in.py`` and ``store/invitations.py`` what
 signing in and its settings refuse; ``store/sent.py`` NobodyToSendTo, SentFull, SentTooLarge;
 ``store/upgrade.py`` NewerDatabase, DamagedDatabase; ``api/errors.py``
