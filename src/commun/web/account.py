@@ -120,7 +120,7 @@ async def settings_page(
         ways=ways,
         has_code=_opens(ways, Kind.RECOVERY),
         has_password=any(way.kind is Kind.PASSWORD for way in ways),
-        way_opens=_opens(ways, Kind.PASSWORD, Kind.PASSKEY, Kind.RECOVERY),
+        comes_back=any(way.signs_in for way in ways) and any(way.opens for way in ways),
         ways_open=any(way.opens for way in ways),
         has_provider=any(way.kind is Kind.PROVIDER for way in ways),
         passkeys_possible=can_have_passkeys(visit.request),
