@@ -5,11 +5,13 @@ They are put together out of what ``app.py`` builds.
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -56,12 +58,17 @@ from commun.web.guard import Guard
 
 Translate = Callable[[str], str]
 
+# An import, a search, a vault's lock compute in threads: a page waits no longer than this for its turn, several times
+# over, where Python's 5 ms are felt (docs/performance.md). It costs 3 % of the processor under full load.
+TURN_S: Final = 0.001
+
 
 def run_server(settings: Settings, translate: Translate) -> None:
     """``commun serve``."""
     from commun.server import serve_until_stopped
 
     configure_logs(settings)
+    sys.setswitchinterval(TURN_S)
     app = create_app(settings)
 
     async def announce(url: str) -> None:
