@@ -58,7 +58,7 @@ What is not covered
     - Whoever can change the program, or the JavaScript that the page loads, can make it hand over what it sees.
     - Metadata is in clear: ``docs/what-is-visible.md`` lists every column and what it reveals, sizes included.
     - Whoever can write to the database can delete rows, put an older version of a row or of the whole file back, and
-      choose which branch is shown. Only the content of what is shown is protected.
+      choose which branch is shown, and in which folder a conversation lies. Only the content of what is shown is protected.
     - With every session signed out and every way in lost, the conversations are lost. There is no master key, and no
       administrator's key.
     - Whoever copies the database can try passwords, at the cost of one Argon2id each.
