@@ -90,7 +90,7 @@ async def state(request: Request) -> Response:
     """How far it is: asked by the page until it is over."""
     visit = await member_of(request)
     view = _adding(visit)
-    html = part(visit.language, "_adding.html", adding=view)
+    html = part(visit.language, "_adding.html", adding=view) if view is not None else ""
     data = {"over": view is None or view.state.is_over, "html": html}
     return JSONResponse(data, headers={"Cache-Control": "no-store"})
 
