@@ -32,6 +32,7 @@ CANARIES = {
     "title": "canary-title-0c2d",
     "search": "canary-search-e9a4",
     "temporary": "canary-temporary-93fb",
+    "guest": "canary-guest-5e70",
     "program": "canary-program-4d18",
     "password": "canary password 1b7e staple",
     "remark": "canary-remark-a8d3",
@@ -115,6 +116,18 @@ def write_everything(world: World) -> None:
     member.things = {"conversation": conversation, "answer": answer, "receipt": receipt, "session": "none"}
     (member.things["key"],) = re.findall(r"/settings/keys/(\w+)/revoke", settings)
     (member.things["share_id"],) = re.findall(r"/settings/shares/(\w+)/revoke", settings)
+    member.things["guest's answer"] = asked_in_a_class(world)
+
+
+def asked_in_a_class(world: World) -> str:
+    """What a guest was answered, as long as it can be followed."""
+    guest = inhabitant(world.site, Who.GUEST)
+    with guest.browser() as client:
+        said = client.post("/temporary", data={"question": CANARIES["guest"]}).text
+    assert CANARIES["guest"] in said
+    assert ANSWER in said
+    world.secrets["guest's cookie"] = guest.token
+    return re.findall(r'class="message answer" id="m-([\w-]+)"', said)[-1]
 
 
 def instructed(member: Person) -> str:

@@ -18,6 +18,7 @@ TITLE = "canary-title-77aa"
 SEARCH = "canary-search-13c5"
 API = "canary-api-9be2"
 TEMPORARY = "canary-temporary-40d6"
+CLASS = "canary-class-2a94"
 PASSWORD = "canary password 62f1 of four words"
 INTERNET_CALL = re.compile(r"\b(?:connect|sendto|sendmsg|sendmmsg)\(.*AF_INET")
 
@@ -35,6 +36,7 @@ def use_it(commun: RunningCommun) -> list[bytes]:
     client.post(f"/c/{conversation[1]}/rename", data={"title": TITLE}).raise_for_status()
     client.get("/search", params={"q": SEARCH}).raise_for_status()
     client.post("/temporary", data={"question": TEMPORARY}).raise_for_status()
+    code_and_cookie = use_a_class(commun, client)
     key = commun.api_key()
     for store in (False, True):
         httpx2.post(
@@ -61,8 +63,22 @@ def use_it(commun: RunningCommun) -> list[bytes]:
         code[1].encode(),
         key.encode(),
         commun.token.encode(),
+        *code_and_cookie,
         *(cookie.value.encode() for cookie in client.cookies.jar if cookie.value),
     ]
+
+
+def use_a_class(commun: RunningCommun, administrator: httpx2.Client) -> list[bytes]:
+    """A pupil asks without an account. Returns the class's code and the pupil's cookie."""
+    form = {"name": "Class 4b", "hours": "1", "places": "5", "daily_tokens": "100000"}
+    shown = administrator.post("/classes", data=form, headers={"accept": "text/html"}).text
+    groups = re.findall(r"<span>(\w{3,4})</span>", shown)
+    assert len("".join(groups)) == 10
+    with httpx2.Client(base_url=commun.url, timeout=60) as pupil:
+        assert pupil.post("/class", data={"code": "".join(groups)}).headers["location"] == "/temporary"
+        assert CLASS in pupil.post("/temporary", data={"question": CLASS}).text
+        (cookie,) = [each.value for each in pupil.cookies.jar if each.value]
+    return ["".join(groups).encode(), "-".join(groups).encode(), cookie.encode()]
 
 
 def test_no_file_of_the_data_folder_and_no_log_line_holds_what_was_written_nor_a_key(
@@ -76,7 +92,7 @@ def test_no_file_of_the_data_folder_and_no_log_line_holds_what_was_written_nor_a
         while_running = {file: file.read_bytes() for file in commun.home.rglob("*") if is_data(file)}
     afterwards = {file: file.read_bytes() for file in commun.home.rglob("*") if is_data(file)}
     assert any(file.name.endswith("-wal") for file in while_running)
-    canaries = [text.encode() for text in (QUESTION, TITLE, SEARCH, API, TEMPORARY)]
+    canaries = [text.encode() for text in (QUESTION, TITLE, SEARCH, API, TEMPORARY, CLASS)]
     for contents in (while_running, afterwards):
         for file, content in contents.items():
             for canary in canaries + secrets:
