@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from structlog.testing import capture_logs
 
+from commun.cli.settings import config_check
 from commun.config import Settings
 from commun.errors import ConfigError
 from commun.openid import asking
@@ -132,6 +134,13 @@ def test_a_setting_that_cannot_be_is_named_at_start(settings: dict[str, str], na
     with pytest.raises(ConfigError) as raised:
         open_provider(Settings(**settings))
     assert raised.value.details["setting"] == named
+
+
+def test_the_check_of_the_settings_names_it_too(tmp_path: Path) -> None:
+    (tmp_path / "commun.toml").write_text('oidc_issuer = "https://login.example.org"\n')
+    with pytest.raises(ConfigError) as raised:
+        config_check(tmp_path)
+    assert raised.value.details["setting"] == "oidc_client_id"
 
 
 def test_what_a_provider_knows_decides_what_is_asked_for(provider: HostileProvider) -> None:

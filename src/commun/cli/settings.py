@@ -29,6 +29,8 @@ def config_show(home: Home = None) -> None:
 @config_app.command("check", help=_("Check the settings without starting."), epilog=example("commun config check"))
 def config_check(home: Home = None) -> None:
     from commun.config import load_settings
+    from commun.openid.provider import open_provider
 
     settings = load_settings(home=home)
+    open_provider(settings)
     typer.echo(_("The settings are valid. Data folder: %(home)s") % {"home": settings.home})
