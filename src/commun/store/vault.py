@@ -58,13 +58,14 @@ What is not covered
     - Whoever can change the program, or the JavaScript that the page loads, can make it hand over what it sees.
     - Metadata is in clear: ``docs/what-is-visible.md`` lists every column and what it reveals, sizes included.
     - Whoever can write to the database can delete rows, put an older version of a row or of the whole file back, and
-      choose which branch is shown, and in which folder a conversation lies. Only the content of what is shown is protected.
+      choose which branch is shown and in which folder a conversation lies. Only the content of what is shown is
+      protected.
     - With every session signed out and every way in lost, the conversations are lost. There is no master key, and no
       administrator's key.
     - Whoever copies the database can try passwords, at the cost of one Argon2id each.
     - Backups made before a deletion still hold what was deleted, sealed.
     - What a reader has read they have read. With a copy of the database from before their reading ended, and their own
-      way in, they open what it holds; the new key keeps from them what is stored later. Only ending by the owner changes
+      way in, they open what it holds; the new key keeps from them what is stored later. Only the owner's ending changes
       the key: leaving, starting over, a deleted account and a link that expires take a row away, and the key stays. A
       conversation's key opens its receipts, too, and with them what the model was told, the owner's own instructions
       included: the pages leave that out, the key does not.
