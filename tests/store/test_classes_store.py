@@ -98,7 +98,10 @@ def test_whoever_has_the_code_gets_a_place_and_nobody_is_known(school: School, r
 def test_what_was_never_opened_has_ended_or_was_replaced_is_told_alike(school: School, run) -> None:
     async def scenario() -> None:
         ended, replaced, expired = await school.open(), await school.open(), await school.open(hours=1)
-        kept, by_code = await school.classes.enter(replaced), {each.id: each for each in await school.classes.list()}
+        kept, by_code = (
+            await school.classes.enter(replaced),
+            {each.id: each for each in await school.classes.list_open()},
+        )
         gone = next(row.id for row in await school.rows(classes) if row.code_hash == image_of(ended))
         await school.classes.end(gone)
         new = await school.classes.renew_code(kept.guest.class_id)
@@ -126,9 +129,11 @@ def test_a_class_is_full_until_somebody_leaves_even_for_many_at_once(school: Sch
         inside = [each for each in tried if not isinstance(each, BaseException)]
         assert len(inside) == 3
         assert sum(isinstance(each, ClassFull) for each in tried) == 5
-        [info] = await school.classes.list()
+        [info] = await school.classes.list_open()
         assert (info.taken, info.places) == (3, 3)
+        assert await school.classes.guest(inside[0].token) is not None
         again = await school.classes.enter(code, session=inside[0].token)  # one's own place is free for oneself
+        assert await school.classes.guest(inside[0].token) is None
         assert await school.classes.guest(again.token) is not None
         await school.classes.leave(inside[1].token)
         assert await school.classes.guest(inside[1].token) is None

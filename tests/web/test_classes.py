@@ -330,6 +330,19 @@ def test_ending_a_class_cuts_what_is_written_and_puts_everybody_out(tmp_path: Pa
             assert client.post(f"/answers/{others}/stop", headers=JSON).status_code == 200
 
 
+@pytest.mark.parametrize("act", ["disable", "role"])
+def test_who_is_no_administrator_any_more_has_no_class(site: Site, administrator: Person, act: str) -> None:
+    other = inhabitant(site, Who.ADMINISTRATOR)
+    name = f"Theirs, until {act}"
+    guest = guest_of(site, opened(other, name=name))
+    assert class_id(administrator, name)
+    with administrator.browser() as client:
+        assert client.post(f"/people/{other.account_id}/{act}", data={"role": "member"}).status_code == 303
+        assert name not in client.get("/classes").text
+    with guest.browser() as client:
+        assert client.get("/temporary").status_code == 401
+
+
 def until(true: object, seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while not true():  # type: ignore[operator]

@@ -107,7 +107,7 @@ class Classes:
         await self._change(lambda connection: connection.execute(insert(classes), row))
         return code
 
-    async def list(self) -> list[ClassInfo]:
+    async def list_open(self) -> list[ClassInfo]:
         """Those that are open, newest first."""
         now = self._accounts.now
         taken = select(func.count()).where(guests.c.class_id == classes.c.id, guests.c.expires > now)
@@ -150,6 +150,11 @@ class Classes:
         if not await self._change(lambda connection: connection.execute(chosen).rowcount):
             raise NotFound
 
+    async def end_all_of(self, account_id: str) -> list[str]:
+        """Of whoever may open none any more. Returns which they were."""
+        chosen = delete(classes).where(classes.c.account_id == account_id).returning(classes.c.id)
+        return await self._change(lambda connection: list(connection.execute(chosen).scalars()))
+
     async def purge(self) -> int:
         """Removes what has ended; returns how many classes."""
         now = self._accounts.now
@@ -184,7 +189,9 @@ class Classes:
             connection.execute(insert(guests), row)
             return Guest(_name(identify(token)), found.id, found.name)
 
-        return Entered(token, await self._accounts.change(work))  # a session may have ended, too
+        guest = await self._accounts.change(work)  # a session may have ended, or another guest's place
+        self._guests.clear()
+        return Entered(token, guest)
 
     async def guest(self, token: str) -> Guest | None:
         """Whose cookie this is; None if nobody's or over. On the path of every request: remembered for seconds."""

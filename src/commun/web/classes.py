@@ -22,7 +22,7 @@ from commun.web.pages import engine_view
 from commun.web.rules import check_temporary
 from commun.web.sidebar import sidebar_of
 from commun.web.templating import page
-from commun.web.visit import DAY_S, Visit, member_of
+from commun.web.visit import DAY_S, Visit, member_of, services_of
 
 NAME_LIMIT: Final = 60
 HOURS: Final = (1, 2, 4, 8, 24, 72, 168, 336)
@@ -64,7 +64,7 @@ async def renew_code(request: Request) -> Response:
     visit = await member_of(request)
     class_id = request.path_params["id"]
     code = await visit.services.classes.renew_code(class_id)
-    name = next((each.name for each in await visit.services.classes.list() if each.id == class_id), "")
+    name = next((each.name for each in await visit.services.classes.list_open() if each.id == class_id), "")
     return _code_page(visit, code, name)
 
 
@@ -72,9 +72,19 @@ async def end(request: Request) -> Response:
     visit = await member_of(request)
     class_id = request.path_params["id"]
     await visit.services.classes.end(class_id)
-    live_turns(request).close(class_id)
-    visit.services.assistant.shut_out(class_id)
+    _put_out(request, class_id)
     return see("/classes")
+
+
+async def end_all_of(request: Request, account_id: str) -> None:
+    """Of an administrator who is none any more, or was disabled."""
+    for class_id in await services_of(request).classes.end_all_of(account_id):
+        _put_out(request, class_id)
+
+
+def _put_out(request: Request, class_id: str) -> None:
+    live_turns(request).close(class_id)
+    services_of(request).assistant.shut_out(class_id)
 
 
 def _code_page(visit: Visit, code: str, name: str) -> Response:
@@ -89,7 +99,7 @@ async def _page(visit: Visit) -> Response:
         "classes.html",
         groups=await sidebar_of(visit),
         engine=engine_view(visit.services),
-        classes=[_view(visit, each) for each in await visit.services.classes.list()],
+        classes=[_view(visit, each) for each in await visit.services.classes.list_open()],
         closed=is_closed(visit),
         hours=HOURS,
         places=PLACES,

@@ -110,6 +110,7 @@ async def leave(request: Request) -> Response:
         await visit.services.classes.leave(visit.token)
         live_turns(request).close(visit.guest.id)
         visit.services.assistant.shut_out(visit.guest.id)
+        visit.services.assistant.let_in(visit.guest.id)  # nobody comes back under this name: nothing to remember
         forget_session(request, response)
     return response
 

@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from commun.errors import BadRequest
 from commun.store.administration import DAY_S, MOST_AT_ONCE, MOST_TOKENS, SHOWN_DAYS, PersonInfo, Used
 from commun.store.people import Role
+from commun.web.classes import end_all_of
 from commun.web.forms import number_up_to
 from commun.web.i18n import long_date
 from commun.web.live import live_turns
@@ -107,12 +108,13 @@ async def person(request: Request) -> Response:
 
 
 async def disable(request: Request) -> Response:
-    """Ends sessions and keys, then what is being written and read by them."""
+    """Ends sessions, keys and the classes that they opened, then what is being written and read by them."""
     visit = await member_of(request)
     account_id = request.path_params["id"]
     await visit.services.administration.disable(account_id)
     live_turns(request).close(account_id)
     visit.services.assistant.shut_out(account_id)
+    await end_all_of(request, account_id)
     return _see_person(account_id)
 
 
@@ -131,6 +133,8 @@ async def set_role(request: Request) -> Response:
         raise BadRequest
     account_id = request.path_params["id"]
     await visit.services.administration.set_role(account_id, Role(role))
+    if Role(role) is not Role.ADMINISTRATOR:
+        await end_all_of(request, account_id)
     mine = account_id == visit.owner.account_id and Role(role) is not Role.ADMINISTRATOR
     return _see("/settings") if mine else _see_person(account_id)
 
