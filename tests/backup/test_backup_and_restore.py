@@ -60,7 +60,7 @@ def ask(client: httpx2.Client, question: str = WORDS) -> tuple[str, str]:
 
 
 def logged(client: httpx2.Client, receipt: str) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while client.get(f"/receipt/{receipt}", headers=JSON).json()["waiting"]:
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -349,7 +349,7 @@ class witnessed:  # noqa: N801  (a context manager with two servers in it)
         amend_for_tests(self.home, founder, {'[witnesses]\npolicy = ""': f"[witnesses]\npolicy = {policy}"})
         client = self.stack.enter_context(browser(site))
         client.get(site.link()).raise_for_status()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while site.app.state.services.recorder.standing() is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -37,7 +37,7 @@ class Saved:
         self.asked: list[str] = []
         self.problems: list[str] = []
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(8_000)
+        self.page.set_default_timeout(20_000)
         self.page.on("console", lambda each: self.problems.append(each.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", self._note)

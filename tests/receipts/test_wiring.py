@@ -38,7 +38,7 @@ from founded import found_for_tests
 
 ANSWER = "The members who must be there: « le quorum »."
 CHAT: dict[str, Any] = {"model": "default", "messages": [{"role": "user", "content": "Qu’est-ce qu’un quorum ?"}]}
-IN_THE_LEDGER_S = 10
+IN_THE_LEDGER_S = 30
 
 
 @dataclass

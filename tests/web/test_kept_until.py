@@ -70,7 +70,7 @@ def test_a_conversation_says_when_the_charter_ends_it_and_near_the_end_beside_it
 
 
 def until_there(client: httpx2.Client, title: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while title not in client.get("/").text:
         assert time.monotonic() < deadline
         time.sleep(0.05)

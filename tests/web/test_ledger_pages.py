@@ -27,7 +27,7 @@ from founded import found_for_tests
 from site_server import Site, serving
 
 FRENCH = {"Accept-Language": "fr"}
-WAITED_S = 10.0
+WAITED_S = 30.0
 IN_PART = 2  # exit status of commun receipt verify
 
 

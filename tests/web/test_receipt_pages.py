@@ -25,7 +25,7 @@ JSON = {"Accept": "application/json"}
 SEAL = re.compile(r'href="(/receipt/[0-9a-f]{64})" data-seal')
 ANSWER = re.compile(r'class="message answer" id="m-[\w-]+" data-id="([\w-]+)"')  # being written, or written by now
 END = re.compile(r"event: end\ndata: (.*)\n")
-LOGGED_S = 10
+LOGGED_S = 30
 WITNESS = SignerKey("one.example.org", ED25519_COSIGNATURE, bytes(range(32)))
 POLICY = f"witness one {WITNESS.verifier.text()}\nquorum one\n"
 
