@@ -15,7 +15,7 @@ from commun.receipts.commitments import Values
 from commun.receipts.verification import Trust, verify
 from made_receipt import made_receipt
 
-LENGTHS = (32, 48, 64, 96, 128, 200)  # of answers that somebody with the default model may have
+LENGTHS = (32, 48, 64, 96, 128, 200, 300, 512)  # of answers that somebody with the default model may have
 SHORT = 128
 ENOUGH = 200
 
