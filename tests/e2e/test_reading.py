@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from acts import ask_and_wait
+from acts import ask_and_wait, finished
 from fake_engine import FakeEngine
 from inhabitants import inhabitant
 from site_server import Site
@@ -56,7 +56,9 @@ def test_one_shares_and_the_other_reads_until_it_is_ended(context, site: Site, e
     bob.goto(reading)
     bob.get_by_role("button", name="Go on in a copy of your own").last.click()
     expect(bob.get_by_role("heading", name="Asked in a conversation that was shared with you")).to_be_visible()
-    ask_and_wait(bob, "And mine?")
+    bob.locator("#question").fill("And mine?")
+    bob.locator("#send").click()
+    finished(bob.locator(".answer").nth(1))
     found["a copy"] = violations(bob)
 
     ada.get_by_role("button", name="End the reading of Bob").click()
