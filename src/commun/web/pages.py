@@ -275,7 +275,8 @@ def _speaker(visit: Visit, message: StoredMessage, asked_by: str) -> str:
         return imported_from(message.content, visit.language) or "Commun"
     if message.role != "user":
         return message.role
-    return asked_by or visit.translate("Asked in the original" if is_copied(message.content) else "You")
+    _ = visit.translate
+    return asked_by or (_("Asked in the original") if is_copied(message.content) else _("You"))
 
 
 async def export_json(request: Request) -> Response:
