@@ -75,6 +75,8 @@ KEYS: dict[str, tuple[str, Any, Any]] = {
     "log_format": (TELLS, "console", "json"),
     "language": (TELLS, "en", "fr"),
 }
+PROVIDER = {"oidc_issuer": "https://login.example.org", "oidc_client_id": "commun"}  # what none of its keys means without
+OF_PROVIDER = {key for key in KEYS if key.startswith("oidc_")}
 LONG = "Tell me about the sea, please. " * 12
 QUESTIONS: list[dict[str, Any]] = [
     {"messages": [{"role": "user", "content": "Name three rivers of France."}], "seed": 7},
@@ -197,7 +199,7 @@ def charter_in(home: Path) -> Any:
 def test_the_engine_is_given_the_same_whatever_the_value(home: Path, key: str) -> None:
     given = []
     for value in KEYS[key][1:]:
-        settings = settings_of(home, {key: value})
+        settings = settings_of(home, (PROVIDER if key in OF_PROVIDER else {}) | {key: value})
         engine = FakeEngine(context_length=8192, prompt_cost=lambda text: len(text) // 4)
         with serving(settings, engine) as client:
             told = answers(client)
