@@ -75,7 +75,8 @@ KEYS: dict[str, tuple[str, Any, Any]] = {
     "log_format": (TELLS, "console", "json"),
     "language": (TELLS, "en", "fr"),
 }
-PROVIDER = {"oidc_issuer": "https://login.example.org", "oidc_client_id": "commun"}  # what none of its keys means without
+# None of a provider's keys means anything without these two.
+PROVIDER = {"oidc_issuer": "https://login.example.org", "oidc_client_id": "commun"}
 OF_PROVIDER = {key for key in KEYS if key.startswith("oidc_")}
 LONG = "Tell me about the sea, please. " * 12
 QUESTIONS: list[dict[str, Any]] = [
