@@ -26,7 +26,10 @@ def main() -> None:
         "SERVER_NAME": host,
         "PREFERRED_URL_SCHEME": "http",
         "CANAILLE": {"DATABASE": "memory", "LOGGING": {"version": 1, "disable_existing_loggers": True}},
-        "CANAILLE_OIDC": {"ACTIVE_JWKS": [RSAKey.generate_key(2048, auto_kid=True).as_dict(private=True)], "TRUSTED_DOMAINS": []},
+        "CANAILLE_OIDC": {
+            "ACTIVE_JWKS": [RSAKey.generate_key(2048, auto_kid=True).as_dict(private=True)],
+            "TRUSTED_DOMAINS": [],
+        },
         "SESSION_COOKIE_SECURE": False,
     }
     app = create_app(config)
