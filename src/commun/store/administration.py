@@ -118,8 +118,9 @@ class Administration:
         await self._accounts.change(work)
 
     async def set_role(self, account_id: str, role: Role) -> None:
-        """Who is no administrator any more has invited nobody, and opens nothing that was sent to them. Raises NotFound,
-        LastAdministrator.
+        """Who is no administrator any more has invited nobody, and opens nothing that was sent to them.
+
+        Raises NotFound, LastAdministrator.
         """
 
         def work(connection: Connection) -> None:
