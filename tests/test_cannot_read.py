@@ -114,6 +114,7 @@ def write_everything(world: World) -> None:
     assert link
     world.secrets = {"cookie": member.token, "key": member.key[7:], "code": code[1], "share": link[1]}
     member.things = {"conversation": conversation, "answer": answer, "receipt": receipt, "session": "none"}
+    member.things["folder"] = folder
     (member.things["key"],) = re.findall(r"/settings/keys/(\w+)/revoke", settings)
     (member.things["share_id"],) = re.findall(r"/settings/shares/(\w+)/revoke", settings)
     member.things["guest's answer"] = asked_in_a_class(world)
