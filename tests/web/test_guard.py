@@ -22,6 +22,9 @@ from commun.web.limits import RateLimits
 RULES = GuardRules(max_body_bytes=100, max_header_bytes=1_000, hosts=("box",), public_url="https://chat.example.org")
 
 
+CODECS = ("punycode", "PunyCode", "undefined", "utf-7", "raw_unicode_escape", "utf-8\0", "utf-16")
+
+
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     body = b""
     while True:
@@ -326,3 +329,17 @@ def test_keys_that_are_quiet_are_forgotten() -> None:
 def test_a_rate_that_cannot_be_read_is_a_setting_to_correct(spec: str) -> None:
     with pytest.raises(ConfigError, match="sign_in_rate_limit"):
         RateLimits(spec, setting="sign_in_rate_limit")
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_body_is_decoded_by_no_codec_of_its_sender_s_choice(codec: str) -> None:
+    for charset in (codec, f'"{codec}"'):
+        kind = f"multipart/form-data; boundary=x; charset={charset}"
+        assert ask(method="POST", sec_fetch_site="same-origin", content_type=kind)[0] == BadRequest.status
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/json; charset=UTF-8", 'multipart/form-data; charset="utf-8"']
+)
+def test_utf_8_may_be_named(kind: str) -> None:
+    assert ask(method="POST", sec_fetch_site="same-origin", content_type=kind)[0] == 200

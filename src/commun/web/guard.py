@@ -3,7 +3,7 @@
 In this order, and refused with the first thing that is wrong (``on_error`` renders the refusal):
 
 1. the request gets an id (``scope["state"]["request_id"]``, ``X-Request-ID`` in the response);
-2. its head is no larger than ``max_header_bytes``;
+2. its head is no larger than ``max_header_bytes``, and names no other encoding of its body than UTF-8;
 3. ``Host`` names this Commun (pages only): against DNS rebinding, where a hostile name is pointed at this machine. An
    address instead of a name cannot be rebound and is always right. The ledger's files (``PUBLISHED``) are everybody's,
    under whatever name a mirror or a verifier knows them;
@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from python_multipart.multipart import parse_options_header
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from commun.errors import BadRequest, BodyTooLarge, CommunError, CrossOrigin, HeadersTooLarge, UnknownHost
@@ -67,6 +68,7 @@ API_HEADERS = (
 STRICT_TRANSPORT = ("strict-transport-security", "max-age=31536000")
 NO_STORE = (b"cache-control", b"no-store")  # unless the response says otherwise
 
+CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 API_PREFIXES = ("/v1/", "/witness/")
 PUBLISHED = ("/ledger/checkpoint", "/ledger/witnessed", "/ledger/key", "/ledger/policy", "/ledger/tile/")
@@ -149,6 +151,8 @@ class Guard:
             size += len(name) + len(value) + 4
             if name == b"host" and name in headers:
                 raise BadRequest
+            if name == b"content-type":
+                check_charset(value)
             headers[name] = value
         if size > self._rules.max_header_bytes:
             raise HeadersTooLarge
@@ -164,6 +168,15 @@ class Guard:
         most = self._rules.most_bytes(scope["path"])
         if int(length) > most:
             raise BodyTooLarge(limit=most)
+
+
+def check_charset(content_type: bytes) -> None:
+    """Raises BadRequest for anything but UTF-8: forms are decoded by what the request itself names, and of Python's
+    codecs some are quadratic, some raise what no reader of forms expects.
+    """
+    _, options = parse_options_header(content_type)
+    if options.get(b"charset", b"utf-8").lower() not in CHARSETS:
+        raise BadRequest
 
 
 @dataclass(slots=True)
