@@ -3,6 +3,8 @@
 import sqlite3
 from contextlib import closing
 
+import pytest
+
 from commun.store import upgrade as upgrading
 from commun.store.database import DATABASE_FILE
 from commun.store.people import Kind, Role
@@ -49,3 +51,24 @@ def test_the_founder_of_an_older_folder_is_an_administrator_whose_code_and_cooki
 
     run(scenario())
     store.database.close()
+
+
+def test_a_passkey_from_before_there_were_providers_is_as_it_was_and_its_number_is_its_own(tmp_path):
+    path = tmp_path / DATABASE_FILE
+    path.touch(mode=0o600)
+    upgrading.upgrade(path, to="0006")
+    row = ("w1", "ada", None, "passkey", "Key", b"number", "{}", None, None, 2.0, None)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO accounts (id, role, created, language, theme) VALUES ('ada', 'x', 1.0, '', '')")
+        connection.execute("INSERT INTO unlocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    upgrading.upgrade(path)
+    add = "INSERT INTO unlocks VALUES (?, 'ada', NULL, ?, '', ?, '{}', NULL, NULL, 3.0, NULL)"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        assert connection.execute("SELECT * FROM unlocks").fetchall() == [row]
+        connection.execute(add, ("w2", "provider", b"number"))
+        with pytest.raises(sqlite3.IntegrityError, match="credential"):
+            connection.execute(add, ("w3", "passkey", b"number"))
+        connection.commit()
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("DELETE FROM accounts")
+        assert connection.execute("SELECT count(*) FROM unlocks").fetchone() == (0,)

@@ -177,3 +177,29 @@ def test_challenges_end_and_are_bounded() -> None:
     with pytest.raises(PasskeyRefused):
         challenges.take("")
     assert challenges.take("e")
+
+
+def test_a_passkeys_number_and_a_providers_mark_are_never_taken_for_each_other(owner, browser, key, site) -> None:
+    services = site.app.state.services
+    viewer = site.run(services.accounts.viewer(owner.cookies["commun_session"]))
+    with httpx2.Client(base_url=site.url, timeout=60, headers=JSON) as attacker:
+        token = site.run(services.invitations.make(Role.MEMBER))
+        attacker.post(f"/invitation/{token}", data={"name": f"Other {token_hex(8)}", "password": PASSWORD})
+        assert make(attacker, key).status_code == 200  # they knew what the owner's mark would be
+    assert site.run(services.provider_accounts.find(key.number)) is None
+    assert not site.run(services.provider_accounts.is_taken(key.number))
+    site.run(services.provider_accounts.link(viewer, key.number))
+    assert site.run(services.provider_accounts.find(key.number)).account_id == viewer.account_id
+    assert use(browser, key).status_code == 200  # the attacker, as themselves
+    assert site.run(services.accounts.viewer(browser.cookies["commun_session"])).account_id != viewer.account_id
+
+
+def test_a_providers_mark_is_no_passkey_whether_somebody_linked_it_or_not(owner, browser, key, site) -> None:
+    services = site.app.state.services
+    viewer = site.run(services.accounts.viewer(owner.cookies["commun_session"]))
+    key.handle = viewer.account_id.encode()
+    unlinked = use(browser, key)
+    site.run(services.provider_accounts.link(viewer, key.number))
+    linked = use(browser, key)
+    assert (linked.status_code, linked.json()) == (unlinked.status_code, unlinked.json())
+    assert linked.json()["error"]["code"] == "passkey_refused"

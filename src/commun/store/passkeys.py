@@ -76,7 +76,7 @@ class Passkeys:
             mine = [way for way in ways_of(connection, viewer.account_id) if way.kind is Kind.PASSKEY]
             if len(mine) >= MOST:
                 raise TooManyPasskeys(most=MOST)
-            if find_by_credential(connection, credential, also_disabled=True) is not None:
+            if find_by_credential(connection, Kind.PASSKEY, credential, also_disabled=True) is not None:
                 raise PasskeyTaken
             add_way(
                 connection,
@@ -93,7 +93,7 @@ class Passkeys:
 
     async def find(self, credential: bytes) -> Passkey | None:
         """None where nobody has it, and for an account that is disabled."""
-        way = await self._accounts.read(lambda connection: find_by_credential(connection, credential))
+        way = await self._accounts.read(lambda connection: find_by_credential(connection, Kind.PASSKEY, credential))
         if way is None:
             return None
         return Passkey(way, bytes.fromhex(str(way.parameters["public_key"])), int(way.parameters["sign_count"]))

@@ -40,11 +40,11 @@ class ProviderAccounts:
 
     async def find(self, mark: bytes) -> Way | None:
         """None where nobody has linked it, and for an account that is disabled."""
-        return await self._accounts.read(lambda connection: find_by_credential(connection, mark))
+        return await self._accounts.read(lambda connection: find_by_credential(connection, Kind.PROVIDER, mark))
 
     async def is_taken(self, mark: bytes) -> bool:
         """Also by somebody who is disabled."""
-        found = await self._accounts.read(lambda each: find_by_credential(each, mark, also_disabled=True))
+        found = await self._accounts.read(lambda each: _holder(each, mark))
         return found is not None
 
     async def sign_in(self, way: Way, *, session: str | None) -> SignedIn:
@@ -57,7 +57,7 @@ class ProviderAccounts:
         """Replaces the one that was linked before. Raises MarkTaken."""
 
         def work(connection: Connection) -> None:
-            present = find_by_credential(connection, mark, also_disabled=True)
+            present = _holder(connection, mark)
             if present is None:
                 self._add(connection, viewer, mark)
             elif present.account_id != viewer.account_id:
@@ -94,3 +94,8 @@ class ProviderAccounts:
             add_way(connection, viewer, Kind.PROVIDER, self._accounts.now, secret=None, credential=mark)
         except IntegrityError as error:
             raise MarkTaken from error
+
+
+def _holder(connection: Connection, mark: bytes) -> Way | None:
+    """Also that of somebody who is disabled."""
+    return find_by_credential(connection, Kind.PROVIDER, mark, also_disabled=True)

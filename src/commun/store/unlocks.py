@@ -94,12 +94,16 @@ def find_by_name(connection: Connection, name_key: str, kind: Kind) -> Way | Non
     return found[0] if found else None
 
 
-def find_by_credential(connection: Connection, credential: bytes, *, also_disabled: bool = False) -> Way | None:
+def find_by_credential(
+    connection: Connection, kind: Kind, credential: bytes, *, also_disabled: bool = False
+) -> Way | None:
     """A passkey, by its number, or an account at a provider, by its mark; None where nobody has it, and for an account
-    that is disabled.
+    that is disabled. Never one for the other: whoever makes a passkey chooses its number.
     """
     query = (
-        select(unlocks).join(accounts, accounts.c.id == unlocks.c.account_id).where(unlocks.c.credential == credential)
+        select(unlocks)
+        .join(accounts, accounts.c.id == unlocks.c.account_id)
+        .where(unlocks.c.kind == kind.value, unlocks.c.credential == credential)
     )
     found = _ways(connection, query if also_disabled else query.where(accounts.c.disabled.is_(None)))
     return found[0] if found else None

@@ -84,7 +84,6 @@ unlocks = Table(
     Column(
         "credential",
         LargeBinary,
-        unique=True,
         comment="In clear: the number by which a passkey is known, random; of an account at a provider SHA-256 of the "
         "provider’s address and of the number by which it knows the person: whoever knows both recognises them.",
     ),
@@ -102,6 +101,7 @@ unlocks = Table(
     Column("wrapped_key", LargeBinary, comment="Sealed: the private key under this way in."),
     Column("created", Float, nullable=False, comment="In clear: when it was made."),
     Column("last_used", Float, comment="In clear: when it was last used, to the minute."),
+    Index("unlocks_one_credential", "kind", "credential", unique=True),
     Index(
         "unlocks_one_of_a_kind",
         "account_id",
