@@ -16,6 +16,7 @@ from commun.engine.default_model import DEFAULT_ID
 from commun.engine.weights import ModelLibrary
 from engine.test_download import Hub
 from engine.test_download import hub as _hub
+from engine.test_weights import quiet
 from engine.tiny_model import write_tiny
 from fake_engine import FakeEngine
 from inhabitants import Person, inhabitant
@@ -131,6 +132,39 @@ def test_one_that_is_stopped_leaves_no_half_of_a_model(administrator: Person, hu
         page = client.get("/models").text
     assert "It was stopped." in page
     assert [each.id for each in ModelLibrary(tmp_path / "home").list()] == [DEFAULT_ID]
+
+
+def test_a_damaged_one_hides_no_other_and_can_be_removed(administrator: Person, board: BoardHome) -> None:
+    (board.home / "models" / "half").mkdir()
+    (board.home / "models" / "half" / "manifest.toml").write_text("id = ")
+    with administrator.browser() as client:
+        page = client.get("/models").text
+        assert f"<small>{DEFAULT_ID}" in page
+        assert "Damaged" in page
+        assert client.post("/models/half/remove").status_code == 303
+        assert "Damaged" not in client.get("/models").text
+
+
+def test_no_file_of_the_server_s_is_taken_for_a_model_s_name(
+    administrator: Person, board: BoardHome, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``owner/name`` is a path, too: of the folder in which the server was started."""
+    (tmp_path / "owner").mkdir()
+    write_tiny(tmp_path / "owner" / "name")
+    monkeypatch.chdir(tmp_path)
+    hub.status = 404
+    with administrator.browser() as client:
+        client.post("/models", data={"source": "owner/name", "name": "a\0b"})
+        over(client)
+    assert [each.id for each in ModelLibrary(board.home).list()] == [DEFAULT_ID]
+
+
+def test_a_model_of_ones_own_is_drafted_on_no_page(administrator: Person, board: BoardHome, tmp_path: Path) -> None:
+    ModelLibrary(board.home).add(str(write_tiny(tmp_path / "own.gguf")), progress=quiet)
+    with administrator.browser() as client:
+        assert 'value="own"' not in client.get("/models").text
+        drafted = client.post("/board/draft", data={"kind": "model", "request": "own", "reason": "Why."})
+    assert drafted.status_code == 404
 
 
 @pytest.mark.parametrize("source", ["/etc/passwd", "http://127.0.0.1:1/v1", "--help", "../x/y", "", "a/b:c:d"])

@@ -13,6 +13,8 @@ from commun.cli.signers import Hardware, KeyFile, PassphraseFile
 from commun.cli.words import Home, _, example, group
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from commun.engine.weights import Manifest, ModelLibrary, Progress
 
 NICE: Final = 19
@@ -74,19 +76,21 @@ def model_add(
         str | None,
         typer.Option("--from", help=_("Instead of the setting models_from."), metavar="URL", show_default=False),
     ] = None,
+    hub: Annotated[bool, typer.Option("--hub", help=_("From Hugging Face, whatever lies here."))] = False,
     json: Annotated[bool, typer.Option("--json", help=_("What is done, one JSON object a line."))] = False,
 ) -> None:
     library = open_library(home, origin)
+    add = library.add_from_hub if hub else library.add
     if json:
-        _add_for_programs(library, source, name)
+        _add_for_programs(add, source, name)
         return
     with progress() as report:
-        manifest = library.add(source, name=name, progress=report)
+        manifest = add(source, name=name, progress=report)
     describe(manifest)
     typer.echo(_("Use it with: commun model use %(model)s") % {"model": manifest.id})
 
 
-def _add_for_programs(library: "ModelLibrary", source: str, name: str | None) -> None:
+def _add_for_programs(add: "Callable[..., Manifest]", source: str, name: str | None) -> None:
     """What ``engine/adding.py`` listens to. The least priority: whoever asks the server goes first."""
     from json import dumps
 
@@ -101,7 +105,7 @@ def _add_for_programs(library: "ModelLibrary", source: str, name: str | None) ->
 
     os.nice(NICE)
     try:
-        manifest = library.add(source, name=name, progress=Seldom(report))
+        manifest = add(source, name=name, progress=Seldom(report))
     except CommunError as error:
         say(error={language: error.text(translator(language)) for language in LANGUAGES})
         raise typer.Exit(1) from error

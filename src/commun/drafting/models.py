@@ -68,6 +68,11 @@ def training_summary(source: str) -> str:
     return CARD.format(card[1]) if card else ""
 
 
+def is_published(manifest: Manifest) -> bool:
+    """Whether what its clause would say of it is public already: of a file or a server of one's own it is not."""
+    return HUGGING_FACE.match(manifest.source) is not None
+
+
 def model_file(model: Model) -> bytes:
     """The clause as TOML; ``charter.source`` reads the same clause back."""
     document = tomlkit.document()

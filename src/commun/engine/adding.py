@@ -1,8 +1,8 @@
 """A model added while the server runs: ``commun model add`` in a process of its own, and how far it says it is.
 
 - one at a time, for everybody: a download and a conversion take memory, disk and both for minutes;
-- only from Hugging Face, by name: an address or a path that a page could choose would let its user reach what the
-  server reaches. Both stay with the command line;
+- only from Hugging Face, by name (``--hub``): an address or a path that a page could choose would let its user reach
+  what the server reaches. Both stay with the command line;
 - the process has the lowest priority, so whoever asks goes first. It ends with the server; what had come of a download
   waits for the next time (``download.py``);
 - adding adopts nothing: which model answers is the charter's business.
@@ -91,7 +91,7 @@ class Adding:
         """``source``: OWNER/NAME or OWNER/NAME:FILE. Raises NotAModelName, AlreadyAdding."""
         if not is_reference(source):
             raise NotAModelName
-        name = name[:MAX_NAME]  # as an id is cut
+        name = "".join(character for character in name if character.isprintable())[:MAX_NAME]  # as an id is cut
         if self._state is not None and not self._state.is_over:
             raise AlreadyAdding(model=self._state.source)
         self._state = Added(source)
@@ -109,6 +109,8 @@ class Adding:
         except asyncio.CancelledError:
             self._change(is_stopped=True)
             raise
+        except OSError:  # there is no room for another process
+            status = -1
         if self._state is not None and not self._state.is_over:
             log.warning("a model could not be added", status=status)
             self._change(errors={"": ""})
@@ -118,7 +120,18 @@ class Adding:
         # “--” before what somebody typed: never an option.
         named = ("--name", name) if name else ()
         process = await asyncio.create_subprocess_exec(
-            *(*COMMAND, "--json", "--home", str(self._home), "--from", self._models_from, *named, "--", source),
+            *(
+                *COMMAND,
+                "--hub",
+                "--json",
+                "--home",
+                str(self._home),
+                "--from",
+                self._models_from,
+                *named,
+                "--",
+                source,
+            ),
             env=environment_of_child() | {name: os.environ[name] for name in THE_NETWORK if name in os.environ},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

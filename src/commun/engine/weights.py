@@ -21,8 +21,10 @@
   names (hard links) that are written to.
 """
 
+import builtins
 import importlib.metadata
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,8 +93,18 @@ class ModelLibrary:
 
     def list(self) -> list[Manifest]:
         """All whole models, by id."""
-        folders = sorted(self._root.glob(f"[!.]*/{MANIFEST_FILE}")) if self._root.is_dir() else []
-        return [read_manifest(path.parent) for path in folders]
+        return [found for _, found in self._described() if found is not None]
+
+    def damaged(self) -> builtins.list[str]:
+        """The names of those whose description cannot be read."""
+        return [name for name, found in self._described() if found is None]
+
+    def _described(self) -> Iterator[tuple[str, Manifest | None]]:
+        for path in sorted(self._root.glob(f"[!.]*/{MANIFEST_FILE}")) if self._root.is_dir() else []:
+            try:
+                yield path.parent.name, read_manifest(path.parent)
+            except CorruptModel:
+                yield path.parent.name, None
 
     def get(self, model_id: str) -> Manifest:
         """Raises ModelNotFound, CorruptModel."""
@@ -130,6 +142,11 @@ class ModelLibrary:
         if is_reference(source) and (":" in source or path.suffix != ".gguf"):
             return self._add_download(source, name, progress)
         raise UnsupportedModel(model=source, reason="there is no such file or folder")
+
+    def add_from_hub(self, source: str, *, name: str | None = None, progress: Progress) -> Manifest:
+        """As ``add``, and nothing on this machine is looked at: ``source`` is OWNER/NAME[:FILE]. Raises ModelError."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        return self._add_download(source, name, progress)
 
     def converted(self, model_id: str) -> dict[str, str]:
         """Of each conversion that lies here: the engine version and the digest of what it loads, as a charter adopts

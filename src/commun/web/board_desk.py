@@ -28,9 +28,9 @@ from commun.charter.release import NotFrozen, propose_release
 from commun.charter.repository import RepositoryBusy
 from commun.drafting.desk import Desk, Document, Lying
 from commun.drafting.editing import with_default_model, with_member, with_model, with_quorum
-from commun.drafting.models import adopted_model
+from commun.drafting.models import adopted_model, is_published
 from commun.engine.weights import ModelLibrary
-from commun.errors import N_, BadRequest, NotFound
+from commun.errors import N_, BadRequest, ModelNotFound, NotFound
 from commun.web.limits import RateLimits
 from commun.web.visit import services_of
 
@@ -128,8 +128,8 @@ def board_desk(request: Request) -> BoardDesk:
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A document that is proposed on a page. ``request``: of the member who joins; the id of the model on this machine
-    that is to answer (what lies here may be proposed by whoever knows its name); or "". ``quorum``: from then on; None:
-    as now. ``proposed``: when.
+    that is to answer (whoever guesses its name is told of it, so only what was published at Hugging Face); or "".
+    ``quorum``: from then on; None: as now. ``proposed``: when.
     """
 
     kind: Literal["member", "model", "release"]
@@ -156,7 +156,10 @@ class Draft:
         return files if self.quorum is None else with_quorum(files, self.quorum)
 
     def _with_model(self, verified: Verified, library: ModelLibrary) -> dict[str, bytes]:
-        model = adopted_model(library.get(self.request), library.converted(self.request))
+        manifest = library.get(self.request)
+        if not is_published(manifest):
+            raise ModelNotFound(model=self.request)
+        model = adopted_model(manifest, library.converted(self.request))
         return with_default_model(with_model(verified.in_force.newest.files, model), model.id)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from commun.drafting.models import is_published
 from commun.engine.adding import Added, AlreadyAdding, NotAModelName
 from commun.engine.manifest import Manifest, identity
 from commun.errors import N_, CommunError, Conflict
@@ -35,10 +36,11 @@ class ModelInUse(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """``place``: "answers", "adopted" or "" (not in the charter)."""
+    """``place``: "answers", "adopted" or "" (not in the charter). ``may_be_drafted``: on the board's page."""
 
     manifest: Manifest
     place: str
+    may_be_drafted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ async def _page(visit: Visit, *, source: str = "", name: str = "", error: Commun
         "models.html",
         status=error.status if error is not None else 200,
         models=await asyncio.to_thread(_views, visit),
+        damaged=await asyncio.to_thread(visit.services.library.damaged),
         adding=_adding(visit),
         source=source,
         name=name,
@@ -96,7 +99,7 @@ async def state(request: Request) -> Response:
 
 
 async def remove(request: Request) -> Response:
-    """Raises ModelNotFound, ModelInUse."""
+    """Raises ModelNotFound, ModelInUse, and CharterError where none is in force: nobody can tell what is in use."""
     visit = await member_of(request)
     model_id = request.path_params["id"]
     await asyncio.to_thread(_remove, visit, model_id)
@@ -104,6 +107,8 @@ async def remove(request: Request) -> Response:
 
 
 def _remove(visit: Visit, model_id: str) -> None:
+    if visit.services.charter.error is not None:
+        raise visit.services.charter.error
     for view in _views(visit):
         if view.manifest.id == model_id and view.place:
             raise ModelInUse(model=model_id)
@@ -119,7 +124,9 @@ def _views(visit: Visit) -> list[ModelView]:
         names = {model.id: identity(model.digest, model.url, model.remote_model) for model in clause.adopted}
         places = dict.fromkeys(names.values(), "adopted")
         places[names[clause.default]] = "answers"
-    return [ModelView(each, places.get(each.identity, "")) for each in visit.services.library.list()]
+    return [
+        ModelView(each, places.get(each.identity, ""), is_published(each)) for each in visit.services.library.list()
+    ]
 
 
 def _adding(visit: Visit) -> AddedView | None:
