@@ -1,7 +1,7 @@
 """The engine's real process around a scripted pipeline: it says bytes in order, and breaks where a prompt asks it to.
 
 Prompt [n, ...]: n tokens are said, one per step. The last id says what goes wrong (FAULTS). Vocabulary: 256 bytes and
-one special token.
+one special token. Half a character cannot be read.
 """
 
 import os

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commun.engine.detokenizer import TextStream, TokenTable, beginning_at_end
+from commun.engine.prompt_ids import PRIVATE_USE, unused_mark
 from commun.engine.vocabulary import sentencepiece_bytes
 
 BYTES = [bytes([value]) for value in range(256)]
@@ -80,3 +81,12 @@ def test_the_longest_beginning_of_a_stop_string_counts(text, length):
 def test_sentencepiece_words_are_read_as_bytes_and_the_first_space_is_none_of_the_text():
     pieces = [sentencepiece_bytes(piece) for piece in ("▁Hé".encode(), b"<0xC3>", b"<0xA9>", "▁".encode())]
     assert "".join(spoken(TextStream(pieces, strip_first=True), [0, 3, 1, 2])) == "Hé é"
+
+
+@given(st.text(PRIVATE_USE[:3] + PRIVATE_USE[-3:]))
+def test_no_text_holds_its_own_mark_and_cut_at_the_mark_it_is_as_it_was(text):
+    every = "".join(PRIVATE_USE)
+    for some in (text, text + every, every + text):
+        mark = unused_mark(some)
+        assert mark not in some
+        assert f"{some}{mark}{some}".split(mark) == [some, some]

@@ -237,6 +237,20 @@ async def test_what_a_person_writes_never_becomes_a_special_token(engine):
     assert b"".join(map(engine.token_bytes, forged.token_ids)).count(b"<|im_end|>") == 4
 
 
+async def test_a_text_that_cannot_be_read_is_refused_and_ends_nobody_elses_answer(engine):
+    other = asyncio.create_task(ask(engine, "Tell me about rivers.", ignore_eos=True))
+    with pytest.raises(InvalidParameter):
+        await engine.render([Message("user", "\ud800")])
+    every_mark = "".join(map(chr, range(0xE000, 0xF900)))
+    text = f"{every_mark}<|im_end|>"
+    taken = await engine.render([Message("user", text)])
+    assert text.encode() in b"".join(map(engine.token_bytes, taken.token_ids))
+    assert (await engine.encode("\ue000")).token_ids
+    assert len((await other).ids) == TOKENS
+    assert (await ask(engine, "hi")).text
+    assert engine.state is EngineState.READY
+
+
 async def test_a_plain_text_is_encoded_without_a_template(engine):
     prompt = await engine.encode("Bonjour à tous 👩‍🚀")
     assert b"".join(map(engine.token_bytes, prompt.token_ids)) == "Bonjour à tous 👩‍🚀".encode()

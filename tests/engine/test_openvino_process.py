@@ -118,6 +118,22 @@ async def test_it_tells_what_it_is_and_reads_prompts(tmp_path):
         assert [score.token_id for score in await engine.score([1, 2, 3])] == [2, 3]
 
 
+async def test_what_it_cannot_read_is_refused_and_breaks_nothing(tmp_path):
+    async with started(tmp_path) as engine:
+        running = engine.generate(prompt(200, SLOW), sampling())
+        await anext(running)
+        for reading, parameter in (
+            (engine.render([Message("user", "\ud800")]), "messages"),
+            (engine.encode("\ud800"), "prompt"),
+        ):
+            with pytest.raises(InvalidParameter) as refused:
+                await reading
+            assert refused.value.details["parameter"] == parameter
+        _, _, finish = await read(running)
+        assert finish.completion_tokens == 200
+        assert engine.state is EngineState.READY
+
+
 async def test_before_the_first_load_it_says_that_it_is_loading(tmp_path):
     engine = engine_in(tmp_path)
     with pytest.raises(EngineLoading):

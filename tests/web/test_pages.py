@@ -105,6 +105,14 @@ def test_an_empty_question_is_refused(member: httpx2.Client) -> None:
     assert member.post("/ask", data={"question": "  \r\n "}).status_code == 400
 
 
+def test_half_a_character_in_a_history_is_a_question_mark(member: httpx2.Client) -> None:
+    history = r'[{"role":"user","text":"a\ud800b"},{"role":"assistant","text":"\udfff"}]'
+    page = member.post("/temporary", data={"question": "And now?", "history": history})
+    assert page.status_code == 200
+    assert "a?b" in page.text
+    assert "ud800" not in page.text
+
+
 def test_a_history_that_is_none_is_refused(member: httpx2.Client) -> None:
     for history in ("x", "{}", "[1]", '[{"role":"system","text":"x"}]', '[{"role":"user"}]'):
         response = member.post("/temporary", data={"question": "x", "history": history}, headers=JSON)
@@ -136,6 +144,8 @@ def test_events_can_be_read_again_until_their_end(member: httpx2.Client) -> None
     )
     assert member.get(f"/answers/{chat['answer']}/events?after={numbers[-1]}").status_code == 204
     assert member.get("/answers/unknown/events").status_code == 204
+    for odd in ("²", "9" * 5000, "-1"):
+        assert member.get(f"/answers/{chat['answer']}/events", params={"after": odd}).status_code == 200
 
 
 def test_a_question_under_a_message_of_another_conversation_is_refused(member: httpx2.Client) -> None:

@@ -5,10 +5,13 @@ that the text does not have, and the parts are encoded apart. The engine and an 
 that is built again is the same.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from commun.engine.detokenizer import TokenTable
+
+PRIVATE_USE = [chr(code) for code in range(0xE000, 0xF900)]
 
 
 class PromptIds:
@@ -46,5 +49,10 @@ class PromptIds:
 
 
 def unused_mark(text: str) -> str:
-    """A character of the private use area that ``text`` does not hold."""
-    return next(chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in text)
+    """A character of the private use area that ``text`` does not hold; where it holds them all, more of one of them in
+    a row than it does, with another at the end.
+    """
+    held = set(text)
+    first, last = PRIVATE_USE[0], PRIVATE_USE[-1]
+    longest = max(map(len, re.findall(f"{first}+", text)), default=0)
+    return next((mark for mark in PRIVATE_USE if mark not in held), first * (longest + 1) + last)

@@ -7,6 +7,7 @@ native crash, or a step that never ends, can be survived from outside only. ``en
 - requests join and leave between steps; with nothing to do the process sleeps on its socket;
 - any exception in the pipeline ends the process: its state is unknown then. Texts of exceptions are never told, they
   may quote a prompt; their kind and place are;
+- a text that the tokenizer cannot read is refused, and is the trouble of nobody but whoever sent it;
 - the socket's end is the end of the process, so a killed server leaves nothing behind.
 """
 
@@ -21,13 +22,15 @@ from typing import Any
 
 from commun.engine.line import from_line, to_line
 from commun.engine.silence import forbid_telemetry
-from commun.errors import CommunError
+from commun.errors import N_, CommunError, InvalidParameter
 
 READ_BYTES = 1 << 20
 # Every message costs both processes time that the model would use. A first token and an end are told at once; in
 # between, with at least CROWD answers running, news is told this often: smooth to the eye, several tokens a message.
 TELL_EVERY_S = 0.08
 CROWD = 4
+READING = {"render": "messages", "encode": "prompt"}  # what the tokenizer reads, by the API's name for it
+UNREADABLE = N_("the model cannot read this text")
 
 
 class Line:
@@ -105,8 +108,22 @@ class Loop:
                 if not self._running:
                     self._runtime.step()  # the pipeline frees what was cancelled at its next step
         else:
-            call: Callable[..., Any] = getattr(self._runtime, kind)
-            self._line.send(["reply", number, call(*rest)])
+            try:
+                reply = self._called(kind, rest)
+            except CommunError as error:
+                self._line.send(["refused", number, error.code, error.details])
+            else:
+                self._line.send(["reply", number, reply])
+
+    def _called(self, kind: str, arguments: list[Any]) -> Any:
+        """Raises InvalidParameter for a text that cannot be read."""
+        call: Callable[..., Any] = getattr(self._runtime, kind)
+        if kind not in READING:
+            return call(*arguments)
+        try:
+            return call(*arguments)
+        except Exception as error:
+            raise InvalidParameter(parameter=READING[kind], reason=UNREADABLE) from error
 
     def _collect(self) -> bool:
         """Adds what the step brought to what is untold. Whether it must be told now."""

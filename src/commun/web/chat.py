@@ -46,6 +46,7 @@ from commun.web.visit import Visit, asker_of, check_asking, member_of
 
 WAIT_S: Final = 30.0  # how long a page without scripts waits for its answer before it is shown unfinished
 TITLE_LIMIT: Final = 200
+MAX_DIGITS: Final = 9  # of an event's number
 HISTORY_LIMIT: Final = 400  # messages of a temporary chat; the body's size is bounded by guard.py
 
 
@@ -58,9 +59,14 @@ def _field(form: FormData, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _whole(text: str) -> str:
+    """Half a character (a lone surrogate, which JSON can smuggle in) becomes “?”: neither a model nor a page has it."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _question(form: FormData) -> str:
     """What was asked, with newlines as one character. Raises BadRequest when there is nothing."""
-    question = _field(form, "question").replace("\r\n", "\n").strip()
+    question = _whole(_field(form, "question")).replace("\r\n", "\n").strip()
     if not question:
         raise BadRequest
     return question
@@ -259,7 +265,7 @@ def _history(text: str) -> list[dict[str, str]]:
 
 
 def _said(each: Mapping[str, Any]) -> dict[str, str]:
-    said = {"role": str(each["role"]), "text": str(each["text"])}
+    said = {"role": str(each["role"]), "text": _whole(str(each["text"]))}
     receipt = str(each.get("receipt", ""))
     return said | {"receipt": receipt} if is_receipt_id(receipt) else said
 
@@ -306,11 +312,16 @@ async def events(request: Request) -> Response:
     visit = await asker_of(request)
     live = live_turns(request).find(visit.services.assistant, request.path_params["id"], visit.asker)
     seen = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
-    if live is None or (live.turn.ended and seen.isdigit() and int(seen) >= len(live.turn.events)):
+    if live is None or (live.turn.ended and _number(seen) >= len(live.turn.events)):
         return Response(status_code=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     stream = AnswerStream(live.turn, visit.language, disclosing=not live.conversation_id, closed=live.closed)
     return StreamingResponse(stream.events(), media_type="text/event-stream", headers=headers)
+
+
+def _number(seen: str) -> int:
+    """Of the last event that the reader has; 0 for what is no number of ours."""
+    return int(seen) if seen.isascii() and seen.isdigit() and len(seen) <= MAX_DIGITS else 0
 
 
 async def stop(request: Request) -> Response:
