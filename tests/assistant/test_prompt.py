@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from charters import CHARTER
 from commun.assistant.prompt import PreparedPrompt, Question, prepare, sampling_for
-from commun.engine.base import Message, Prompt
+from commun.engine.base import Message, Prompt, Role
 from commun.errors import MessageTooLong
 from fake_engine import FakeEngine
 
@@ -63,6 +65,58 @@ def test_whatever_the_lengths_the_prompt_fits_and_ends_with_the_question(lengths
     assert kept == messages[len(messages) - len(kept) :]
     assert kept[0].role == "user"
     assert result.dropped_messages == len(messages) - len(kept)
+
+
+class Counting(FakeEngine):
+    """``renders``: how often it was asked."""
+
+    renders = 0
+
+    async def render(self, messages: Sequence[Message]) -> Prompt:
+        self.renders += 1
+        return await super().render(messages)
+
+
+async def one_turn_after_another(question: Question) -> tuple[tuple[Message, ...], int] | MessageTooLong:
+    """What the policy says, turn by turn: the messages, and how many were dropped; or the refusal."""
+    engine = FakeEngine(context_length=100)
+    turns: list[list[Message]] = []
+    for message in question.messages:
+        if message.role == "user" or not turns:
+            turns.append([])
+        turns[-1].append(message)
+    dropped = 0
+    while True:
+        prompt = await engine.render([Message("system", "Rule one."), *(one for turn in turns for one in turn)])
+        tokens = await engine.count(prompt)
+        if tokens + RESERVE <= 100:
+            return prompt.messages, dropped
+        if len(turns) == 1:
+            return MessageTooLong(tokens=tokens, limit=100 - RESERVE)
+        dropped += len(turns.pop(0))
+
+
+@given(st.lists(st.tuples(st.sampled_from(("user", "assistant")), st.integers(0, 100)), min_size=1, max_size=40))
+def test_what_is_left_out_is_what_leaving_out_turn_by_turn_would(said: list[tuple[Role, int]]) -> None:
+    question = Question(messages=tuple(Message(role, "w " * length) for role, length in said))
+    wanted = asyncio.run(one_turn_after_another(question))
+    if isinstance(wanted, MessageTooLong):
+        with pytest.raises(MessageTooLong) as refused:
+            prepared(question)
+        assert refused.value.details == wanted.details
+    else:
+        result = prepared(question)
+        assert (result.prompt.messages, result.dropped_messages) == wanted
+        assert result.room == 100 - result.tokens == 100 - len(result.prompt.token_ids or ())
+
+
+@pytest.mark.parametrize(("last", "most"), [("new", 11), ("long " * 200, 2)])
+def test_a_long_history_is_rendered_a_few_times_only(last: str, most: int) -> None:
+    engine = Counting(context_length=100)
+    question = Question(messages=(*(Message("user", "some words") for _ in range(400)), Message("user", last)))
+    with contextlib.suppress(MessageTooLong):
+        asyncio.run(prepare(engine, RULES, question))
+    assert 1 < engine.renders <= most
 
 
 def test_the_persona_speaks_after_the_charters_prompt_in_the_language_that_was_asked_for() -> None:

@@ -50,15 +50,29 @@ async def prepare(engine: Engine, charter: Charter, question: Question) -> Prepa
     system, turns = _split(charter, question)
     least_room = charter.context.answer_reserve
     reserve = min(question.max_tokens or least_room, least_room, limit // 4)
-    dropped = 0
-    while True:
-        prompt = await engine.render([system, *(message for turn in turns for message in turn)])
+
+    async def without(first: int) -> PreparedPrompt:
+        """The prompt without the ``first`` turns, which may be too long."""
+        prompt = await engine.render([system, *(message for turn in turns[first:] for message in turn)])
         tokens = await engine.count(prompt)
-        if tokens + reserve <= limit:
-            return PreparedPrompt(prompt, tokens, limit - tokens, dropped)
-        if len(turns) == 1:
-            raise MessageTooLong(tokens=tokens, limit=limit - reserve)
-        dropped += len(turns.pop(0))
+        return PreparedPrompt(prompt, tokens, limit - tokens, sum(map(len, turns[:first])))
+
+    best = await without(0)
+    if best.room >= reserve:
+        return best
+    too_few, enough = 0, len(turns) - 1
+    if enough > 0:
+        best = await without(enough)
+    if best.room < reserve:
+        raise MessageTooLong(tokens=best.tokens, limit=limit - reserve)
+    while enough - too_few > 1:  # bisected: every rendering costs the engine, and fewer turns are never more tokens
+        middle = (too_few + enough) // 2
+        tried = await without(middle)
+        if tried.room >= reserve:
+            best, enough = tried, middle
+        else:
+            too_few = middle
+    return best
 
 
 def _split(charter: Charter, question: Question) -> tuple[Message, list[list[Message]]]:
