@@ -244,6 +244,11 @@ def test_exports_say_whose_it_is(site: Site, ada: Person) -> None:
     assert "## Ada ·" in markdown
     assert QUESTION in markdown
     assert (data["format"], data["shared_by"], len(data["messages"])) == ("commun-conversation/1", "Ada", 2)
+    with at(ada) as client:
+        owners = client.get(f"/c/{conversation}/export.json").json()["messages"][1]["content"]
+    guessed_against = {"logprobs", "prompt_tokens"} & set(owners)
+    assert guessed_against, "else the line below would prove nothing"
+    assert not guessed_against & set(data["messages"][1]["content"])
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         account = json.loads(opened.read("account.json"))
         assert not any(b"canary-question-2f80" in opened.read(name) for name in opened.namelist())

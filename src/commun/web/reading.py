@@ -4,7 +4,8 @@
 - all that was written is shown, every branch of it, which are links here; nothing can be changed. What is the owner's
   own stays out of it: folder, thumbs, and what they tell every answer about themselves;
 - a receipt is shown as it is; its file proves the answer, without what the model was told before it: the owner's own
-  instructions can be in that;
+  instructions can be in that. Probabilities stay out of the export, since guesses of them could be tried against
+  these; how many tokens were read stands in the receipt, which is signed as it is;
 - whoever reads can leave, export, and go on in a copy of their own, where the charter lets anything be stored.
 """
 
@@ -35,7 +36,8 @@ from commun.web.templating import page
 from commun.web.transcript import view_path
 from commun.web.visit import Visit, check_asking, member_of
 
-OWNERS: Final = frozenset({"instructed"})  # of a message's content: that its owner had told the model of themselves
+# Of a message’s content: that its owner had told the model of themselves, and what guesses of it could be tried on.
+OWNERS: Final = frozenset({"instructed", "logprobs", "prompt_tokens"})
 
 
 def reading_routes() -> list[BaseRoute]:
@@ -99,7 +101,7 @@ async def export_markdown(request: Request) -> Response:
 
 
 async def export_json(request: Request) -> Response:
-    """All branches, as the owner's own export has them."""
+    """All branches, as the owner's own export has them, without what is the owner's own."""
     visit = await member_of(request)
     found = await _reading(visit)
     exported = export_of(found.conversation, {}) | {"shared_by": found.owner}
