@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import LargeBinary, update
+from structlog.testing import capture_logs
 
 from commun.errors import Conflict, NotFound
 from commun.receipts.statement import receipt_id
@@ -20,7 +21,6 @@ from commun.store.reading import Reading
 from commun.store.receipts import Receipts
 from commun.store.rekeying import SEALED, StillWriting
 from commun.store.schema import messages, metadata
-from commun.store.vault import VaultError
 from made_receipt import CONTENT, made_receipt
 from opened_store import open_store
 from read_by_others import answered, everything, files_with, key_of, opened_with, people, read_by
@@ -134,19 +134,28 @@ def test_whatever_a_conversation_holds_it_is_the_same_under_its_new_key(tmp_path
     store.database.close()
 
 
-def test_nothing_changes_where_one_row_cannot_be_opened(store, readers, reading, run):
-    """All or nothing: a row that somebody damaged keeps the whole conversation under its old key."""
+def test_a_damaged_row_is_left_as_it_is_and_keeps_no_reader(store, readers, reading, run):
+    """Whoever could damage one row would else keep who reads the conversation for ever."""
 
     async def scenario():
         owner, reader = await people(store)
         turn = await answered(store, owner)
         theirs = await read_by(store, readers, owner, reader, turn.conversation_id)
+        other = (await store.invited("Cy")).viewer
+        others = await read_by(store, readers, owner, other, turn.conversation_id)
         last = update(messages).where(messages.c.id == turn.answer_id).values(content=b"\x03damaged")
         await store.database.write(lambda connection: connection.execute(last))
-        before = await everything(store)
-        with pytest.raises(VaultError):
+        old = await key_of(store, reader, theirs)
+        with capture_logs() as logs:
             await readers.end(owner, theirs)
-        assert await everything(store) == before
+        assert [each["count"] for each in logs if "do not open" in each["event"]] == [1]
+        assert await opened_with(store, old, turn.conversation_id) == set()
+        with pytest.raises(NotFound):
+            await reading.get(reader, theirs)
+        content = {each.id: each.content for each in (await everything(store))["messages"]}
+        assert content[turn.answer_id] == b"\x03damaged"
+        renewed = await key_of(store, other, others)
+        assert {"messages.content", "receipts.sealed"} <= await opened_with(store, renewed, turn.conversation_id)
 
     run(scenario())
 

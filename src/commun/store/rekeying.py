@@ -4,6 +4,8 @@ So a reader who was sent away and kept the old key opens nothing that is stored 
 column under a conversation's key and what each seal is bound to; a column that is added later goes there, and a test
 looks at the tables for one that is missing.
 
+What does not open under the old key (a damaged row) stays as it is, is counted and logged: it ends nobody's leaving.
+
 Refuses to do it while an answer is being written: whoever writes it holds the key.
 """
 
@@ -11,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import Connection, Row, Table, delete, exists, select, update
 
 from commun.errors import N_, Conflict
@@ -18,9 +21,11 @@ from commun.store import rows
 from commun.store.people import Viewer
 from commun.store.schema import feedback, messages, readers, receipts, vaults
 from commun.store.tree import MessageState
-from commun.store.vault import ConversationKey, PublicKey, bind
+from commun.store.vault import ConversationKey, PublicKey, VaultError, bind
 
 AT_ONCE: Final = 64  # rows in memory
+
+log = structlog.get_logger()
 
 
 class StillWriting(Conflict):
@@ -65,8 +70,9 @@ def give_new_key(connection: Connection, viewer: Viewer, row: Row[Any]) -> None:
     check_not_writing(connection, row.id)
     old, new = rows.open_conversation_key(viewer, row), ConversationKey.generate()
     title = rows.seal_title(new, row.id, rows.open_title(old, row))
-    for each in SEALED:
-        _seal_again(connection, each, row.id, old, new)
+    damaged = sum(_seal_again(connection, each, row.id, old, new) for each in SEALED)
+    if damaged:
+        log.warning("rows that do not open were left as they are when a conversation got another key", count=damaged)
     connection.execute(delete(readers).where(readers.c.conversation_id == row.id, readers.c.accepted.is_(None)))
     _seal_to_readers(connection, row.id, new)
     rows.change(connection, row.id, title=title, sealed_key=rows.reseal_by_owner(viewer, row, new))
@@ -74,25 +80,31 @@ def give_new_key(connection: Connection, viewer: Viewer, row: Row[Any]) -> None:
 
 def _seal_again(
     connection: Connection, sealed: Sealed, conversation_id: str, old: ConversationKey, new: ConversationKey
-) -> None:
+) -> int:
+    """Returns how many rows do not open."""
     (name,) = (column.name for column in sealed.table.primary_key)
     first, column = sealed.table.c[name], sealed.table.c[sealed.column]
     here = sealed.table.c.conversation_id == conversation_id
     ids = connection.execute(select(first).where(here, column.is_not(None))).scalars().all()
-    for start in range(0, len(ids), AT_ONCE):
-        _seal_some(connection, sealed, ids[start : start + AT_ONCE], old, new)
+    starts = range(0, len(ids), AT_ONCE)
+    return sum(_seal_some(connection, sealed, ids[start : start + AT_ONCE], old, new) for start in starts)
 
 
 def _seal_some(
     connection: Connection, sealed: Sealed, ids: Sequence[Any], old: ConversationKey, new: ConversationKey
-) -> None:
+) -> int:
     (name,) = (column.name for column in sealed.table.primary_key)
-    first = sealed.table.c[name]
+    first, damaged = sealed.table.c[name], 0
     for row in connection.execute(select(sealed.table).where(first.in_(ids))).all():
         context = sealed.context(row)
-        again = new.seal(old.open(getattr(row, sealed.column), context), context)
+        try:
+            again = new.seal(old.open(getattr(row, sealed.column), context), context)
+        except VaultError:
+            damaged += 1
+            continue
         change = update(sealed.table).where(first == getattr(row, name))
         connection.execute(change.values({sealed.column: again}))
+    return damaged
 
 
 def _seal_to_readers(connection: Connection, conversation_id: str, key: ConversationKey) -> None:
