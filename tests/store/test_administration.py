@@ -67,9 +67,13 @@ def test_without_another_way_in_the_session_that_opens_the_vault_sleeps(store, a
         assert await store.accounts.viewer(signed_in.token) is None
         ((wrapped,),) = await rows(store, select(sessions.c.wrapped_key).where(sessions.c.id == founder.session_id))
         assert wrapped is not None
+        store.clock.offset += 400 * 86_400.0
+        await store.accounts.purge_expired()
         await administration.enable(founder.account_id)
         back = await store.accounts.viewer(signed_in.token)
-        assert (await store.conversations.get(back, turn.conversation_id)).messages
+        assert (await store.conversations.get(back, turn.conversation_id)).messages, "however long they were shut out"
+        store.clock.offset += 400 * 86_400.0
+        assert await store.accounts.purge_expired() == 1, "then it ends as any other"
 
     run(scenario())
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from commun.errors import LinkExpired, NotFound
@@ -148,12 +148,17 @@ class Accounts:
         return await self.change(lambda connection: rows.end_others(connection, viewer.account_id, viewer.session_id))
 
     async def purge_expired(self) -> int:
-        """Removes sessions and links that have ended; returns how many sessions."""
+        """Removes sessions and links that have ended; returns how many sessions. What opens the vault of a disabled
+        account sleeps as long as that (``administration.py``).
+        """
         now = self._now()
+        disabled = select(accounts.c.disabled).where(accounts.c.id == sessions.c.account_id).scalar_subquery()
+        asleep = sessions.c.wrapped_key.is_not(None) & (sessions.c.expires > func.coalesce(disabled, now))
+        ended = delete(sessions).where(sessions.c.expires <= now, ~asleep)
 
         def work(connection: Connection) -> int:
             connection.execute(delete(links).where(links.c.expires <= now))
-            return connection.execute(delete(sessions).where(sessions.c.expires <= now)).rowcount
+            return connection.execute(ended).rowcount
 
         return await self._database.write(work)
 

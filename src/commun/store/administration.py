@@ -109,10 +109,15 @@ class Administration:
         await self._database.forget()  # what was sealed under the keys is gone from the write-ahead log too
 
     async def enable(self, account_id: str) -> None:
-        """The person may sign in again. Raises NotFound."""
+        """The person may sign in again; the browsers that were left asleep have all their days before them. Raises
+        NotFound.
+        """
+        now = self._accounts.now
 
         def work(connection: Connection) -> None:
-            _row(connection, account_id)
+            row = _row(connection, account_id)
+            if row.disabled is not None:
+                _wake_sessions(connection, account_id, row.disabled, now)
             _set(connection, account_id, disabled=None)
 
         await self._accounts.change(work)
@@ -174,6 +179,13 @@ def _end_sessions(connection: Connection, account_id: str, vault_id: str | None)
     if not connection.execute(select(opens)).scalar():
         ended = ended.where(sessions.c.wrapped_key.is_(None) | sessions.c.vault_id.is_distinct_from(vault_id))
     connection.execute(ended)
+
+
+def _wake_sessions(connection: Connection, account_id: str, disabled: float, now: float) -> None:
+    """Those that had not ended when the account was disabled, for as long as each lasts from its last use on."""
+    asleep = sessions.c.account_id == account_id, sessions.c.wrapped_key.is_not(None), sessions.c.expires > disabled
+    lasts = sessions.c.expires - sessions.c.last_used
+    connection.execute(update(sessions).where(*asleep).values(last_used=now, expires=now + lasts))
 
 
 def _end_keys(connection: Connection, account_id: str) -> None:
