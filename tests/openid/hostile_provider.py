@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import RSAKey
 
 CLIENT, SECRET = "commun", "s3cret: + & / %"
@@ -145,4 +145,5 @@ class HostileProvider:
     def _signed(self, claims: dict[str, Any]) -> str:
         if self.forge is not None:
             return self.forge(claims)
-        return jwt.encode({"alg": "RS256", "kid": self.key.kid}, claims, self.key)
+        said = json.dumps(claims).encode()  # in ASCII: what UTF-8 cannot write, too
+        return jws.serialize_compact({"typ": "JWT", "alg": "RS256", "kid": self.key.kid}, said, self.key)

@@ -18,7 +18,7 @@ from commun.openid import asking
 from commun.openid.addresses import is_usable
 from commun.openid.errors import ProviderDown, ProviderSaidNo, ProviderUnproven, TryOver
 from commun.openid.id_token import BadToken, Claims, Expected, UnknownKey, read_id_token
-from commun.openid.provider import Person, Provider, Registration, mark_of, open_provider
+from commun.openid.provider import SILENT_S, Person, Provider, Registration, mark_of, open_provider
 from openid.hostile_provider import CLIENT, SECRET, HostileProvider
 
 BACK = "http://127.0.0.1:8000/sign-in/provider/back"
@@ -214,19 +214,44 @@ def test_a_provider_that_is_not_there_is_told(provider: HostileProvider) -> None
     provider.__enter__()
 
 
-def test_a_failure_of_the_document_is_not_remembered(provider: HostileProvider) -> None:
+@pytest.mark.parametrize(
+    ("answer", "error"), [("an error", ProviderDown), ("another's document", ProviderUnproven)], ids=str
+)
+def test_a_failure_of_the_document_is_told_to_all_and_remembered_for_seconds(
+    provider: HostileProvider, answer: str, error: type[Exception]
+) -> None:
+    failing = {"another's document": body(b'{"issuer": "https://other.example.org"}')} | FAILURES
+
     async def work() -> str:
-        ours = Provider(Registration(provider.issuer, CLIENT, SECRET, "The town"))
+        moment = [0.0]
+        ours = Provider(Registration(provider.issuer, CLIENT, SECRET, "The town"), clock=lambda: moment[0])
         try:
-            provider.answers[DOCUMENT] = FAILURES["an error"]
-            with pytest.raises(ProviderDown):
-                await ours.begin(BACK)
+            provider.answers[DOCUMENT] = failing[answer]
+            told = await asyncio.gather(*(ours.begin(BACK) for _ in range(8)), return_exceptions=True)
+            assert {type(each) for each in told} == {error}
             provider.answers.clear()
+            moment[0] = SILENT_S - 0.1
+            with pytest.raises(error):
+                await ours.begin(BACK)
+            assert provider.asked == [DOCUMENT]
+            moment[0] = SILENT_S
             return (await ours.begin(BACK))[0]
         finally:
             await ours.close()
 
     assert asyncio.run(work()).startswith(provider.issuer)
+
+
+def test_who_tries_while_the_document_is_read_waits_for_it(provider: HostileProvider) -> None:
+    async def work() -> None:
+        ours = Provider(Registration(provider.issuer, CLIENT, SECRET, "The town"))
+        try:
+            await asyncio.gather(*(ours.begin(BACK) for _ in range(8)))
+        finally:
+            await ours.close()
+
+    asyncio.run(work())
+    assert provider.asked == [DOCUMENT]
 
 
 def test_the_log_says_why_and_holds_no_secret(provider: HostileProvider) -> None:

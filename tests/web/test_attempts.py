@@ -10,13 +10,16 @@ from commun.web.attempts import (
     FORGOTTEN_S,
     FREE,
     FREE_FOR_ADDRESS,
+    FREE_FOR_CLASS_CODES,
+    LONGEST_FOR_CLASS_CODES_S,
     LONGEST_S,
     Attempts,
     SignInAttempts,
-    address_of,
     known_mark,
     new_mark,
 )
+from commun.web.limits import RateLimits, address_of
+from commun.web.visit import check_address, check_signing_in
 
 VERIFIER = b"v" * 32
 
@@ -50,6 +53,18 @@ def test_after_a_few_failures_each_one_doubles_the_wait_up_to_a_quarter_of_an_ho
         assert waits(attempts, "a") == 0
     assert told == [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900, 900]
     assert waits(attempts, "b") == 0
+
+
+def test_a_school_that_mistypes_codes_waits_half_a_minute_at_most():
+    clock = Clock()
+    attempts = Attempts(FREE_FOR_CLASS_CODES, longest_s=LONGEST_FOR_CLASS_CODES_S, clock=clock)
+    assert [waits(attempts, "a") for _ in range(301)] == [0] * 301
+    told = []
+    for _ in range(8):
+        told.append(waits(attempts, "a"))
+        clock.now += told[-1]
+        assert waits(attempts, "a") == 0
+    assert told == [2, 4, 8, 16, 30, 30, 30, 30]
 
 
 def test_a_day_of_guessing_is_a_hundred_guesses():
@@ -116,7 +131,7 @@ def test_memory_is_bounded_and_the_longest_unused_goes_first():
 
 
 def browser(cookies="", client="192.0.2.1"):
-    settings = SimpleNamespace(public_url="")
+    settings = SimpleNamespace(public_url="", sign_in_rate_limit="1/minute")
     app = SimpleNamespace(state=SimpleNamespace(services=SimpleNamespace(settings=settings)))
     headers = [(b"cookie", cookies.encode("latin-1"))]
     scope = {"type": "http", "headers": headers, "client": (client, 1), "app": app, "scheme": "http", "path": "/"}
@@ -136,7 +151,27 @@ def test_a_mark_is_its_accounts_alone_and_ends_with_its_password():
 
 @pytest.mark.parametrize(
     ("address", "counted"),
-    [("192.0.2.1", "192.0.2.1"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2"), ("2001:db8:1:2:ffff::1", "2001:db8:1:2")],
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff::2", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+    ],
 )
 def test_an_ipv6_network_is_one_address(address, counted):
     assert address_of(browser(client=address)) == counted
+
+
+@pytest.mark.parametrize("count", [check_signing_in, lambda request: check_address(request, "asked")])
+def test_an_ipv6_network_has_the_tries_of_one_address(count):
+    first = browser(client="2001:db8::1")
+    first.app.state.sign_in_limits = RateLimits("1/minute")
+    count(first)
+    neighbour = browser(client="2001:db8::2")
+    neighbour.scope["app"] = first.app
+    with pytest.raises(TooManyRequests):
+        count(neighbour)

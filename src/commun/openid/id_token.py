@@ -12,7 +12,7 @@ In this order:
 5. ``exp`` has not come and ``iat`` is not ahead, with LEEWAY_S for clocks that differ, and ``iat`` is no older than
    OLDEST_S: the token was made for this try;
 6. ``nonce`` is that of this try, compared in constant time;
-7. ``sub`` is a text of 1 to 255 characters.
+7. ``sub`` is a text of 1 to 255 characters. No text is taken that UTF-8 cannot write (JSON can: half a surrogate).
 
 Refuses with BadToken, and UnknownKey where no key of the set is the one that the token names.
 """
@@ -22,7 +22,7 @@ import binascii
 import contextlib
 import hmac
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
 LEEWAY_S: Final = 120.0
@@ -67,10 +67,10 @@ def read_id_token(token: str, key_set: dict[str, Any], expected: Expected) -> Cl
     _check_audience(claims, expected.client_id)
     _check_times(claims, expected.now)
     nonce = claims.get("nonce")
-    if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
+    if not _is_text(nonce) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
         raise BadToken("nonce is not that of this try")
     subject = claims.get("sub")
-    if not isinstance(subject, str) or not 1 <= len(subject) <= MOST_SUB:
+    if not _is_text(subject) or not 1 <= len(subject) <= MOST_SUB:
         raise BadToken("sub is no text of a bearable length")
     return Claims(subject, _proposed(claims))
 
@@ -170,6 +170,17 @@ def _moment(claims: dict[str, Any], name: str) -> float:
 def _proposed(claims: dict[str, Any]) -> str:
     for name in ("preferred_username", "nickname", "name"):
         found = claims.get(name)
-        if isinstance(found, str) and found.strip():
+        if _is_text(found) and found.strip():
             return found.strip()[:100]
     return ""
+
+
+def _is_text(found: object) -> TypeGuard[str]:
+    """Which UTF-8 can write."""
+    if not isinstance(found, str):
+        return False
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

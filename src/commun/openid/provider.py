@@ -2,8 +2,9 @@
 
 One try, in this order; ``Asked`` is kept by whoever began it, bound to the browser (``web/provider.py``):
 
-1. ``begin``: the provider's document is read, at most every KNOWN_S; the person is sent to its authorization address
-   with ``state`` and ``nonce`` (256 bits each) and the digest of a verifier (PKCE, S256);
+1. ``begin``: the provider's document is read, at most every KNOWN_S, by one try while the others wait; where it does
+   not come or is no good, nobody asks again before SILENT_S. The person is sent to its authorization address with
+   ``state`` and ``nonce`` (256 bits each) and the digest of a verifier (PKCE, S256);
 2. the browser comes back. ``state`` must be that of its try; whatever else the answer says is read only then;
 3. who sent it back (``iss``, RFC 9207) must be the provider, where it is said or where the provider always says it: the
    answer of another provider is never taken to this one (mix-up);
@@ -17,6 +18,7 @@ One try, in this order; ``Asked`` is kept by whoever began it, bound to the brow
 Why a try failed stands in the log, without a token, a code or a subject.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -34,10 +36,11 @@ from commun.errors import ConfigError
 from commun.openid.addresses import is_usable
 from commun.openid.asking import Line, NoAnswer
 from commun.openid.discovery import BadDocument, Endpoints, document_of, read_document
-from commun.openid.errors import ProviderDown, ProviderSaidNo, ProviderUnproven, TryOver
+from commun.openid.errors import ProviderDown, ProviderError, ProviderSaidNo, ProviderUnproven, TryOver
 from commun.openid.id_token import BadToken, Claims, Expected, UnknownKey, read_id_token
 
 KNOWN_S: Final = 3_600.0
+SILENT_S: Final = 10.0
 MOST_CODE: Final = 2048
 MARK: Final = b"commun provider account v1"
 DEFAULT_NAME: Final = "OpenID Connect"
@@ -109,6 +112,8 @@ class Provider:
         self._line = Line()
         self._endpoints: tuple[float, Endpoints] | None = None
         self._keys: tuple[float, dict[str, Any]] | None = None
+        self._finding = asyncio.Lock()
+        self._failed: tuple[float, type[ProviderError]] | None = None
 
     @property
     def name(self) -> str:
@@ -160,13 +165,15 @@ class Provider:
     async def _find_endpoints(self) -> Endpoints:
         """Raises ProviderDown, ProviderUnproven."""
         issuer = self._registration.issuer
-        if self._endpoints is None or self._endpoints[0] < self._clock():
-            document = await self._get(document_of(issuer))
-            try:
-                self._endpoints = (self._clock() + KNOWN_S, read_document(document, issuer))
-            except BadDocument as error:
-                raise self._unproven(f"its document: {error}") from error
-        return self._endpoints[1]
+        async with self._finding:
+            if self._endpoints is None or self._endpoints[0] < self._clock():
+                document = await self._get(document_of(issuer))
+                try:
+                    self._endpoints = (self._clock() + KNOWN_S, read_document(document, issuer))
+                except BadDocument as error:
+                    self._failed = (self._clock() + SILENT_S, ProviderUnproven)
+                    raise self._unproven(f"its document: {error}") from error
+            return self._endpoints[1]
 
     async def _exchange(self, endpoints: Endpoints, asked: Asked, code: str) -> str:
         """The ID token. Raises ProviderUnproven."""
@@ -207,14 +214,19 @@ class Provider:
 
     async def _find_keys(self) -> dict[str, Any]:
         endpoints = await self._find_endpoints()
-        if self._keys is None or self._keys[0] < self._clock():
-            self._keys = (self._clock() + KNOWN_S, await self._get(endpoints.keys))
-        return self._keys[1]
+        async with self._finding:
+            if self._keys is None or self._keys[0] < self._clock():
+                self._keys = (self._clock() + KNOWN_S, await self._get(endpoints.keys))
+            return self._keys[1]
 
     async def _get(self, url: str) -> dict[str, Any]:
+        """By whoever holds ``_finding``. Raises what the last one raised, where that is not long ago."""
+        if self._failed is not None and self._clock() < self._failed[0]:
+            raise self._failed[1](provider=self.name)
         try:
             return await self._line.get(url)
         except NoAnswer as error:
+            self._failed = (self._clock() + SILENT_S, ProviderDown)
             log.warning("a provider does not answer as it should", url=url, reason=str(error))
             raise ProviderDown(provider=self.name) from error
 

@@ -10,11 +10,12 @@ from commun.errors import BadRequest, Busy, NotSignedIn, Refused
 from commun.store.administration import MOST_AT_ONCE, MOST_TOKENS
 from commun.store.passwords import MIN_LENGTH
 from commun.store.people import Kind, UnlockInfo, Viewer
-from commun.web.attempts import address_of, attempts_of
+from commun.web.attempts import attempts_of
 from commun.web.audits import consent_of, rate_of
 from commun.web.forms import field, form_of, number_up_to, see
 from commun.web.i18n import LANGUAGES, long_date
 from commun.web.instructions import instructions_view
+from commun.web.limits import address_of
 from commun.web.pages import engine_view
 from commun.web.passkeys import can_have_passkeys
 from commun.web.readers import reader_days

@@ -112,12 +112,6 @@ def attempts_of(request: Request) -> SignInAttempts:
     return made
 
 
-def address_of(request: Request) -> str:
-    """An IPv6 network rather than one of its 2⁶⁴ addresses."""
-    address = request.client.host if request.client else ""
-    return ":".join(address.split(":")[:4]) if address.count(":") > 1 else address
-
-
 def known_mark(request: Request, verifier: bytes | None) -> str:
     """The mark of a browser that has signed in with this password before, or "". ``verifier``: what the password is
     compared with, None for a name that nobody has: the work is the same.

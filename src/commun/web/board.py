@@ -37,6 +37,7 @@ from commun.web.board_desk import BoardDesk, Draft, board_desk, check_clock, dra
 from commun.web.board_views import DocumentView, view_draft, view_lying, view_state
 from commun.web.i18n import LANGUAGES
 from commun.web.kept import kept_views
+from commun.web.limits import address_of
 from commun.web.templating import page
 from commun.web.visit import Visit, services_of, visit_of
 
@@ -288,7 +289,7 @@ async def _visit(request: Request) -> Visit:
 def _counted(request: Request) -> BoardDesk:
     """The desk, one try of this address counted. Raises TooManyRequests."""
     desk = board_desk(request)
-    desk.posts.check(request.client.host if request.client else "")
+    desk.posts.check(address_of(request))
     return desk
 
 

@@ -15,10 +15,10 @@ from starlette.responses import Response
 
 from commun.charter.errors import OutsideCharter
 from commun.errors import BadRequest, Busy, CommunError, Conflict, NotSignedIn
-from commun.web.attempts import FREE_FOR_ADDRESS, Attempts, address_of
+from commun.web.attempts import FREE_FOR_ADDRESS, Attempts
 from commun.web.forms import field, form_of, own_path, see
 from commun.web.i18n import LANGUAGES
-from commun.web.limits import counted_apart
+from commun.web.limits import address_of, counted_apart
 from commun.web.live import live_turns
 from commun.web.rules import check_temporary
 from commun.web.templating import page

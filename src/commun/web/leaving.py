@@ -15,9 +15,10 @@ from commun.errors import N_, Busy, CommunError, NotSignedIn, Refused
 from commun.store.administration import LastAdministrator
 from commun.store.erasure import erase_account
 from commun.store.people import Viewer
-from commun.web.attempts import address_of, attempts_of
+from commun.web.attempts import attempts_of
 from commun.web.forms import field, form_of
 from commun.web.hold import AccountOnHold, HoldUnknown, OnHold, check_erasing, find_refusal
+from commun.web.limits import address_of
 from commun.web.templating import page
 from commun.web.visit import Visit, forget_session, visit_of
 

@@ -5,11 +5,14 @@ one window of now. So at most the limit passes in any window (if they came evenl
 microsecond per request.
 """
 
+import ipaddress
 import math
 import re
 import time
 from collections.abc import Callable
 from typing import Any
+
+from starlette.requests import Request
 
 from commun.errors import ConfigError, TooManyRequests
 
@@ -18,6 +21,18 @@ ROUNDING = 1e-6  # of the fractions above: who waits as told must be let in
 SWEEP_AT = 10_000  # keys; then those of whom nothing is remembered any more are dropped
 
 _SPEC = re.compile(r"\s*([1-9]\d{0,8})\s*/\s*(second|minute|hour|day)\s*")
+
+
+def address_of(request: Request) -> str:
+    """By which a stranger is counted: an IPv6 network (/64) rather than one of its 2⁶⁴ addresses."""
+    address = request.client.host if request.client else ""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found), 64), strict=False))
 
 
 class RateLimits:

@@ -3,9 +3,10 @@
 - Every way there is a POST, which no other site can make (``guard.py``); it answers with a page that goes on by itself,
   for a browser would hold a redirect to the rule that forms stay here (``form-action``), wherever the provider sends it
   next.
-- A try is kept in this process's memory and bound to the browser by a cookie of its own, which lives for ten minutes
-  and is spent by the first way back, whatever comes of it. Where the try links an account, the session must be the one
-  that began it. Nothing in the provider's answer says where to go: the try does (``own_path``).
+- A try is counted where it begins, not when it comes back. It is kept in this process's memory and bound to the
+  browser by a cookie of its own, which lives for ten minutes and is spent by the first way back, whatever comes of it.
+  Where the try links an account, the session must be the one that began it. Nothing in the provider's answer says where
+  to go: the try does (``own_path``).
 - Who comes back with an account that somebody here has linked is signed in, the vault shut. Who does not and was
   invited, or may come uninvited (``oidc_accounts``), chooses a name and a passphrase first: then the account is made,
   its vault and both ways in at once.
@@ -197,7 +198,6 @@ async def back(request: Request) -> Response:
         return Response(status_code=204)  # who only looks spends nothing
     visit = await visit_of(request)
     provider = _provider(visit)
-    check_signing_in(request)
     begun = _tries(request).take(_token(request))
     if begun is None:
         return form_page(visit, "/", error=TryOver(provider=provider.name))

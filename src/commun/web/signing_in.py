@@ -16,9 +16,10 @@ from commun.store.invitations import InvitationOver
 from commun.store.passwords import MIN_LENGTH
 from commun.store.people import SignedIn
 from commun.store.recovery import RecoveryCodeMistyped
-from commun.web.attempts import KNOWN, KNOWN_DAYS, SECURE_KNOWN, address_of, attempts_of, known_mark, new_mark
+from commun.web.attempts import KNOWN, KNOWN_DAYS, SECURE_KNOWN, attempts_of, known_mark, new_mark
 from commun.web.forms import field, form_of, own_path, see
 from commun.web.i18n import long_date
+from commun.web.limits import address_of
 from commun.web.passkeys import can_have_passkeys
 from commun.web.templating import page
 from commun.web.visit import (

@@ -14,7 +14,7 @@ from commun.services import Services
 from commun.store.accounts import Viewer
 from commun.store.classes import Guest
 from commun.web.i18n import choose_language, translator
-from commun.web.limits import RateLimits, counted_apart
+from commun.web.limits import RateLimits, address_of, counted_apart
 
 COOKIE: Final = "commun_session"
 SECURE_COOKIE: Final = "__Host-commun_session"  # the browser then refuses it without Secure and Path=/
@@ -138,8 +138,7 @@ def check_asking(visit: Visit) -> None:
 
 def check_signing_in(request: Request) -> None:
     """Counts one try from this address. Raises TooManyRequests."""
-    address = request.client.host if request.client else ""
-    cast("RateLimits", request.app.state.sign_in_limits).check(address)
+    cast("RateLimits", request.app.state.sign_in_limits).check(address_of(request))
 
 
 def check_address(request: Request, counter: str) -> None:
@@ -147,8 +146,7 @@ def check_address(request: Request, counter: str) -> None:
     of signing in. Raises TooManyRequests.
     """
     spec = services_of(request).settings.sign_in_rate_limit
-    address = request.client.host if request.client else ""
-    counted_apart(request.app.state, counter, spec, setting="sign_in_rate_limit").check(address)
+    counted_apart(request.app.state, counter, spec, setting="sign_in_rate_limit").check(address_of(request))
 
 
 def is_secure(request: Request) -> bool:

@@ -6,9 +6,10 @@ from starlette.responses import Response
 from commun.errors import BadRequest, Busy, CommunError, NotFound, Refused
 from commun.store.ways_in import LastWayIn
 from commun.web.account import settings_page
-from commun.web.attempts import address_of, attempts_of
+from commun.web.attempts import attempts_of
 from commun.web.forms import field, form_of, see
 from commun.web.hold import LastWayOnHold, find_refusal
+from commun.web.limits import address_of
 from commun.web.sidebar import sidebar_of
 from commun.web.signing_in import signed_in_response
 from commun.web.templating import page
