@@ -19,6 +19,7 @@ from commun.receipts.statement import Statement
 from commun.store.schema import sent_answers
 from commun.store.sent import DAY_S
 from commun.upkeep import purge
+from commun.web.sent import brief
 from fake_engine import FakeEngine
 from inhabitants import JSON, Person, inhabitant
 from site_server import Site, serving
@@ -174,6 +175,26 @@ def test_it_is_marked_done_opened_again_and_deleted_for_everybody(town: Town) ->
         assert ada.post(f"/sent/{first}/delete").status_code == 303
     assert first not in listed(town.bea)
     assert second in listed(town.bea)
+
+
+def test_the_list_has_pages_and_opens_no_letter_whole(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [sent_one(town), sent_one(town)]
+    every = listed(town.ada)
+    monkeypatch.setattr("commun.web.sent.PAGE", len(every) - 1)
+    assert listed(town.ada) == every[:-1]
+    with town.ada.browser() as client:
+        assert 'rel="next"' in client.get("/sent").text
+        second = client.get("/sent?page=2").text
+        assert re.findall(r'<a href="/sent/(\w+)"', second) == every[-1:]
+        assert 'rel="prev"' in second
+        assert 'rel="next"' not in second
+        assert client.get("/sent?page=x").status_code == 200
+        whole = client.get(f"/sent/{ids[0]}").text
+    assert "canary-answer-19c8" in whole
+    viewer = town.site.run(town.site.app.state.services.accounts.viewer(town.ada.token))
+    kept = town.site.run(town.site.app.state.services.sent.list(viewer, brief=brief))
+    assert [each.id for each in kept] == every
+    assert all(b"canary-question" in each.content and b"canary-answer" not in each.content for each in kept)
 
 
 def test_who_became_an_administrator_since_is_told_that_there_is_more_and_nothing_of_it(town: Town) -> None:

@@ -39,6 +39,8 @@ MOST_LISTED: Final = 200
 LEAST_BYTES: Final = 4_096  # of what is sealed
 COMPRESSION: Final = 6
 
+Brief = Callable[[bytes], bytes]
+
 
 class NobodyToSendTo(Conflict):
     code = "nobody_to_send_to"
@@ -125,15 +127,19 @@ class Sent:
         await self._database.write(work)
         return sent_id
 
-    async def list(self, viewer: Viewer) -> builtins.list[SentAnswer]:
-        """What the viewer has a key to: the open ones first, the newest of them first; at most MOST_LISTED."""
-        query = _openable(viewer).order_by(sent_answers.c.done.is_not(None), sent_answers.c.created.desc())
-        return await self._read(viewer, query.limit(MOST_LISTED))
+    async def list(
+        self, viewer: Viewer, *, after: int = 0, limit: int = MOST_LISTED, brief: Brief = bytes
+    ) -> builtins.list[SentAnswer]:
+        """What the viewer has a key to: the open ones first, the newest of them first. ``brief``: what is kept of each
+        content as it is opened, so that no two lie in memory whole.
+        """
+        order = sent_answers.c.done.is_not(None), sent_answers.c.created.desc(), sent_answers.c.id
+        return await self._read(viewer, _openable(viewer).order_by(*order).offset(after).limit(limit), brief)
 
-    async def mine(self, viewer: Viewer) -> builtins.list[SentAnswer]:
-        """What the viewer sent with their name, newest first."""
+    async def mine(self, viewer: Viewer, *, brief: Brief = bytes) -> builtins.list[SentAnswer]:
+        """What the viewer sent with their name, newest first; at most MOST_LISTED. ``brief``: as of ``list``."""
         query = _openable(viewer).where(sent_answers.c.account_id == viewer.account_id)
-        return await self._read(viewer, query.order_by(sent_answers.c.created.desc()).limit(MOST_LISTED))
+        return await self._read(viewer, query.order_by(sent_answers.c.created.desc()).limit(MOST_LISTED), brief)
 
     async def mine_closed(self, viewer: Viewer) -> builtins.list[SentAnswer]:
         """What the viewer sent with their name under an older vault, without its content: it can still be withdrawn."""
@@ -179,11 +185,11 @@ class Sent:
     def _today(self) -> float:
         return self._now() // DAY_S * DAY_S
 
-    async def _read(self, viewer: Viewer, query: Select[Any]) -> builtins.list[SentAnswer]:
+    async def _read(self, viewer: Viewer, query: Select[Any], brief: Brief = bytes) -> builtins.list[SentAnswer]:
         rows.unlocked(viewer)
 
         def work(connection: Connection) -> builtins.list[SentAnswer]:
-            return [_opened(viewer, row) for row in connection.execute(query)]
+            return [_opened(viewer, row, brief) for row in connection.execute(query)]
 
         return await self._database.read(work)
 
@@ -243,12 +249,12 @@ def _key_context(sent_id: str, account_id: str, vault_id: str) -> bytes:
     return bind("sent_keys", "sealed_key", sent_id, account_id, vault_id)
 
 
-def _opened(viewer: Viewer, row: Row[Any]) -> SentAnswer:
+def _opened(viewer: Viewer, row: Row[Any], brief: Brief) -> SentAnswer:
     context = _key_context(row.id, viewer.account_id, row.vault_id)
     key = ConversationKey.from_bytes(rows.unlocked(viewer).open(row.sealed_key, context))
     plain = key.open(row.sealed, bind("sent_answers", "sealed", row.id))
     sender = None if row.account_id is None else row.name or ""
-    return SentAnswer(row.id, sender, row.created, row.done, zlib.decompressobj().decompress(plain, MAX_BYTES))
+    return SentAnswer(row.id, sender, row.created, row.done, brief(zlib.decompressobj().decompress(plain, MAX_BYTES)))
 
 
 def _packed(content: bytes) -> bytes:

@@ -117,8 +117,12 @@ async def _files(visit: Visit) -> AsyncIterator[tuple[str, float, bytes]]:
         yield f"conversations/{name}.md", found.updated, markdown_of(visit, found).encode()
         async for proof in _proofs(visit, found):
             yield proof
-    for sent in await visit.services.sent.mine(visit.owner):
-        yield f"sent/{sent.id}.json", sent.day, _json(Letter.from_bytes(sent.content).to_json())
+    for sent in await visit.services.sent.mine(visit.owner, brief=lambda _content: b""):
+        try:
+            whole = await visit.services.sent.get(visit.owner, sent.id)
+        except NotFound:
+            continue  # withdrawn since
+        yield f"sent/{sent.id}.json", sent.day, _json(Letter.from_bytes(whole.content).to_json())
     older = await data.unopened(visit.owner)
     yield "conversations.md", now, _list(visit, listed, len(older)).encode()
     account = {

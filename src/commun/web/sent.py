@@ -22,7 +22,7 @@ from commun.receipts.errors import ReceiptError
 from commun.receipts.statement import Statement, is_receipt_id
 from commun.store.feedback import MAX_REMARK, Opinion
 from commun.store.receipts import StoredReceipt
-from commun.store.sent import MOST_DAYS, NobodyToSendTo, SentAnswer
+from commun.store.sent import MOST, MOST_DAYS, NobodyToSendTo, SentAnswer
 from commun.web.feedback import REASONS, opinion_in
 from commun.web.forms import field, form_of, see
 from commun.web.i18n import long_date
@@ -38,6 +38,7 @@ from commun.web.transcript import title_of
 from commun.web.visit import Visit, member_of
 
 MOST_A_DAY: Final = "10/day"
+PAGE: Final = 20  # lines
 MOST_FIELDS: Final = 500  # of the form that sends: one for each administrator
 
 
@@ -109,7 +110,9 @@ async def withdraw(request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class SentLine:
-    """One line of a list. ``sender``: as SentAnswer's. ``done``: "" while it is open."""
+    """One line of a list, or above a whole letter. ``letter``: in a list without answer, what was before it, and proof.
+    ``sender``: as SentAnswer's. ``done``: "" while it is open.
+    """
 
     id: str
     title: str
@@ -121,7 +124,7 @@ class SentLine:
 
 async def sent_by(visit: Visit) -> list[SentLine]:
     """What somebody sent with their name, for their settings. No words of what this vault does not open."""
-    lines = await _lines(visit, await visit.services.sent.mine(visit.owner))
+    lines = _lines(visit, await visit.services.sent.mine(visit.owner, brief=brief))
     closed = await visit.services.sent.mine_closed(visit.owner)
     nothing = Letter("", "", Opinion())
     return lines + [
@@ -163,15 +166,28 @@ def _kept_days(visit: Visit) -> int:
 
 
 async def sent(request: Request) -> Response:
+    """``?page=``: PAGE lines each, the first where it is no number of one."""
     visit = await member_of(request)
-    lines = await _lines(visit, await visit.services.sent.list(visit.owner))
-    closed = await visit.services.sent.count_closed(visit.owner)
-    return await _page(visit, "sent.html", lines=lines, closed=closed, reasons=REASONS, days=_kept_days(visit))
+    text = request.query_params.get("page", "1")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MOST)) else 1
+    number = min(max(number, 1), MOST // PAGE)
+    found = await visit.services.sent.list(visit.owner, after=(number - 1) * PAGE, limit=PAGE + 1, brief=brief)
+    return await _page(
+        visit,
+        "sent.html",
+        lines=_lines(visit, found[:PAGE]),
+        before=number - 1,
+        after=number + 1 if len(found) > PAGE else 0,
+        closed=await visit.services.sent.count_closed(visit.owner),
+        reasons=REASONS,
+        days=_kept_days(visit),
+    )
 
 
 async def sent_answer(request: Request) -> Response:
     visit, found = await _found(request)
-    (line,) = await _lines(visit, [found])
+    letter = await asyncio.to_thread(Letter.from_bytes, found.content)
+    line = _line(visit, found, letter, title_of(letter.question))
     shown = await asyncio.to_thread(letter_view, line.letter)
     return await _page(
         visit, "sent_answer.html", line=line, shown=shown, reasons=REASONS, receipt=await _receipt(visit, line.letter)
@@ -220,12 +236,20 @@ async def _receipt(visit: Visit, letter: Letter) -> Any:
         raise NotFound from error
 
 
-async def _lines(visit: Visit, found: list[SentAnswer]) -> list[SentLine]:
-    letters = await asyncio.to_thread(lambda: [Letter.from_bytes(each.content) for each in found])
-    return [
-        SentLine(each.id, title_of(letter.question), letter, each.sender, _day(visit, each.day), _day(visit, each.done))
-        for each, letter in zip(found, letters, strict=True)
-    ]
+def brief(content: bytes) -> bytes:
+    """Of a letter, what a line of a list tells."""
+    letter = Letter.from_bytes(content)
+    return Letter(title_of(letter.question), "", letter.opinion).data()
+
+
+def _lines(visit: Visit, found: list[SentAnswer]) -> list[SentLine]:
+    """``found``: in brief."""
+    letters = [Letter.from_bytes(each.content) for each in found]
+    return [_line(visit, each, letter, letter.question) for each, letter in zip(found, letters, strict=True)]
+
+
+def _line(visit: Visit, sent: SentAnswer, letter: Letter, title: str) -> SentLine:
+    return SentLine(sent.id, title, letter, sent.sender, _day(visit, sent.day), _day(visit, sent.done))
 
 
 def _day(visit: Visit, moment: float | None) -> str:
