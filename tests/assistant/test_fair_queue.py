@@ -1,5 +1,6 @@
 """Places are shared fairly: whatever people do, bounds hold, nobody starves, no place stays free, places are told right."""
 
+import contextlib
 import itertools
 from collections import Counter, deque
 
@@ -12,6 +13,7 @@ from commun.assistant.admission import ABOUT_S, Admission, Share, Ticket
 from commun.errors import QueueFull, TooManyWaiting
 
 OWNERS = ("ada", "bob", "cyd", "")
+GUESTS = {"guest 1": "4b", "guest 2": "4b", "guest 3": "4b", "guest 4": "9a"}
 RUNNING, WAITING, EACH = 8, 12, 3
 
 
@@ -48,15 +50,18 @@ class Crowd(RuleBasedStateMachine):
         self.admission, self.clock = house()
         self.asked: list[Asked] = []
 
-    @rule(owner=st.sampled_from(OWNERS), with_key=st.booleans())
+    @rule(owner=st.sampled_from((*OWNERS, *GUESTS)), with_key=st.booleans())
     def ask(self, owner: str, with_key: bool) -> None:
         bounds = (("ada's key", 2),) if owner == "ada" and with_key else ()
+        class_id = GUESTS.get(owner, "")
         mine = sum(not each.runs for each in self.asked if each.share.owner == owner)
+        of_class = sum(not each.runs for each in self.asked if each.share.class_id == class_id)
+        of_guests = sum(not each.runs for each in self.asked if each.share.class_id)
         waiting = self.admission.waiting
         try:
-            self.asked.append(Asked(self.admission, Share(owner, bounds)))
+            self.asked.append(Asked(self.admission, Share(owner, bounds, class_id=class_id)))
         except QueueFull:
-            assert waiting == WAITING
+            assert waiting == WAITING or (class_id and (of_class == WAITING // 2 or of_guests == WAITING - 1))
         except TooManyWaiting:
             assert mine >= WAITING // 4
 
@@ -81,6 +86,10 @@ class Crowd(RuleBasedStateMachine):
     def no_bound_is_exceeded(self) -> None:
         assert self.admission.running <= RUNNING
         assert self.admission.waiting <= WAITING
+        for guests, running, waiting in ({"4b"}, RUNNING // 2, WAITING // 2), ({"4b", "9a"}, RUNNING - 1, WAITING - 1):
+            theirs = [each.runs for each in self.asked if each.share.class_id in guests]
+            assert sum(theirs) <= running
+            assert len(theirs) - sum(theirs) <= waiting
         running = Counter(each.share.owner for each in self.asked if each.runs)
         assert all(count <= RUNNING - RUNNING // 8 for count in running.values())
         assert sum(each.runs and bool(each.share.bounds) for each in self.asked) <= 2
@@ -93,13 +102,19 @@ class Crowd(RuleBasedStateMachine):
         by_key = sum(each.runs and bool(each.share.bounds) for each in self.asked)
         for each in self.asked:
             if not each.runs:
-                assert running[each.share.owner] >= EACH or (each.share.bounds and by_key >= 2)
+                of_class = sum(one.runs for one in self.asked if one.share.class_id == each.share.class_id)
+                of_guests = sum(one.runs for one in self.asked if one.share.class_id)
+                assert (
+                    running[each.share.owner] >= EACH
+                    or (each.share.bounds and by_key >= 2)
+                    or (each.share.class_id and (of_class == RUNNING // 2 or of_guests == RUNNING - 1))
+                )
 
     @invariant()
     def places_are_told_to_all_who_wait_each_another(self) -> None:
         waiting = [each for each in self.asked if not each.runs]
         assert sorted(each.places[-1] for each in waiting) == [*range(1, len(waiting) + 1)]
-        for owner in OWNERS:
+        for owner in (*OWNERS, *GUESTS):
             mine = [each.places[-1] for each in waiting if each.share.owner == owner]
             assert mine == sorted(mine)
 
@@ -195,6 +210,23 @@ def test_alone_one_has_nearly_all_places_and_no_more_than_a_few_once_another_is_
     clock.now += ABOUT_S + 1
     first[11].ticket.leave()
     assert sum(each.runs for each in first[12:]) == 8, "alone again"
+
+
+def test_one_person_who_is_many_guests_leaves_places_to_those_with_an_account() -> None:
+    admission, _ = house(running=32, waiting=64, each=8)
+    flood = []
+    for number in range(200):
+        with contextlib.suppress(QueueFull):
+            flood.append(Asked(admission, Share(f"guest {number % 20}", class_id="4b")))
+    assert (admission.running, admission.waiting) == (16, 32)
+    members = [Asked(admission, Share(f"member {number}")) for number in range(16)]
+    assert all(each.runs for each in members)
+    late = Asked(admission, Share("late"))
+    assert not late.runs
+    for each in [*flood, *members]:
+        each.ticket.leave()
+    assert late.runs
+    assert (admission.running, admission.waiting) == (1, 0)
 
 
 def test_one_person_does_not_fill_the_waiting_room() -> None:

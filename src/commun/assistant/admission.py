@@ -12,6 +12,9 @@ Rules:
   quarter of the waiting room; alone, all but an eighth of both: whoever comes next finds a place at once;
 - an account, and a key within it, may have a bound of its own on answers at once (``Share.bounds``), whoever is about.
   More of its questions wait, and hold up nobody else's;
+- whoever has a class's code can be as many guests as the class has places. So all guests of one class together have at
+  most half of the places and half of the waiting room, and guests of all classes all but an eighth of both: accounts
+  always find one. Inside, each guest is a person;
 - no place is left free while somebody may have it.
 
 Owned by the event loop: nothing here is for threads.
@@ -37,13 +40,14 @@ MAX_RETRY_AFTER_S: Final = 120
 ABOUT_S: Final = 600.0  # somebody who asked so recently may ask again
 KEPT_FREE: Final = 8  # one place in so many is not for one person alone
 WAITING_SHARE: Final = 4  # of the waiting room, for one person while others are about
+CLASS_SHARE: Final = 2  # of all places and of the waiting room, for all guests of one class together
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
     """Whose question it is. ``owner``: an account; "": nobody's, such as the terminal's. ``bounds``: (name, most
     answers at once), of the account or of a key; names of different things differ. ``key``: the API key's id, or "".
-    ``class_id``: of the class that the owner is a guest of, whose tokens are counted; "" for an account.
+    ``class_id``: of the class that the owner is a guest of, whose tokens and places are counted; "" for an account.
     """
 
     owner: str = ""
@@ -118,6 +122,8 @@ class Admission:
         self._running: set[Ticket] = set()
         self._bounded: Counter[str] = Counter()  # answers that run, by the names of bounds
         self._waiting = 0
+        self._running_of: Counter[str] = Counter()  # answers, by the class of whoever asked
+        self._waiting_of: Counter[str] = Counter()  # questions, likewise
         self._numbers = itertools.count()
         self._served = 0.0  # the clock of all: what whoever was served last had used
         self._mean_s = FIRST_GUESS_S
@@ -131,8 +137,8 @@ class Admission:
         return self._waiting
 
     def join(self, tell: Callable[[int], None], share: Share = NOBODY) -> Ticket:
-        """A place, at once or in the queue. Raises QueueFull when there is none, TooManyWaiting when this owner has
-        their share of the queue.
+        """A place, at once or in the queue. Raises QueueFull when there is none, or none for this class; TooManyWaiting
+        when this owner has their share of the queue.
         """
         self._serve()  # somebody may no longer be about
         owner = self._owners.setdefault(share.owner, _Owner())
@@ -145,8 +151,11 @@ class Admission:
             raise QueueFull(retry_after=self._retry_after(self._waiting))
         if len(owner.waiting) >= self._most_waiting(share.owner):
             raise TooManyWaiting(retry_after=self._retry_after(len(owner.waiting)))
+        if not _have_room(share.class_id, self._waiting_of, self._waiting_bound):
+            raise QueueFull(retry_after=self._retry_after(self._waiting))
         owner.waiting.append(ticket)
         self._waiting += 1
+        self._waiting_of[share.class_id] += 1
         self._tell_places()
         return ticket
 
@@ -157,8 +166,7 @@ class Admission:
         if ticket in self._running:
             self._end(owner, ticket)
         elif ticket in owner.waiting:
-            owner.waiting.remove(ticket)
-            self._waiting -= 1
+            self._end_waiting(owner, ticket)
         else:
             return
         owner.seen = self._clock()
@@ -173,9 +181,15 @@ class Admission:
         if not self._running and not self._waiting:
             self._served = max((owner.used for owner in self._owners.values()), default=self._served)
 
+    def _end_waiting(self, owner: _Owner, ticket: Ticket) -> None:
+        owner.waiting.remove(ticket)
+        self._waiting -= 1
+        _take(self._waiting_of, ticket.share.class_id)
+
     def _end(self, owner: _Owner, ticket: Ticket) -> None:
         self._running.remove(ticket)
         owner.running -= 1
+        _take(self._running_of, ticket.share.class_id)
         self._bounded.subtract(name for name, _ in ticket.share.bounds)
         self._bounded = +self._bounded
         taken = self._clock() - ticket.started
@@ -184,12 +198,12 @@ class Admission:
 
     def _admit(self, owner: _Owner, ticket: Ticket) -> None:
         if ticket in owner.waiting:
-            owner.waiting.remove(ticket)
-            self._waiting -= 1
+            self._end_waiting(owner, ticket)
         self._served = max(self._served, owner.used)
         cost = min(max(self._mean_s, LEAST_COST_S), MOST_COST_S)
         owner.used = self._served + cost
         owner.running += 1
+        self._running_of[ticket.share.class_id] += 1
         self._bounded.update(name for name, _ in ticket.share.bounds)
         self._running.add(ticket)
         ticket.admit(self._clock(), cost)
@@ -212,6 +226,8 @@ class Admission:
 
     def _may_run(self, owner: _Owner, ticket: Ticket) -> bool:
         if len(self._running) >= self._running_bound or owner.running >= self._most_running(ticket.share.owner):
+            return False
+        if not _have_room(ticket.share.class_id, self._running_of, self._running_bound):
             return False
         return all(self._bounded[name] < max(1, most) for name, most in ticket.share.bounds)
 
@@ -264,3 +280,18 @@ class Admission:
         """Seconds until so many have probably had their turn."""
         rounds = math.ceil((before + 1) / self._running_bound)
         return max(1, min(MAX_RETRY_AFTER_S, math.ceil(self._mean_s * rounds)))
+
+
+def _have_room(class_id: str, taken: Counter[str], bound: int) -> bool:
+    """Whether a guest of this class may have one more of so many; whoever has an account may, as far as this goes."""
+    if not class_id:
+        return True
+    of_all = taken.total() - taken[""]
+    return taken[class_id] < max(1, bound // CLASS_SHARE) and of_all < max(1, bound - bound // KEPT_FREE)
+
+
+def _take(counts: Counter[str], name: str) -> None:
+    """One less; of nothing nothing is remembered."""
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]
