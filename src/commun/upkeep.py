@@ -39,6 +39,14 @@ async def purge_conversations(conversations: Conversations, days: int) -> None:
         log.info("conversations were erased, as the charter's clause “retention” says", count=purged)
 
 
+async def purge_classes(services: Services) -> None:
+    """Whoever's class or place in it has ended: what is being answered to them stops."""
+    gone = await services.classes.purge()
+    for name in (*gone.classes, *gone.guests):
+        services.assistant.shut_out(name)
+        services.assistant.let_in(name)  # nobody comes back under this name: nothing to remember
+
+
 async def purge(services: Services) -> None:
     """Erases conversations that were deleted or have had their time, unless the charter holds them; receipts that
     nobody keeps, answers that waited for their audit for too long, answers that were sent to the administrators long
@@ -55,7 +63,7 @@ async def purge(services: Services) -> None:
     await services.samples.erase_old()
     await services.accounts.purge_expired()
     await services.invitations.purge()
-    await services.classes.purge()
+    await purge_classes(services)
 
 
 async def purge_now_and_then(services: Services) -> None:

@@ -162,11 +162,13 @@ def test_a_place_ends_unused_after_hours_and_with_the_class(school: School, run)
         school.clock.now += HOUR_S
         school.classes._guests.clear()
         assert await school.classes.guest(short.token) is None
-        assert await school.classes.purge() == 1
+        gone = await school.classes.purge()
+        assert gone.classes == [short.guest.class_id]
+        assert set(gone.guests) == {idle.guest.id, busy.guest.id, short.guest.id}
         assert await school.rows(guests) == []
         assert len(await school.rows(classes)) == 1
         school.clock.now += DAY_S
-        assert await school.classes.purge() == 1
+        assert (await school.classes.purge()).classes == [idle.guest.class_id]
         assert await school.rows(classes) == []
 
     run(scenario())
@@ -203,7 +205,7 @@ def test_one_browser_is_one_person(school: School, run) -> None:
 
 def test_a_class_has_one_number_a_day_for_all_of_it(school: School, run) -> None:
     async def scenario() -> None:
-        inside = await school.classes.enter(await school.open(daily_tokens=1000))
+        inside = await school.classes.enter(await school.open(daily_tokens=1000, hours=48))
         usage = Usage(school.store.database, now=school.clock)
         usage.add_to_class(inside.guest.class_id, 300)
         usage.add_to_class(inside.guest.class_id, 45)
@@ -215,6 +217,9 @@ def test_a_class_has_one_number_a_day_for_all_of_it(school: School, run) -> None
         usage.add_to_class(inside.guest.class_id, 7)
         await school.store.database.check_writable()
         assert (await usage.allowance_of_class(inside.guest.class_id)).used == 7
+        school.clock.now = START + 48 * HOUR_S
+        over = await usage.allowance_of_class(inside.guest.class_id)
+        assert over.used >= over.daily_tokens == 0  # its row is there until the next purge
         await school.classes.end(inside.guest.class_id)
         gone = await usage.allowance_of_class(inside.guest.class_id)
         assert gone.used >= gone.daily_tokens == 0  # of a class that has ended nobody asks

@@ -10,6 +10,8 @@ from commun.web.attempts import (
     FORGOTTEN_S,
     FREE,
     FREE_FOR_ADDRESS,
+    FREE_FOR_CLASS_CODES,
+    LONGEST_FOR_CLASS_CODES_S,
     LONGEST_S,
     Attempts,
     SignInAttempts,
@@ -51,6 +53,18 @@ def test_after_a_few_failures_each_one_doubles_the_wait_up_to_a_quarter_of_an_ho
         assert waits(attempts, "a") == 0
     assert told == [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900, 900]
     assert waits(attempts, "b") == 0
+
+
+def test_a_school_that_mistypes_codes_waits_half_a_minute_at_most():
+    clock = Clock()
+    attempts = Attempts(FREE_FOR_CLASS_CODES, longest_s=LONGEST_FOR_CLASS_CODES_S, clock=clock)
+    assert [waits(attempts, "a") for _ in range(301)] == [0] * 301
+    told = []
+    for _ in range(8):
+        told.append(waits(attempts, "a"))
+        clock.now += told[-1]
+        assert waits(attempts, "a") == 0
+    assert told == [2, 4, 8, 16, 30, 30, 30, 30]
 
 
 def test_a_day_of_guessing_is_a_hundred_guesses():

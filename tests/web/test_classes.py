@@ -10,10 +10,14 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import update
 
+from commun.assistant.quotas import LEAST_OF_A_GUEST
 from commun.authority import Who
 from commun.store.class_codes import new_code
-from commun.web.attempts import FREE_FOR_ADDRESS
+from commun.store.schema import classes, guests
+from commun.upkeep import purge_classes
+from commun.web.attempts import FREE_FOR_ADDRESS, FREE_FOR_CLASS_CODES, LONGEST_FOR_CLASS_CODES_S
 from fake_engine import FakeEngine
 from founded import found_for_tests
 from inhabitants import Person, entered, everything_stored, inhabitant, open_class
@@ -116,6 +120,26 @@ def test_another_code_replaces_the_first_and_who_is_in_it_stays(site: Site, admi
         assert client.get("/temporary").status_code == 200
 
 
+def test_another_code_puts_everybody_out_where_it_is_ticked(tmp_path: Path) -> None:
+    with slow_school(tmp_path / "home") as (site, engine):
+        administrator = inhabitant(site, Who.ADMINISTRATOR)
+        code = opened(administrator, name="Taken", places="1")
+        inside, elsewhere = guest_of(site, code), guest_of(site, open_class(site))
+        for each in (inside, elsewhere):
+            asked(each, "x")
+        until(lambda: engine.running == 2)
+        with administrator.browser() as client:
+            assert 'name="out"' in client.get("/classes").text
+            page = client.post(f"/classes/{class_id(administrator, 'Taken')}/code", data={"out": "yes"}).text
+        until(lambda: engine.running == 1)  # the other class goes on
+        with inside.browser() as client:
+            assert client.get("/temporary").status_code == 401
+            assert client.post("/temporary", data={"question": "x"}, headers=JSON).status_code == 401
+        assert httpx2.post(f"{site.url}/class", data={"code": code}).status_code == 401
+        code = "-".join(re.findall(r"<span>(\w+)</span>", page))
+        assert httpx2.post(f"{site.url}/class", data={"code": code}).status_code == 303  # the place is free
+
+
 # --- coming in
 
 
@@ -196,16 +220,23 @@ def test_who_tries_codes_waits_and_a_whole_class_behind_one_address_does_not(tmp
     with serving(tmp_path / "home", FakeEngine(), rate_limit=OFTEN) as site:
         code = open_class(site)
         with httpx2.Client(base_url=site.url) as client:
-            for _ in range(FREE_FOR_ADDRESS + 5):
-                assert client.post("/class", data={"code": code}).status_code == 303
+            typos = [client.post("/class", data={"code": new_code()}).status_code for _ in range(FREE_FOR_ADDRESS + 2)]
+            assert set(typos) == {401}
+            for _ in range(5):
+                assert client.post("/class", data={"code": code}).status_code == 303  # nobody waits for their typos
                 client.cookies.clear()
-            statuses = [
-                client.post("/class", data={"code": new_code()}).status_code for _ in range(FREE_FOR_ADDRESS + 3)
-            ]
-            waits = client.post("/class", data={"code": code})
-        assert statuses[:FREE_FOR_ADDRESS] == [401] * FREE_FOR_ADDRESS
-        assert statuses[-1] == waits.status_code == 429
-        assert int(waits.headers["retry-after"]) >= 1
+            for _ in range(FREE_FOR_CLASS_CODES + 1 - len(typos)):
+                site.app.state.class_attempts.begin("127.0.0.1")
+            waits = client.post("/class", data={"code": new_code()})
+        assert waits.status_code == 429
+        assert 1 <= int(waits.headers["retry-after"]) <= LONGEST_FOR_CLASS_CODES_S
+
+
+def test_one_person_does_not_take_all_places_at_once(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", FakeEngine(), rate_limit=OFTEN) as site:
+        code = open_class(site, places=100)
+        statuses = [httpx2.post(f"{site.url}/class", data={"code": code}).status_code for _ in range(61)]
+    assert statuses == [303] * 60 + [429]
 
 
 # --- asking
@@ -293,6 +324,32 @@ def test_the_class_has_one_number_of_tokens_for_all_of_it(site: Site) -> None:
     assert ANSWER in read(other, asked(other, "x")).text
 
 
+def test_a_guest_asks_as_fast_as_one_types_and_no_faster(site: Site) -> None:
+    code = open_class(site)
+    hasty, neighbour = guest_of(site, code), guest_of(site, code)
+    with hasty.browser() as client:
+        statuses = [client.post("/temporary", data={"question": "x"}, headers=JSON).status_code for _ in range(21)]
+    assert statuses.count(200) <= 20
+    assert statuses[-1] == 429
+    until(lambda: site.app.state.services.assistant.waiting == 0)
+    asked(neighbour, "x")
+
+
+def test_a_question_that_is_stopped_in_the_queue_counts_for_the_class(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", FakeEngine("done", gate=asyncio.Event()), rate_limit=OFTEN, max_running=1) as site:
+        first, code = guest_of(site, open_class(site)), open_class(site, daily_tokens=2 * LEAST_OF_A_GUEST)
+        asked(first, "x")
+        guest = guest_of(site, code)
+        with guest.browser() as client:
+            for _ in range(2):
+                assert client.post(f"/answers/{asked(guest, 'x')}/stop", headers=JSON).status_code == 200
+            until(lambda: site.app.state.services.assistant.waiting == 0)
+            site.run(site.app.state.services.database.check_writable())
+            refused = client.post("/temporary", data={"question": "x"}, headers=JSON)
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "class_tokens_used"
+
+
 @contextlib.contextmanager
 def slow_school(home: Path) -> Iterator[tuple[Site, FakeEngine]]:
     engine = FakeEngine(LONG, delay_s=0.01)
@@ -341,6 +398,30 @@ def test_who_is_no_administrator_any_more_has_no_class(site: Site, administrator
         assert name not in client.get("/classes").text
     with guest.browser() as client:
         assert client.get("/temporary").status_code == 401
+
+
+@pytest.mark.parametrize("end", ["account", "time", "idle"])
+def test_a_class_that_goes_with_its_opener_or_its_time_stops_what_is_written(tmp_path: Path, end: str) -> None:
+    with slow_school(tmp_path / "home") as (site, engine):
+        inhabitant(site, Who.ADMINISTRATOR)
+        opener = inhabitant(site, Who.ADMINISTRATOR)
+        guest, other = guest_of(site, opened(opener, name="Theirs")), guest_of(site, open_class(site))
+        ended = class_id(opener, "Theirs")
+        for each in (guest, other):
+            asked(each, "x")
+        until(lambda: engine.running == 2)
+        if end == "account":
+            with opener.browser() as client:
+                gone = client.post("/settings/delete", data={"words": "delete my account"})
+            assert gone.status_code == 200, gone.text
+        else:
+            table, mine = (classes, classes.c.id) if end == "time" else (guests, guests.c.class_id)
+            change = update(table).where(mine == ended).values(expires=1.0)
+            site.run(site.app.state.services.database.write(lambda connection: connection.execute(change)))
+            site.run(purge_classes(site.app.state.services))
+        until(lambda: engine.running == 1)  # the other class goes on
+        with guest.browser() as client:
+            assert client.get("/temporary").status_code == 401
 
 
 def until(true: object, seconds: float = 10) -> None:

@@ -5,7 +5,9 @@ Rules:
 - a question is refused once the day's tokens are used up. One that has begun is answered whole: nobody's answer breaks
   off at a number, and so a day can end above it by what was running;
 - the numbers of an account are its own where an administrator has set them, else everybody's; a key's are besides;
-- a class has one number for all its guests, and nobody counts what a single one of them used;
+- a class has one number for all its guests, and nobody counts what a single one of them used. Each of their questions
+  counts LEAST_OF_A_GUEST at least, one that was stopped in the queue, too: it leaves a receipt and an entry in the
+  ledger, and whoever has a code could ask without end;
 - nobody's questions (the terminal, on the machine itself) are neither counted nor bounded.
 """
 
@@ -18,6 +20,7 @@ from commun.store.usage import Allowance, Usage
 
 NO_BOUND: Final = 0
 HOUR_S: Final = 3600
+LEAST_OF_A_GUEST: Final = 50  # tokens that a question counts for a class, whatever its end
 
 
 class ClassTokensUsed(DailyTokensUsed):
@@ -56,8 +59,9 @@ class Quotas:
         return Share(guest, class_id=class_id)
 
     def count(self, share: Share, *, read: int, written: int) -> None:
+        """Once for each question that began, whatever its end."""
         if share.class_id:
-            self._usage.add_to_class(share.class_id, read + written)
+            self._usage.add_to_class(share.class_id, max(LEAST_OF_A_GUEST, read + written))
         elif share.owner and (read or written):
             self._usage.add(share.owner, share.key, read=read, written=written)
 

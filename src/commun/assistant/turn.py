@@ -358,8 +358,9 @@ class Assistant:
             log.exception("answer or receipt could not be kept", turn=turn.id)
             error, receipt = InternalError(), None
             error.__cause__ = failure
-        if self._quotas and draft.reached:
-            self._quotas.count(turn.share, read=answer.prompt_tokens, written=answer.completion_tokens)
+        if self._quotas:
+            read = answer.prompt_tokens if draft.reached else 0
+            self._quotas.count(turn.share, read=read, written=answer.completion_tokens)
         turn.tell(Done(answer, receipt) if receipt and not error else Failed(error or InternalError(), answer, receipt))
         for watcher in self._watchers:
             watcher(answer, error)

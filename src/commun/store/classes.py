@@ -67,6 +67,14 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """Ids of classes and of guests that have ended, whose answers are to be stopped."""
+
+    classes: list[str]
+    guests: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ClassInfo:
     """``taken``: places. ``used``: tokens of the day ``day`` (UTC, counted from 1970)."""
 
@@ -144,6 +152,11 @@ class Classes:
             raise NotFound
         return code
 
+    async def empty(self, class_id: str) -> list[str]:
+        """Everybody in it is put out, and comes back with its code alone. Returns who they were."""
+        chosen = delete(guests).where(guests.c.class_id == class_id).returning(guests.c.token_hash)
+        return await self._change(lambda connection: [_name(each) for each in connection.execute(chosen).scalars()])
+
     async def end(self, class_id: str) -> None:
         """From now on nobody is in it. Raises NotFound."""
         chosen = delete(classes).where(classes.c.id == class_id)
@@ -155,13 +168,24 @@ class Classes:
         chosen = delete(classes).where(classes.c.account_id == account_id).returning(classes.c.id)
         return await self._change(lambda connection: list(connection.execute(chosen).scalars()))
 
-    async def purge(self) -> int:
-        """Removes what has ended; returns how many classes."""
-        now = self._accounts.now
+    async def opened_by(self, account_id: str) -> list[str]:
+        """Which go with the account."""
+        query = select(classes.c.id).where(classes.c.account_id == account_id)
+        return await self._database.read(lambda connection: list(connection.execute(query).scalars()))
 
-        def work(connection: Connection) -> int:
-            connection.execute(delete(guests).where(guests.c.expires <= now))
-            return connection.execute(delete(classes).where(classes.c.expires <= now)).rowcount
+    def forget(self) -> None:
+        """Guests that were remembered: their classes went with an account."""
+        self._guests.clear()
+
+    async def purge(self) -> Gone:
+        """Removes what has ended."""
+        now = self._accounts.now
+        over = delete(guests).where(guests.c.expires <= now).returning(guests.c.token_hash)
+        ended = delete(classes).where(classes.c.expires <= now).returning(classes.c.id)
+
+        def work(connection: Connection) -> Gone:
+            left = [_name(each) for each in connection.execute(over).scalars()]
+            return Gone(list(connection.execute(ended).scalars()), left)
 
         return await self._change(work)
 
@@ -179,8 +203,7 @@ class Classes:
                 raise ClassOver
             if session:
                 rows.end_session(connection, session)
-            connection.execute(delete(guests).where(guests.c.class_id == found.id, guests.c.expires <= now))
-            taken = select(func.count()).where(guests.c.class_id == found.id)
+            taken = select(func.count()).where(guests.c.class_id == found.id, guests.c.expires > now)
             if connection.execute(taken).scalar_one() >= found.places:
                 raise ClassFull
             ends = min(found.expires, _up(now + LONGEST_S, HOUR_S))

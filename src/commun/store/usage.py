@@ -93,7 +93,9 @@ class Usage:
     async def allowance_of_class(self, class_id: str) -> Allowance:
         """Nothing, for a class that has ended."""
         day = self._day()
-        query = select(classes.c.daily_tokens, classes.c.day, classes.c.tokens).where(classes.c.id == class_id)
+        query = select(classes.c.daily_tokens, classes.c.day, classes.c.tokens).where(
+            classes.c.id == class_id, classes.c.expires > self._now()
+        )
         row = await self._database.read(lambda connection: connection.execute(query).first())
         if row is None:
             return Allowance(0, None, 0)

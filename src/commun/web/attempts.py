@@ -27,8 +27,10 @@ from commun.web.visit import is_secure
 
 FREE: Final = 5  # failures that make nobody wait
 FREE_FOR_ADDRESS: Final = 30  # many people sit behind one address
+FREE_FOR_CLASS_CODES: Final = 300  # a whole school sits behind one address, and each of them mistypes
 FIRST_S: Final = 2.0
 LONGEST_S: Final = 900.0
+LONGEST_FOR_CLASS_CODES_S: Final = 30.0
 FORGOTTEN_S: Final = 3_600.0
 SIZE: Final = 20_000
 KNOWN: Final = "commun_known"
@@ -45,10 +47,18 @@ class _Tries:
 
 
 class Attempts:
-    """``free``: how many may fail before anybody waits."""
+    """``free``: how many may fail before anybody waits. ``longest_s``: the longest wait."""
 
-    def __init__(self, free: int, *, clock: Callable[[], float] = time.monotonic, size: int = SIZE) -> None:
+    def __init__(
+        self,
+        free: int,
+        *,
+        longest_s: float = LONGEST_S,
+        clock: Callable[[], float] = time.monotonic,
+        size: int = SIZE,
+    ) -> None:
         self._free = free
+        self._longest_s = longest_s
         self._clock = clock
         self._size = size
         self._tries: OrderedDict[str, _Tries] = OrderedDict()
@@ -67,7 +77,7 @@ class Attempts:
         tries.count += 1
         tries.last = now
         if tries.count > self._free:
-            tries.not_before = now + min(FIRST_S * 2.0 ** min(tries.count - self._free - 1, 20), LONGEST_S)
+            tries.not_before = now + min(FIRST_S * 2.0 ** min(tries.count - self._free - 1, 20), self._longest_s)
 
     def forgive(self, key: str) -> None:
         """The try that was counted last succeeded."""

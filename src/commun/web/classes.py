@@ -1,10 +1,12 @@
 """``/classes``: administrators open classes and end them. Who is in one, and what is asked there, nobody sees here.
 
-A code is shown once, large enough for a projector; another one replaces it. Ending a class puts its guests out at once,
+A code is shown once, large enough for a projector; another one replaces it, and may put out whoever came in with the
+first: one person can take every place. Ending a class puts its guests out at once,
 stops what is being answered and closes what they were reading.
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,7 +65,10 @@ async def open_class(request: Request) -> Response:
 async def renew_code(request: Request) -> Response:
     visit = await member_of(request)
     class_id = request.path_params["id"]
+    form = await form_of(request)
     code = await visit.services.classes.renew_code(class_id)
+    if field(form, "out"):
+        put_out(request, await visit.services.classes.empty(class_id))
     name = next((each.name for each in await visit.services.classes.list_open() if each.id == class_id), "")
     return _code_page(visit, code, name)
 
@@ -72,19 +77,20 @@ async def end(request: Request) -> Response:
     visit = await member_of(request)
     class_id = request.path_params["id"]
     await visit.services.classes.end(class_id)
-    _put_out(request, class_id)
+    put_out(request, [class_id])
     return see("/classes")
 
 
 async def end_all_of(request: Request, account_id: str) -> None:
     """Of an administrator who is none any more, or was disabled."""
-    for class_id in await services_of(request).classes.end_all_of(account_id):
-        _put_out(request, class_id)
+    put_out(request, await services_of(request).classes.end_all_of(account_id))
 
 
-def _put_out(request: Request, class_id: str) -> None:
-    live_turns(request).close(class_id)
-    services_of(request).assistant.shut_out(class_id)
+def put_out(request: Request, names: Iterable[str]) -> None:
+    """Of classes, or of guests, that are none any more."""
+    for name in names:
+        live_turns(request).close(name)
+        services_of(request).assistant.shut_out(name)
 
 
 def _code_page(visit: Visit, code: str, name: str) -> Response:

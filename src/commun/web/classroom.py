@@ -2,8 +2,11 @@
 
 - whoever comes in gets a token that was not there before; what the browser held ends, an account's session, too. The
   cookie is the session's own, so that one browser is one person, and ends with the browser at the latest;
-- a wrong code is told from one that has ended by nothing; each failure is counted for its address, and after many the
-  next try waits (``attempts.py``). Codes that are right are not: thirty people come in through one door;
+- a wrong code is told from one that has ended by nothing. Each failure is counted for its address, and after
+  FREE_FOR_CLASS_CODES the next try waits, LONGEST_FOR_CLASS_CODES_S at most. Whoever has the right code waits there,
+  too, and so the bounds are a school's: 50 random bits are not guessed at ENTRIES, wait or no wait;
+- nobody comes in more often than ENTRIES from one address, with the right code neither: enough for a class behind one
+  door, and whoever takes places to keep others out takes them slowly;
 - where the charter's clause ``temporary`` has no temporary chats, no class opens;
 - language and theme are in two cookies, which say nothing else.
 """
@@ -15,7 +18,7 @@ from starlette.responses import Response
 
 from commun.charter.errors import OutsideCharter
 from commun.errors import BadRequest, Busy, CommunError, Conflict, NotSignedIn
-from commun.web.attempts import FREE_FOR_ADDRESS, Attempts
+from commun.web.attempts import FREE_FOR_CLASS_CODES, LONGEST_FOR_CLASS_CODES_S, Attempts
 from commun.web.forms import field, form_of, own_path, see
 from commun.web.i18n import LANGUAGES
 from commun.web.limits import address_of, counted_apart
@@ -30,12 +33,12 @@ from commun.web.visit import (
     forget_session,
     is_secure,
     remember_guest,
-    services_of,
     session_token,
     visit_of,
 )
 
 MAX_TYPED: Final = 40
+ENTRIES: Final = "60/minute"  # tries from one address, whatever the code
 CHAT: Final = "/temporary"
 
 
@@ -90,15 +93,14 @@ async def enter(request: Request) -> Response:
 
 def _check_often(request: Request, address: str) -> None:
     """Also with the right code nobody comes in without end. Raises TooManyRequests."""
-    spec = services_of(request).settings.rate_limit
-    counted_apart(request.app.state, "class_entries", spec, setting="rate_limit").check(address)
+    counted_apart(request.app.state, "class_entries", ENTRIES, setting="rate_limit").check(address)
 
 
 def _tries(request: Request) -> Attempts:
     """Those of this application, made when somebody first tries; apart from those of passwords."""
     made: Attempts | None = getattr(request.app.state, "class_attempts", None)
     if made is None:
-        made = request.app.state.class_attempts = Attempts(FREE_FOR_ADDRESS)
+        made = request.app.state.class_attempts = Attempts(FREE_FOR_CLASS_CODES, longest_s=LONGEST_FOR_CLASS_CODES_S)
     return made
 
 

@@ -16,6 +16,7 @@ from commun.store.administration import LastAdministrator
 from commun.store.erasure import erase_account
 from commun.store.people import Viewer
 from commun.web.attempts import attempts_of
+from commun.web.classes import put_out
 from commun.web.forms import field, form_of
 from commun.web.hold import AccountOnHold, HoldUnknown, OnHold, check_erasing, find_refusal
 from commun.web.limits import address_of
@@ -69,25 +70,28 @@ async def leave(request: Request) -> Response:
     form = await form_of(request)
     try:
         check_erasing(visit, AccountOnHold)
-        _check_typed(_words(visit, viewer), field(form, "words"))
+        check_typed(_words(visit, viewer), field(form, "words"))
         await _check_password(request, visit, viewer, field(form, "password"))
         services.assistant.shut_out(viewer.account_id)
+        opened = await services.classes.opened_by(viewer.account_id)
         await erase_account(services.accounts, services.database, viewer.account_id)
     except LastAdministrator as error:
         services.assistant.let_in(viewer.account_id)
         return await _leaving_page(visit, viewer, error)
     except (Refused, Busy, OnHold, HoldUnknown) as error:
         return await _leaving_page(visit, viewer, error)
+    services.classes.forget()
+    put_out(request, opened)
     response = page(visit, "gone.html")
     forget_session(request, response)
     response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     return response
 
 
-def _check_typed(words: str, typed: str) -> None:
-    """Case and spaces are forgiven. Raises NotTyped."""
+def check_typed(words: str, typed: str, refused: type[NotTyped] = NotTyped) -> None:
+    """Case and spaces are forgiven. Raises ``refused``."""
     if " ".join(typed.split()).casefold() != " ".join(words.split()).casefold():
-        raise NotTyped(words=words)
+        raise refused(words=words)
 
 
 async def _check_password(request: Request, visit: Visit, viewer: Viewer, typed: str) -> None:

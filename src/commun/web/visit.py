@@ -25,6 +25,7 @@ SIDEBAR_COOKIE: Final = "commun_sidebar"  # set by shell.js
 FOLDERS_COOKIE: Final = "commun_folders"  # set by shell.js: ids between dots, with a hyphen before one that is closed
 THEMES: Final = ("auto", "light", "dark")
 DAY_S: Final = 86_400
+GUEST_RATE: Final = "20/minute"  # questions of one guest
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,9 @@ def zone_named(name: str) -> tzinfo:
 
 
 def check_asking(visit: Visit) -> None:
-    """Counts one question of this person. Raises TooManyRequests."""
+    """Counts one question of this person; a guest may ask as fast as one types. Raises TooManyRequests."""
+    if visit.guest is not None:
+        counted_apart(visit.request.app.state, "guest_questions", GUEST_RATE, setting="rate_limit").check(visit.asker)
     cast("RateLimits", visit.request.app.state.rate_limits).check(visit.asker)
 
 
