@@ -53,7 +53,7 @@ signing in and its settings refuse; ``store/sent.py`` NobodyToSendTo, SentFull, 
 UnknownAddress, ``api/requests.py`` UnsupportedSampling; ``backup/archive.py`` BackupExists, BackupChanged, BadBackup,
 ``backup/making.py`` NothingToBackUp, NotABackupName, ``backup/restoring.py`` FolderNotEmpty, HistoryNotChosen,
 LedgerWentOn; ``importing/spool.py`` BadImport, ``web/data_import.py`` NoFile, ``web/leaving.py`` NotTyped,
-``web/hold.py`` OnHold and HoldUnknown.
+``web/hold.py`` OnHold and HoldUnknown, ``web/account.py`` NothingLost and StartNotTyped.
 
 Rules:
 

@@ -93,6 +93,7 @@ def test_starting_over_leaves_the_old_conversations_sealed(page: Page, context, 
     other = context().new_page()
     other.goto(site.link())
     other.get_by_text("Start with an empty Commun").click()
+    other.get_by_label("Type “start over”").fill("start over")
     other.get_by_role("button", name="Start over").click()
     expect(other.locator(".welcome h1")).to_be_visible()
     expect(other.locator("#list a")).to_have_count(0)

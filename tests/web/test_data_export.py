@@ -108,7 +108,7 @@ def test_the_account_is_in_it_without_any_secret(site: Site, member: httpx2.Clie
 def test_what_an_older_key_sealed_is_named_and_not_opened(site: Site) -> None:
     with somebody(site) as client:
         chat, _ = ask(client, MINE)
-        start_over(client)
+        start_over(site, client)
         archive = exported(client)
     account = json.loads(archive.read("account.json"))
     assert [one["id"] for one in account["sealed_with_an_older_key"]] == [chat]
@@ -116,10 +116,38 @@ def test_what_an_older_key_sealed_is_named_and_not_opened(site: Site) -> None:
     assert "cannot be opened" in archive.read("conversations.md").decode()
 
 
-def start_over(client: httpx2.Client) -> None:
+def start_over(site: Site, client: httpx2.Client) -> None:
     """As the page does where the key is lost."""
-    response = client.post("/unlock/start-over")
-    assert response.status_code == 303
+    locked = another_browser(site, client)
+    assert locked.post("/unlock/start-over", data={"words": "start over"}).status_code == 303
+    token = locked.cookies["commun_session"]
+    client.cookies.clear()
+    client.cookies.set("commun_session", token)
+
+
+def another_browser(site: Site, client: httpx2.Client) -> httpx2.Client:
+    """Signed in to the same account, its vault locked."""
+    services, token = site.app.state.services, client.cookies["commun_session"]
+    account_id = site.run(services.accounts.viewer(token)).account_id
+    other = site.run(services.database.write(lambda connection: rows.new_session(connection, account_id, 2e9, 4e9)))
+    made = httpx2.Client(base_url=site.url, timeout=20)
+    made.cookies.set("commun_session", other, domain=httpx2.URL(site.url).host)
+    return made
+
+
+def test_starting_over_is_for_who_has_lost_the_key_and_says_so_in_writing(site: Site) -> None:
+    with somebody(site) as client, another_browser(site, client) as locked:
+        chat, _ = ask(client, MINE)
+        reply = client.post("/unlock/start-over", data={"words": "start over"}, headers=JSON)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (409, "nothing_lost")
+        assert 'name="words"' in locked.get("/unlock").text
+        for typed in ({}, {"words": "yes"}):
+            reply = locked.post("/unlock/start-over", data=typed)
+            assert reply.status_code == 403
+            assert "To start over, type: start over." in reply.text
+        assert client.get(f"/c/{chat}").status_code == 200
+        assert locked.post("/unlock/start-over", data={"words": " Start  over"}).status_code == 303
+        assert locked.get("/settings").status_code == 200
 
 
 def test_nobody_takes_anything_without_an_open_vault(site: Site, stranger: httpx2.Client) -> None:

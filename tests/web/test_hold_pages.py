@@ -9,12 +9,16 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import Connection, select
 
 from commun.charter.keys import SoftwareKey
 from commun.drafting.models import default_model_clause
 from commun.errors import CommunError
+from commun.store import sessions as rows
+from commun.store.people import Role
+from commun.store.schema import conversations
 from commun.upkeep import purge
-from commun.web.hold import AccountOnHold, HoldUnknown, LastWayOnHold, OnHold
+from commun.web.hold import AccountOnHold, HoldUnknown, LastWayOnHold, OnHold, VaultOnHold
 from commun.web.i18n import LANGUAGES, long_date, translator
 from fake_engine import FakeEngine
 from founded import amend_for_tests, found_for_tests
@@ -159,6 +163,36 @@ def test_the_last_way_in_stays_since_what_nobody_can_open_is_as_good_as_erased(h
     assert problem in reply.text
     assert cure in reply.text
     assert way[-1] in held.client.get("/settings").text
+
+
+def test_nobody_starts_over_who_can_still_open_what_is_kept(held: Held) -> None:
+    address, told = held.ask(), sentences(held, VaultOnHold, "en")
+    held.client.post("/settings/passphrase", data={"passphrase": "correct horse battery staple"})
+    with httpx2.Client(base_url=held.site.url, timeout=20, follow_redirects=True) as locked:
+        locked.get(held.site.link()).raise_for_status()
+        for browser in (held.client, locked):
+            reply = browser.post("/unlock/start-over", data={"words": "start over"})
+            assert reply.status_code == 409
+            assert all(each in reply.text for each in told)
+    assert held.client.get(address).status_code == 200
+
+
+def test_who_has_lost_everything_starts_over_and_what_was_theirs_stays_sealed(held: Held) -> None:
+    services = held.site.app.state.services
+
+    def lost(connection: Connection) -> tuple[str, str]:
+        """An account with a conversation that no way in opens."""
+        account_id = rows.new_account(connection, Role.MEMBER, 1.0)
+        former = rows.new_session(connection, account_id, time.time(), 4e9)
+        return former, rows.new_session(connection, account_id, time.time(), 4e9)
+
+    former, token = held.site.run(services.database.write(lost))
+    with httpx2.Client(base_url=held.site.url, timeout=20, cookies={"commun_session": former}) as client:
+        address = str(client.post("/ask", data={"question": "Why?"}, headers=JSON).json()["url"])
+    with httpx2.Client(base_url=held.site.url, timeout=20, cookies={"commun_session": token}) as client:
+        assert client.post("/unlock/start-over", data={"words": "start over"}).status_code == 303
+    kept = select(conversations.c.id).where(conversations.c.id == address.removeprefix("/c/"))
+    assert held.site.run(services.database.read(lambda connection: connection.execute(kept).scalar()))
 
 
 def test_where_no_charter_is_in_force_nobody_can_tell_and_nothing_is_erased(held: Held) -> None:

@@ -6,15 +6,17 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from commun.errors import BadRequest, Busy, NotSignedIn, Refused
+from commun.errors import N_, BadRequest, Busy, CommunError, Conflict, NotSignedIn, Refused
 from commun.store.administration import MOST_AT_ONCE, MOST_TOKENS
 from commun.store.passwords import MIN_LENGTH
 from commun.store.people import Kind, UnlockInfo, Viewer
 from commun.web.attempts import attempts_of
 from commun.web.audits import consent_of, rate_of
 from commun.web.forms import field, form_of, number_up_to, see
+from commun.web.hold import HoldUnknown, OnHold, VaultOnHold, check_erasing
 from commun.web.i18n import LANGUAGES, long_date
 from commun.web.instructions import instructions_view
+from commun.web.leaving import NotTyped, check_typed
 from commun.web.limits import address_of
 from commun.web.pages import engine_view
 from commun.web.passkeys import can_have_passkeys
@@ -26,13 +28,25 @@ from commun.web.templating import page
 from commun.web.visit import THEMES, Visit, check_signing_in, member_of, visit_of
 
 NAME_LIMIT: Final = 60
+START_OVER: Final = N_("start over")
+
+
+class StartNotTyped(NotTyped):
+    problem = N_("To start over, type: %(words)s.")
+
+
+class NothingLost(Conflict):
+    code = "nothing_lost"
+    problem = N_("Your conversations are open in this browser: there is nothing to start over for.")
+    cure = N_("The settings delete the account, if that is what you want.")
 
 
 async def unlock_page(request: Request) -> Response:
     return await _unlock_page(await visit_of(request))
 
 
-async def _unlock_page(visit: Visit, problem: str = "") -> Response:
+async def _unlock_page(visit: Visit, problem: str = "", *, start: CommunError | None = None) -> Response:
+    """``start``: why it is not started over."""
     viewer = _known(visit)
     if viewer.key is not None:
         return see("/")
@@ -40,12 +54,14 @@ async def _unlock_page(visit: Visit, problem: str = "") -> Response:
     return page(
         visit,
         "unlock.html",
-        status=200 if not problem else 403,
+        status=start.status if start is not None else 403 if problem else 200,
         has_code=Kind.RECOVERY in kinds,
         has_passkey=Kind.PASSKEY in kinds,
         passkeys_possible=can_have_passkeys(visit.request),
         has_words=bool(kinds & {Kind.PASSWORD, Kind.PASSPHRASE}),
         problem=problem,
+        start_words=_start_words(visit, viewer),
+        start_problem="" if start is None else start.text(visit.translate),
     )
 
 
@@ -76,8 +92,26 @@ async def unlock(request: Request) -> Response:
 
 
 async def start_over(request: Request) -> Response:
+    """For whoever has lost their key, and says so in writing. Under a legal hold for nobody who can still open what is
+    kept: afterwards nobody could.
+    """
     visit = await visit_of(request)
-    return signed_in_response(request, await visit.services.ways_in.start_over(visit.token, _known(visit)))
+    viewer, ways_in = _known(visit), visit.services.ways_in
+    form = await form_of(request)
+    if viewer.key is not None:
+        check_erasing(visit, VaultOnHold)
+        raise NothingLost
+    try:
+        if any(way.opens for way in await ways_in.list(viewer)):
+            check_erasing(visit, VaultOnHold)
+        check_typed(_start_words(visit, viewer), field(form, "words"), StartNotTyped)
+    except (NotTyped, OnHold, HoldUnknown) as error:
+        return await _unlock_page(visit, start=error)
+    return signed_in_response(request, await ways_in.start_over(visit.token, viewer))
+
+
+def _start_words(visit: Visit, viewer: Viewer) -> str:
+    return viewer.name or visit.translate(START_OVER)
 
 
 async def settings(request: Request) -> Response:

@@ -2,7 +2,8 @@
 
 - deleting a conversation is never refused: it disappears from its owner's pages at once, and upkeep erases it when the
   hold has ended;
-- what erases at once is: a conversation, an account, the last way into it, without which nothing of it ever opens;
+- what erases at once is: a conversation, an account, the last way into it, without which nothing of it ever opens, and
+  starting over while the vault can still be opened, which takes all of them;
 - where no charter is in force nobody can tell whether there is a hold, and the same is refused.
 """
 
@@ -35,6 +36,10 @@ class AccountOnHold(OnHold):
 
 class LastWayOnHold(OnHold):
     cure = N_("Keep this way in until then: without it nothing of what is kept could be opened any more.")
+
+
+class VaultOnHold(OnHold):
+    cure = N_("Open your conversations instead. Whoever has lost every way to open them can start over.")
 
 
 class HoldUnknown(Conflict):
