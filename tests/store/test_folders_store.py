@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from commun.errors import NotFound, VaultLocked
 from commun.store import folders as module
@@ -157,7 +157,9 @@ async def test_a_locked_vault_opens_neither(store, kept, instructions) -> None:
             await attempt
 
 
-async def test_whoever_starts_over_begins_without_folders_and_instructions(store, kept, instructions) -> None:
+async def test_whoever_starts_over_begins_without_folders_and_instructions(
+    store, kept, instructions, monkeypatch
+) -> None:
     signed_in = await store.sign_in()
     await instructions.set(signed_in.viewer, "Be brief.", used=True)
     await kept.add(signed_in.viewer, "Before")
@@ -172,5 +174,15 @@ async def test_whoever_starts_over_begins_without_folders_and_instructions(store
             len(connection.execute(select(vaults.c.id).where(vaults.c.instructions.is_not(None))).all()),
         )
 
-    assert await store.database.read(left) == (1, 1), "sealed with the older key, as conversations are"
+    assert await store.database.read(left) == (0, 0), "nobody can open them"
+    older = {
+        "id": "older",
+        "account_id": anew.account_id,
+        "vault_id": signed_in.viewer.vault_id,
+        "name": b"",
+        "created": 1,
+    }
+    await store.database.write(lambda connection: connection.execute(insert(folders), older))
+    monkeypatch.setattr("commun.store.folders.MAX_FOLDERS", 1)
+    await kept.add(anew, "After")
     assert (await store.database.read(lambda connection: connection.execute(select(conversations)).all())) == []

@@ -257,8 +257,7 @@ class Accounts:
                 raise NotFound
             clear_callers(connection, key_id)
 
-        await self.change(work)
-        await self._database.forget()
+        await self.erase(work)
 
     async def change(self, work: Callable[[Connection], T]) -> T:
         """Writes, then forgets what was remembered: in this order, so that no reader brings the old state back."""
@@ -266,6 +265,12 @@ class Accounts:
             return await self._database.write(work)
         finally:
             self._forget()
+
+    async def erase(self, work: Callable[[Connection], T]) -> T:
+        """As ``change``; what was deleted is gone from the write-ahead log, too."""
+        result = await self.change(work)
+        await self._database.forget()
+        return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._database.read(work)

@@ -106,25 +106,24 @@ class Folders:
             connection.execute(update(folders).where(folders.c.id == folder_id).values(values))
 
         await self._database.write(work)
+        await self._database.forget()  # what was told before
 
     async def delete(self, viewer: Viewer, folder_id: str, *, conversations_too: bool) -> None:
         """Raises NotFound. ``conversations_too``: those in it are deleted with it, as ``Conversations.delete`` does."""
         inside = rows.owned(viewer) & (conversations.c.folder_id == folder_id)
 
-        def work(connection: Connection) -> int:
+        def work(connection: Connection) -> None:
             get_owned(connection, viewer, folder_id)
-            erased = 0
             if conversations_too:
                 for conversation_id in connection.execute(select(conversations.c.id).where(inside)).scalars().all():
                     rows.change(connection, conversation_id, deleted=self._now())
-                    erased += erase_of_conversation(connection, conversation_id)
+                    erase_of_conversation(connection, conversation_id)
             left = update(conversations).where(conversations.c.folder_id == folder_id)
             connection.execute(left.values(folder_id=None))
             connection.execute(delete(folders).where(folders.c.id == folder_id))
-            return erased
 
-        if await self._database.write(work):
-            await self._database.forget()
+        await self._database.write(work)
+        await self._database.forget()
 
     async def move(self, viewer: Viewer, conversation_id: str, folder_id: str | None) -> None:
         """Into a folder; None: out of any. Raises NotFound for either."""
@@ -160,7 +159,7 @@ def get_owned(connection: Connection, viewer: Viewer, folder_id: str) -> Row[Any
 
 def add(connection: Connection, viewer: Viewer, name: str, *, now: float) -> str:
     """Raises TooManyFolders, VaultLocked."""
-    count = select(func.count()).select_from(folders).where(folders.c.account_id == viewer.account_id)
+    count = select(func.count()).select_from(folders).where(_owned(viewer))
     if connection.execute(count).scalar_one() >= MAX_FOLDERS:
         raise TooManyFolders
     folder_id = new_id()

@@ -11,14 +11,14 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from commun.errors import NotFound
 from commun.store import rows
 from commun.store.database import Database
 from commun.store.folders import find_instructions, read_instructions
 from commun.store.people import Viewer
-from commun.store.schema import conversations, vaults
+from commun.store.schema import conversations, folders, vaults
 from commun.store.vault import bind
 
 
@@ -54,6 +54,7 @@ class Instructions:
                 raise NotFound
 
         await self._database.write(work)
+        await self._database.forget()  # what was told before
 
     async def told(
         self, viewer: Viewer, *, conversation_id: str | None = None, folder_id: str | None = None
@@ -71,6 +72,15 @@ class Instructions:
             return tuple(text for text in found if text)
 
         return await self._database.read(work)
+
+
+def erase_all_of(connection: Connection, account_id: str) -> None:
+    """Where somebody starts over: what the lost key opened goes, folders with it; conversations lie in none. In a
+    transaction; ``Database.forget`` after it.
+    """
+    connection.execute(update(conversations).where(conversations.c.account_id == account_id).values(folder_id=None))
+    connection.execute(delete(folders).where(folders.c.account_id == account_id))
+    connection.execute(update(vaults).where(vaults.c.account_id == account_id).values(instructions=None))
 
 
 def _own(connection: Connection, viewer: Viewer) -> OwnInstructions:

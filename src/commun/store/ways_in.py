@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from commun.errors import N_, NotFound, NotSignedIn, Refused, VaultLocked
 from commun.store import sessions as rows
 from commun.store.accounts import Accounts, give_name
+from commun.store.instructions import erase_all_of
 from commun.store.names import key_of, read_name
 from commun.store.passwords import Derived, Hasher, Parameters, check_password
 from commun.store.people import Kind, SignedIn, UnlockInfo, Viewer
@@ -301,16 +302,18 @@ class WaysIn:
 
     async def start_over(self, token: str, viewer: Viewer) -> SignedIn:
         """A new key pair for an account whose key is lost. Older conversations stay sealed and are hidden, from who
-        read them, too; other browsers are locked. Raises NotSignedIn if ``token`` is not this session's.
+        read them, too; folders and instructions go; other browsers are locked. Raises NotSignedIn if ``token`` is not
+        this session's.
         """
 
         def work(connection: Connection) -> SignedIn:
             forget_opened(connection, viewer.account_id)
             end_all_of(connection, viewer.account_id)
+            erase_all_of(connection, viewer.account_id)
             rows.new_vault(connection, token, viewer.account_id, viewer.session_id, self._accounts.now)
             return self._renewed(connection, token, viewer)
 
-        return await self._accounts.change(work)
+        return await self._accounts.erase(work)
 
     # Taking away
 
