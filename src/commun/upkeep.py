@@ -63,6 +63,7 @@ async def purge(services: Services) -> None:
     await services.samples.erase_old()
     await services.accounts.purge_expired()
     await services.invitations.purge()
+    await services.database.forget_left()
     await purge_classes(services)
 
 

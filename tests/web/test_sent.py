@@ -1,8 +1,10 @@
 """Sending one answer to the administrators, on a whole Commun: what is shown is what goes, and to nobody else."""
 
+import contextlib
 import io
 import json
 import re
+import sqlite3
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from commun.authority import Who
 from commun.drafting.models import default_model_clause
@@ -236,6 +238,25 @@ def test_upkeep_ends_what_is_old(town: Town) -> None:
     town.site.run(purge(services))
     assert old not in listed(town.ada)
     assert new in listed(town.ada)
+
+
+def test_what_a_reader_kept_in_the_log_goes_in_the_next_run_of_upkeep(town: Town) -> None:
+    sent_id = sent_one(town)
+    database = town.site.app.state.services.database
+    row = select(sent_answers.c.sealed).where(sent_answers.c.id == sent_id)
+    sealed = town.site.run(database.read(lambda connection: connection.execute(row).scalar_one()))[:64]
+
+    def files() -> list[str]:
+        return [path.name for path in database.path.parent.glob("commun.db*") if sealed in path.read_bytes()]
+
+    with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM sent_answers").fetchone()
+        with town.ada.browser() as client:
+            assert client.post(f"/sent/{sent_id}/delete").status_code == 303
+        assert files(), "else the line below would prove nothing"
+    town.site.run(purge(town.site.app.state.services))
+    assert files() == []
 
 
 def test_the_form_that_says_why_leads_on_to_sending(town: Town) -> None:

@@ -93,6 +93,7 @@ class Database:
         self._readers: ThreadPoolExecutor | None = None
         self._of_thread = threading.local()
         self._read_connections: list[Connection] = []
+        self._left = False  # whether the write-ahead log still has what was to be forgotten
 
     def open(self, *, exclusive: bool = False) -> None:
         """Makes or migrates the database and starts the writer. ``exclusive``: the server's way, held until
@@ -180,8 +181,16 @@ class Database:
         await asyncio.wait_for(self.write(work, flush=False), CHECK_TIMEOUT_S)
 
     async def forget(self) -> None:
-        """Copies the write-ahead log into the database and cuts it to nothing, so that deleted bytes really go."""
-        await self._submit(_truncate, outside=True)
+        """Copies the write-ahead log into the database and cuts it to nothing, so that deleted bytes really go. Where a
+        reader holds the log, ``forget_left`` does it later.
+        """
+        self._left = True
+        self._left = not await self._submit(_truncate, outside=True)
+
+    async def forget_left(self) -> None:
+        """Tries again what ``forget`` could not do. For upkeep."""
+        if self._left:
+            await self.forget()
 
     async def _submit(self, work: Callable[[Connection], T], *, flush: bool = True, outside: bool = False) -> T:
         if self._writer is None:
@@ -263,7 +272,9 @@ def _resolve(jobs: list[_Job]) -> None:
             job.future.set_result(job.result)
 
 
-def _truncate(connection: Connection) -> None:
+def _truncate(connection: Connection) -> bool:
+    """Whether the log was cut: not while somebody reads what stands in it."""
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {TRUNCATE_TIMEOUT_MS}")
-    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+    busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    return not busy
