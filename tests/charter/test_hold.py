@@ -72,6 +72,15 @@ def test_one_member_who_freezes_the_edition_that_lifts_it_keeps_it_until_the_quo
     assert hold_of(commun.load(), NOW) is None
 
 
+def test_what_the_quorum_held_between_two_frozen_editions_is_held(commun: Commun) -> None:
+    commun.freeze()
+    commun.adopt(files=files(purpose="Three."))
+    commun.freeze()
+    in_force = commun.load()
+    assert (in_force.edition.number, in_force.newest.number) == (1, 3)
+    assert hold_of(in_force, NOW) == Hold(UNTIL, 2)
+
+
 def test_a_freeze_between_two_holds_keeps_the_longer_one(commun: Commun) -> None:
     commun.adopt(files=files("2027-02-01"))
     commun.freeze()

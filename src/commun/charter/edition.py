@@ -58,7 +58,8 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """``edition`` is what answers. ``newest`` is the last one adopted: another one only while ``freeze`` is set.
+    """``edition`` is what answers. ``newest`` is the last one adopted: another one only while ``freeze`` is set;
+    ``between`` are then those adopted between the two, each of them frozen.
     ``stale_since``: when the mandate ended (UTC), or None while it runs. ``first_root``: digest of the first root, hex:
     it never changes, and names the charter itself.
     """
@@ -68,6 +69,7 @@ class InForce:
     freeze: Freeze | None
     stale_since: datetime | None
     first_root: str
+    between: tuple[Edition, ...] = ()
 
     @property
     def charter(self) -> Charter:

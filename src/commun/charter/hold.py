@@ -3,8 +3,8 @@
 Rules:
 
 - the day that the clause names is the last of the hold (UTC);
-- while the newest edition is frozen the longer hold counts, its own or that of the edition in force: what a quorum has
-  held is not erased because one member stops its edition, nor because one member's brake puts an older one in force;
+- while the newest edition is frozen the longest hold counts, of every edition from the one in force to the newest: what
+  a quorum has held is not erased because one member stops its edition, nor because brakes put an older one in force;
 - it says what may not be erased, and erases nothing.
 """
 
@@ -30,7 +30,7 @@ def hold_of(in_force: InForce, now: datetime) -> Hold | None:
 
 
 def _holds(in_force: InForce) -> Iterator[Hold]:
-    for edition in (in_force.edition, in_force.newest):
+    for edition in (in_force.edition, *in_force.between, in_force.newest):
         until = edition.charter.retention.hold_until
         if until is not None:
             yield Hold(until, edition.number)

@@ -188,7 +188,8 @@ def _in_force(
         freeze = Freeze(newest.number, newest.digest, member, state.keyid, state.at, state.reason)
     ends = (edition.expires, newest.expires, links[-1].root.signed.expires)
     stale_since = min((end for end in ends if end <= now), default=None)
-    return InForce(edition, newest, freeze, stale_since, first_root)
+    between = tuple(link.edition for link in links if edition.number < link.edition.number < newest.number)
+    return InForce(edition, newest, freeze, stale_since, first_root, between)
 
 
 def _stopped(freezes: Mapping[int, FreezeState]) -> frozenset[int]:
