@@ -331,3 +331,13 @@ def test_a_copy_is_the_readers_own_and_stays(store, readers, reading, run):
         await store.chat(reader, conversation_id=copied, parent_id=mine.leaf_id)
 
     run(scenario())
+
+
+def test_the_list_of_what_others_share_can_be_bounded(store, readers, reading, run):
+    async def scenario():
+        owner, reader = await people(store)
+        for _ in range(2):
+            await read_by(store, readers, owner, reader, (await answered(store, owner)).conversation_id)
+        assert [len(await reading.list(reader, limit=limit)) for limit in (1, None)] == [1, 2]
+
+    run(scenario())

@@ -57,8 +57,8 @@ class Reading:
         self._database = database
         self._now = now
 
-    async def list(self, viewer: Viewer) -> list[Readable]:
-        """What went on last first."""
+    async def list(self, viewer: Viewer, *, limit: int | None = None) -> list[Readable]:
+        """What went on last first. ``limit`` None: all."""
         rows.unlocked(viewer)
         running = exists().where(
             messages.c.conversation_id == conversations.c.id, messages.c.state == MessageState.RUNNING.value
@@ -71,7 +71,7 @@ class Reading:
                     row.reader_id, rows.open_title(_key(viewer, row), row), row.name or "", row.accepted, row.updated,
                     bool(row.running),
                 )
-                for row in connection.execute(query).all()
+                for row in connection.execute(query.limit(limit)).all()
             ]  # fmt: skip
 
         return await self._database.read(work)

@@ -91,7 +91,7 @@ async def sidebar_of(visit: Visit, current: str = "") -> list[Group]:
 
 async def _shared(visit: Visit, viewer: Viewer, current: str) -> list[Group]:
     """What others let this person read, where there is anything."""
-    readable = await visit.services.reading.list(viewer)
+    readable = await visit.services.reading.list(viewer, limit=MOST_LISTED)
     items = tuple(
         Item(id=each.id, title=each.title, current=each.id == current, running=each.running, url=f"/reading/{each.id}")
         for each in readable
