@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from commun.charter.amendment import MAX_DOCUMENT_BYTES, Amendment, add_signatures, payloads
 from commun.charter.canonical import read_time, time_text
@@ -35,6 +35,7 @@ from commun.drafting.desk import SUFFIX, Desk, Document, Lying
 from commun.errors import BadRequest, BodyTooLarge
 from commun.web.board_desk import BoardDesk, Draft, board_desk, check_clock, draft_of, now
 from commun.web.board_views import DocumentView, view_draft, view_lying, view_state
+from commun.web.forms import see
 from commun.web.i18n import LANGUAGES
 from commun.web.kept import kept_views
 from commun.web.limits import address_of
@@ -128,7 +129,7 @@ async def upload(request: Request) -> Response:
     if len(data) > MAX_DOCUMENT_BYTES:
         raise BadDocument(reason="it is too large")
     lying = await desk.work(lambda at: at.receive_file(data))
-    return _see(_document_url(lying.document, "uploaded"))
+    return see(_document_url(lying.document, "uploaded"))
 
 
 async def adopt(request: Request) -> Response:
@@ -139,7 +140,7 @@ async def adopt(request: Request) -> Response:
     found = reading.get(request.path_params["document"]).document
     await desk.work(lambda at: at.settle(found))
     await visit.services.charter.refresh()
-    return _see(f"/board?done={'adopted' if found.kind == 'edition' else 'released'}")
+    return see(f"/board?done={'adopted' if found.kind == 'edition' else 'released'}")
 
 
 # ---- freezing
@@ -341,7 +342,3 @@ def _page(visit: Visit, template: str, *, status: int = 200, **context: Any) -> 
 
 def _data(value: Mapping[str, Any]) -> Response:
     return JSONResponse(value, headers={"Cache-Control": "no-store"})
-
-
-def _see(url: str) -> Response:
-    return RedirectResponse(url, status_code=303)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from commun.assistant.admission import Share
 from commun.assistant.bounds import check_wishes
@@ -25,6 +25,7 @@ from commun.errors import BadRequest, CommunError, NotFound
 from commun.receipts.seeds import read_nonce
 from commun.receipts.statement import is_receipt_id
 from commun.store.conversations import Conversation, MessageState, OpenTurn
+from commun.web.forms import field, see
 from commun.web.hold import check_erasing, day_of, find_hold
 from commun.web.instructions import own_messages
 from commun.web.live import AnswerStream, Live, content_of, live_turns
@@ -54,11 +55,6 @@ async def _form(request: Request) -> FormData:
     return await request.form(max_files=0, max_fields=20, max_part_size=4_194_304)
 
 
-def _field(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
-
-
 def _whole(text: str) -> str:
     """Half a character (a lone surrogate, which JSON can smuggle in) becomes “?”: neither a model nor a page has it."""
     return text.encode("utf-8", "replace").decode()
@@ -66,7 +62,7 @@ def _whole(text: str) -> str:
 
 def _question(form: FormData) -> str:
     """What was asked, with newlines as one character. Raises BadRequest when there is nothing."""
-    question = _whole(_field(form, "question")).replace("\r\n", "\n").strip()
+    question = _whole(field(form, "question")).replace("\r\n", "\n").strip()
     if not question:
         raise BadRequest
     return question
@@ -77,7 +73,7 @@ async def ask(request: Request) -> Response:
     visit = await member_of(request)
     form = await _form(request)
     conversation_id = request.path_params.get("id")
-    parent = _field(form, "parent") or None
+    parent = field(form, "parent") or None
     return await _answer(visit, form, conversation_id, parent, _question(form))
 
 
@@ -85,7 +81,7 @@ async def edit(request: Request) -> Response:
     """A question asked differently: a sibling of ``message``."""
     visit = await member_of(request)
     form = await _form(request)
-    message = await _message(visit, request.path_params["id"], _field(form, "message"), "user")
+    message = await _message(visit, request.path_params["id"], field(form, "message"), "user")
     return await _answer(visit, form, request.path_params["id"], message.parent_id, _question(form))
 
 
@@ -93,7 +89,7 @@ async def again(request: Request) -> Response:
     """Another answer to the same question: a sibling of ``message``."""
     visit = await member_of(request)
     form = await _form(request)
-    message = await _message(visit, request.path_params["id"], _field(form, "message"), "assistant")
+    message = await _message(visit, request.path_params["id"], field(form, "message"), "assistant")
     return await _answer(visit, form, request.path_params["id"], message.parent_id, None)
 
 
@@ -102,14 +98,14 @@ async def branch(request: Request) -> Response:
     visit = await member_of(request)
     conversations = visit.services.conversations
     found = await conversations.get(visit.owner, request.path_params["id"])
-    message_id = _field(await _form(request), "message")
+    message_id = field(await _form(request), "message")
     if message_id not in found.messages:
         raise NotFound
     found.leaf_id = found.leaf_under(message_id)
     await conversations.choose_leaf(visit.owner, found.id, found.leaf_id)
     if visit.wants_data:
         return await chat_response(visit, chat_of(visit, found))
-    return _see(f"/c/{found.id}#m-{message_id}")
+    return see(f"/c/{found.id}#m-{message_id}")
 
 
 async def _message(visit: Visit, conversation_id: str, message_id: str, role: str) -> Any:
@@ -132,8 +128,8 @@ async def _answer(
     check_wishes(wish, terms.charter, stored=True)
     share = await services.assistant.share_of(visit.owner.account_id)
     await services.assistant.check_nonce(wish.nonce)
-    await take_as_told(visit, _field(form, "told"))
-    folder = _field(form, "folder") or None
+    await take_as_told(visit, field(form, "told"))
+    folder = field(form, "folder") or None
     told = await own_messages(visit, terms.charter, conversation_id=conversation_id, folder_id=folder)
     opened = await services.conversations.start_turn(
         visit.owner,
@@ -152,7 +148,7 @@ async def _answer(
     if not visit.wants_data:
         if turn is not None:
             await _wait(turn)
-        return _see(f"/c/{opened.conversation_id}#m-{opened.answer_id}")
+        return see(f"/c/{opened.conversation_id}#m-{opened.answer_id}")
     if turn is None or conversation_id is None or question is None or found.siblings(opened.question_id)[1:]:
         found = await services.conversations.get(visit.owner, opened.conversation_id)
         return await chat_response(visit, chat_of(visit, found))
@@ -161,7 +157,7 @@ async def _answer(
 
 def _nonce(form: FormData) -> bytes | None:
     """What our script drew for this question; None: the page has no scripts. Raises BadRequest."""
-    text = _field(form, "nonce")
+    text = field(form, "nonce")
     nonce = read_nonce(text)
     if text and nonce is None:
         raise BadRequest
@@ -171,7 +167,7 @@ def _nonce(form: FormData) -> bytes | None:
 async def _persona(visit: Visit, form: FormData, conversation_id: str | None) -> str | None:
     """The one that was chosen; where the form has no choice, the conversation's last one if it is still adopted."""
     if "persona" in form:
-        return _field(form, "persona")
+        return field(form, "persona")
     if conversation_id is None:
         return None
     last = persona_of(visit, await visit.services.conversations.get(visit.owner, conversation_id))
@@ -215,10 +211,10 @@ async def ask_temporary(request: Request) -> Response:
     visit = await asker_of(request)
     form = await _form(request)
     question = _question(form)
-    history = _history(_field(form, "history"))
+    history = _history(field(form, "history"))
     check_asking(visit)
     check_temporary(visit)
-    persona = _field(form, "persona") if "persona" in form else None
+    persona = field(form, "persona") if "persona" in form else None
     said = [prompt_message(each["role"], each["text"]) for each in history]
     terms = visit.services.assistant.terms()
     told = await own_messages(visit, terms.charter)
@@ -227,7 +223,7 @@ async def ask_temporary(request: Request) -> Response:
     share = await _share_of_asker(visit)
     await visit.services.assistant.check_nonce(wished.nonce)
     turn = visit.services.assistant.begin(wished, terms=terms, share=share)
-    await take_as_told(visit, _field(form, "told"))
+    await take_as_told(visit, field(form, "told"))
     live_turns(request).add(visit.services.assistant, Live(turn, visit.asker, "", persona))
     asked = [*history, {"role": "user", "text": question}]
     answer = answer_view(turn.id, {"text": ""}, MessageState.RUNNING, visit.language)
@@ -331,12 +327,12 @@ async def stop(request: Request) -> Response:
     if visit.wants_data:
         return JSONResponse({})
     await _wait(live.turn)
-    return _see(f"/c/{live.conversation_id}#m-{live.turn.id}" if live.conversation_id else "/temporary")
+    return see(f"/c/{live.conversation_id}#m-{live.turn.id}" if live.conversation_id else "/temporary")
 
 
 async def rename(request: Request) -> Response:
     visit = await member_of(request)
-    title = " ".join(_field(await _form(request), "title").split())[:TITLE_LIMIT]
+    title = " ".join(field(await _form(request), "title").split())[:TITLE_LIMIT]
     if not title:
         raise BadRequest
     await visit.services.conversations.rename(visit.owner, request.path_params["id"], title)
@@ -368,11 +364,7 @@ async def erase(request: Request) -> Response:
 
 async def _changed(visit: Visit, url: str, data: dict[str, Any]) -> Response:
     if not visit.wants_data:
-        return _see(url)
+        return see(url)
     current = visit.request.query_params.get("current", "")
     sidebar = part(visit.language, "_list.html", groups=await sidebar_of(visit, current))
     return JSONResponse({"sidebar": sidebar, **data})
-
-
-def _see(url: str) -> Response:
-    return RedirectResponse(url, status_code=303)

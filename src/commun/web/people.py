@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from commun.errors import BadRequest
 from commun.store.administration import DAY_S, MOST_AT_ONCE, MOST_TOKENS, SHOWN_DAYS, PersonInfo, Used
 from commun.store.people import Role
 from commun.web.classes import end_all_of
-from commun.web.forms import number_up_to
+from commun.web.forms import field, form_of, number_up_to, see
 from commun.web.i18n import long_date
 from commun.web.live import live_turns
 from commun.web.pages import engine_view
@@ -76,11 +75,11 @@ async def _people_page(visit: Visit, *, link: str = "") -> Response:
 async def invite(request: Request) -> Response:
     """A link for one person, who chooses a name and a password with it."""
     visit = await member_of(request)
-    form = await _form(request)
-    days, role = _field(form, "days"), _field(form, "role")
+    form = await form_of(request)
+    days, role = field(form, "days"), field(form, "role")
     if days not in map(str, INVITATION_DAYS) or role not in set(Role):
         raise BadRequest
-    note = " ".join(_field(form, "note").split())[:NOTE_LIMIT]
+    note = " ".join(field(form, "note").split())[:NOTE_LIMIT]
     token = await visit.services.invitations.make(Role(role), days=int(days), made_by=visit.owner.account_id, note=note)
     base = visit.services.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
     return await _people_page(visit, link=f"{base}/invitation/{token}")
@@ -89,7 +88,7 @@ async def invite(request: Request) -> Response:
 async def revoke_invitation(request: Request) -> Response:
     visit = await member_of(request)
     await visit.services.invitations.revoke(request.path_params["id"])
-    return _see("/people#invitations")
+    return see("/people#invitations")
 
 
 async def person(request: Request) -> Response:
@@ -128,7 +127,7 @@ async def enable(request: Request) -> Response:
 
 async def set_role(request: Request) -> Response:
     visit = await member_of(request)
-    role = _field(await _form(request), "role")
+    role = field(await form_of(request), "role")
     if role not in set(Role):
         raise BadRequest
     account_id = request.path_params["id"]
@@ -136,17 +135,17 @@ async def set_role(request: Request) -> Response:
     if Role(role) is not Role.ADMINISTRATOR:
         await end_all_of(request, account_id)
     mine = account_id == visit.owner.account_id and Role(role) is not Role.ADMINISTRATOR
-    return _see("/settings") if mine else _see_person(account_id)
+    return see("/settings") if mine else _see_person(account_id)
 
 
 async def set_quota(request: Request) -> Response:
     """An empty field: as everybody."""
     visit = await member_of(request)
-    form = await _form(request)
+    form = await form_of(request)
     await visit.services.administration.set_quota(
         request.path_params["id"],
-        daily_tokens=number_up_to(_field(form, "daily_tokens"), MOST_TOKENS),
-        at_once=number_up_to(_field(form, "at_once"), MOST_AT_ONCE),
+        daily_tokens=number_up_to(field(form, "daily_tokens"), MOST_TOKENS),
+        at_once=number_up_to(field(form, "at_once"), MOST_AT_ONCE),
     )
     return _see_person(request.path_params["id"])
 
@@ -188,18 +187,5 @@ async def _page(visit: Visit, template: str, **context: Any) -> Response:
     return page(visit, template, groups=await sidebar_of(visit), engine=engine_view(visit.services), **context)
 
 
-async def _form(request: Request) -> FormData:
-    return await request.form(max_files=0, max_fields=20)
-
-
-def _field(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
-
-
 def _see_person(account_id: str) -> Response:
-    return _see(f"/people/{account_id}")
-
-
-def _see(url: str) -> Response:
-    return RedirectResponse(url, status_code=303)
+    return see(f"/people/{account_id}")

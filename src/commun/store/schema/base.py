@@ -1,9 +1,16 @@
 """What every table is made with."""
 
-from sqlalchemy import Column, MetaData, String
+from typing import Any
+
+from sqlalchemy import Column, ForeignKey, MetaData, String
 
 metadata = MetaData()
 
 
 def random_id() -> Column[str]:
     return Column("id", String, primary_key=True, comment="A random name. Reveals nothing.")
+
+
+def belongs_to(name: str, table: str, *, comment: str, **facts: Any) -> Column[str]:
+    """The id of a row of another table, with which this row goes. ``facts``: as of any column."""
+    return Column(name, String, ForeignKey(f"{table}.id", ondelete="CASCADE"), comment=comment, **facts)

@@ -1,24 +1,22 @@
 """What people write and are answered: all of it sealed to its owner (``vault.py``)."""
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, text
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, String, Table, text
 
-from commun.store.schema.base import metadata, random_id
+from commun.store.schema.base import belongs_to, metadata, random_id
 
 folders = Table(
     "folders",
     metadata,
     random_id(),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         nullable=False,
         comment="In clear: whose it is.",
     ),
-    Column(
+    belongs_to(
         "vault_id",
-        String,
-        ForeignKey("vaults.id", ondelete="CASCADE"),
+        "vaults",
         nullable=False,
         comment="In clear: which key pair it is sealed to.",
     ),
@@ -37,17 +35,15 @@ conversations = Table(
     "conversations",
     metadata,
     random_id(),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         nullable=False,
         comment="In clear: whose it is.",
     ),
-    Column(
+    belongs_to(
         "vault_id",
-        String,
-        ForeignKey("vaults.id", ondelete="CASCADE"),
+        "vaults",
         nullable=False,
         comment="In clear: which key pair it is sealed to.",
     ),
@@ -91,10 +87,9 @@ messages = Table(
     metadata,
     Column("number", Integer, primary_key=True, comment="In clear: the order in which messages were written."),
     Column("id", String, nullable=False, unique=True, comment="A random name. Reveals nothing."),
-    Column(
+    belongs_to(
         "conversation_id",
-        String,
-        ForeignKey("conversations.id", ondelete="CASCADE"),
+        "conversations",
         nullable=False,
         comment="In clear: where it belongs.",
     ),
@@ -126,26 +121,23 @@ shares = Table(
         unique=True,
         comment="SHA-256 of the link's token: cannot be turned back.",
     ),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         nullable=False,
         index=True,
         comment="In clear: who shares it.",
     ),
-    Column(
+    belongs_to(
         "conversation_id",
-        String,
-        ForeignKey("conversations.id", ondelete="CASCADE"),
+        "conversations",
         nullable=False,
         index=True,
         comment="In clear: where the answer belongs.",
     ),
-    Column(
+    belongs_to(
         "message_id",
-        String,
-        ForeignKey("messages.id", ondelete="CASCADE"),
+        "messages",
         nullable=False,
         index=True,
         comment="In clear: which answer is shared.",
@@ -160,25 +152,22 @@ readers = Table(
     "readers",
     metadata,
     random_id(),
-    Column(
+    belongs_to(
         "conversation_id",
-        String,
-        ForeignKey("conversations.id", ondelete="CASCADE"),
+        "conversations",
         nullable=False,
         index=True,
         comment="In clear: which conversation.",
     ),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         index=True,
         comment="In clear: who reads it; empty until somebody accepts.",
     ),
-    Column(
+    belongs_to(
         "vault_id",
-        String,
-        ForeignKey("vaults.id", ondelete="CASCADE"),
+        "vaults",
         comment="In clear: which key pair of the reader’s it is sealed to; empty until somebody accepts.",
     ),
     Column(
@@ -203,17 +192,15 @@ readers = Table(
 feedback = Table(
     "feedback",
     metadata,
-    Column(
+    belongs_to(
         "message_id",
-        String,
-        ForeignKey("messages.id", ondelete="CASCADE"),
+        "messages",
         primary_key=True,
         comment="In clear: on which answer its owner said something; not whether it was good or bad.",
     ),
-    Column(
+    belongs_to(
         "conversation_id",
-        String,
-        ForeignKey("conversations.id", ondelete="CASCADE"),
+        "conversations",
         nullable=False,
         index=True,
         comment="In clear: where the answer belongs.",
@@ -231,10 +218,9 @@ sent_answers = Table(
     "sent_answers",
     metadata,
     random_id(),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         index=True,
         comment="In clear: who sent it; empty where it was sent without a name.",
     ),
@@ -252,25 +238,22 @@ sent_answers = Table(
 sent_keys = Table(
     "sent_keys",
     metadata,
-    Column(
+    belongs_to(
         "sent_id",
-        String,
-        ForeignKey("sent_answers.id", ondelete="CASCADE"),
+        "sent_answers",
         primary_key=True,
         comment="In clear: which sent answer it opens.",
     ),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         primary_key=True,
         index=True,
         comment="In clear: for whom: an administrator of that day, or whoever sent it with their name.",
     ),
-    Column(
+    belongs_to(
         "vault_id",
-        String,
-        ForeignKey("vaults.id", ondelete="CASCADE"),
+        "vaults",
         nullable=False,
         index=True,
         comment="In clear: which key pair it is sealed to.",

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, text
 
-from commun.store.schema.base import metadata, random_id
+from commun.store.schema.base import belongs_to, metadata, random_id
 
 accounts = Table(
     "accounts",
@@ -37,10 +37,9 @@ vaults = Table(
     "vaults",
     metadata,
     random_id(),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         nullable=False,
         index=True,
         comment="In clear: whose it is.",
@@ -60,18 +59,16 @@ unlocks = Table(
     "unlocks",
     metadata,
     random_id(),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         nullable=False,
         index=True,
         comment="In clear: whose it is.",
     ),
-    Column(
+    belongs_to(
         "vault_id",
-        String,
-        ForeignKey("vaults.id", ondelete="CASCADE"),
+        "vaults",
         comment="In clear: which key pair it opens; empty where it only signs in.",
     ),
     Column(
@@ -116,10 +113,9 @@ sessions = Table(
     "sessions",
     metadata,
     random_id(),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         nullable=False,
         index=True,
         comment="In clear: whose it is.",
@@ -134,10 +130,9 @@ sessions = Table(
     Column("created", Float, nullable=False, comment="In clear: when the browser signed in."),
     Column("last_used", Float, nullable=False, comment="In clear: when it was last used, to the minute."),
     Column("expires", Float, nullable=False, comment="In clear: when it ends."),
-    Column(
+    belongs_to(
         "vault_id",
-        String,
-        ForeignKey("vaults.id", ondelete="CASCADE"),
+        "vaults",
         comment="In clear: which key pair it opens, if any.",
     ),
     Column("wrapped_key", LargeBinary, comment="Sealed: the private key under the cookie's token."),
@@ -181,10 +176,9 @@ api_keys = Table(
     "api_keys",
     metadata,
     random_id(),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         nullable=False,
         index=True,
         comment="In clear: whose it is.",
@@ -204,10 +198,9 @@ api_keys = Table(
 usage = Table(
     "usage",
     metadata,
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         primary_key=True,
         comment="In clear: who used it.",
     ),
@@ -223,10 +216,9 @@ classes = Table(
     "classes",
     metadata,
     random_id(),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         nullable=False,
         index=True,
         comment="In clear: which administrator opened it.",
@@ -257,10 +249,9 @@ guests = Table(
         primary_key=True,
         comment="Derived from the cookie by HKDF-SHA256: cannot be turned back.",
     ),
-    Column(
+    belongs_to(
         "class_id",
-        String,
-        ForeignKey("classes.id", ondelete="CASCADE"),
+        "classes",
         nullable=False,
         index=True,
         comment="In clear: which class the browser is in. Who sits before it is not known.",

@@ -1,8 +1,8 @@
 """What proves an answer: receipts, what this server knows of its ledger, where seeds come from, samples for audits."""
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, text
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, String, Table, text
 
-from commun.store.schema.base import metadata, random_id
+from commun.store.schema.base import belongs_to, metadata, random_id
 
 receipts = Table(
     "receipts",
@@ -18,24 +18,21 @@ receipts = Table(
     Column("position", Integer, comment="In clear: its place in the ledger, which is public; empty until it has one."),
     Column("created", Float, nullable=False, comment="In clear: when the answer ended."),
     Column("key", String, nullable=False, comment="In clear: the public key that signed it."),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         index=True,
         comment="In clear: whose it is; empty where nobody keeps the answer.",
     ),
-    Column(
+    belongs_to(
         "conversation_id",
-        String,
-        ForeignKey("conversations.id", ondelete="CASCADE"),
+        "conversations",
         index=True,
         comment="In clear: where the answer belongs; empty where nobody keeps it.",
     ),
-    Column(
+    belongs_to(
         "message_id",
-        String,
-        ForeignKey("messages.id", ondelete="CASCADE"),
+        "messages",
         index=True,
         comment="In clear: which answer it is of; empty where nobody keeps it.",
     ),
@@ -128,17 +125,15 @@ spent_nonces = Table(
 audit_samples = Table(
     "audit_samples",
     metadata,
-    Column(
+    belongs_to(
         "receipt_id",
-        String,
-        ForeignKey("receipts.id", ondelete="CASCADE"),
+        "receipts",
         primary_key=True,
         comment="In clear: the receipt of which answer.",
     ),
-    Column(
+    belongs_to(
         "account_id",
-        String,
-        ForeignKey("accounts.id", ondelete="CASCADE"),
+        "accounts",
         nullable=False,
         index=True,
         comment="In clear: whose answer it is.",
