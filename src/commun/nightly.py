@@ -9,14 +9,13 @@
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Final
 
 import structlog
 
-from commun.engine.child import command_of, environment_of_child
+from commun.engine.child import command_of, end_child, environment_of_child
 from commun.engine.room import has_free_memory
 from commun.services import Services
 
@@ -83,13 +82,7 @@ async def _run(home: str) -> tuple[int, str]:
     )
     try:
         said, errors = await process.communicate()
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), END_S)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        raise
+    finally:
+        await end_child(process, within_s=END_S)
     told = said if not process.returncode or said.strip() else errors
     return process.returncode or 0, told.decode(errors="replace").strip()[-MAX_TOLD:]

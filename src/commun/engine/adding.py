@@ -12,7 +12,6 @@ What the process says: one JSON object a line on its standard output (``commun m
 """
 
 import asyncio
-import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from typing import Any, Final
 
 import structlog
 
-from commun.engine.child import command_of, environment_of_child
+from commun.engine.child import command_of, end_child, environment_of_child
 from commun.engine.download import is_reference
 from commun.errors import N_, BadRequest, Conflict
 
@@ -57,7 +56,7 @@ class AlreadyAdding(Conflict):
 @dataclass(frozen=True, slots=True)
 class Added:
     """How far it is. ``stage``: a message id, "" before the first. ``done`` of ``total``: bytes or steps, 0 of 0 where
-    unknown. ``model``: its id, once it is there. ``errors``: by language, where it failed. ``stopped``: by somebody.
+    unknown. ``model``: its id, once it is there. ``errors``: by language, where it failed. ``is_stopped``: by somebody.
     """
 
     source: str
@@ -120,18 +119,8 @@ class Adding:
         # “--” before what somebody typed: never an option.
         named = ("--name", name) if name else ()
         process = await asyncio.create_subprocess_exec(
-            *(
-                *COMMAND,
-                "--hub",
-                "--json",
-                "--home",
-                str(self._home),
-                "--from",
-                self._models_from,
-                *named,
-                "--",
-                source,
-            ),
+            *COMMAND,
+            *("--hub", "--json", "--home", str(self._home), "--from", self._models_from, *named, "--", source),
             env=environment_of_child() | {name: os.environ[name] for name in THE_NETWORK if name in os.environ},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -146,7 +135,7 @@ class Adding:
         except ValueError:  # a line beyond MAX_LINE: not from our command
             return -1
         finally:
-            await _end(process)
+            await end_child(process, within_s=END_S)
 
     def _hear(self, line: bytes) -> None:
         try:
@@ -165,15 +154,3 @@ class Adding:
     def _change(self, **what: Any) -> None:
         if self._state is not None:
             self._state = replace(self._state, **what)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), END_S)
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()

@@ -1,4 +1,4 @@
-"""How Commun starts a Python process of its own: the engine's and the conversion's.
+"""How Commun starts a Python process of its own, such as the engine's and the conversion's, and how it ends one.
 
 - nothing is imported from the folder in which Commun was started (``-P``);
 - of the environment only the names in PASSED go on: what finds the programs, the home, the language, the time zone,
@@ -8,6 +8,8 @@
   without it, so whoever sets it is trusted as whoever installed them is.
 """
 
+import asyncio
+import contextlib
 import os
 import sys
 from typing import Final
@@ -22,3 +24,16 @@ def command_of(module: str) -> tuple[str, ...]:
 
 def environment_of_child() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name in PASSED or name.startswith(PASSED_PREFIX)}
+
+
+async def end_child(process: asyncio.subprocess.Process, *, within_s: float) -> None:
+    """Asks it to end, and ends it where it has not done so in time. Nothing where it has ended already."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), within_s)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
