@@ -139,12 +139,19 @@ class Sent:
     async def mine(self, viewer: Viewer, *, brief: Brief = bytes) -> builtins.list[SentAnswer]:
         """What the viewer sent with their name, newest first; at most MOST_LISTED. ``brief``: as of ``list``."""
         query = _openable(viewer).where(sent_answers.c.account_id == viewer.account_id)
-        return await self._read(viewer, query.order_by(sent_answers.c.created.desc()).limit(MOST_LISTED), brief)
+        return await self._read(
+            viewer, query.order_by(sent_answers.c.created.desc(), sent_answers.c.id).limit(MOST_LISTED), brief
+        )
 
     async def mine_closed(self, viewer: Viewer) -> builtins.list[SentAnswer]:
         """What the viewer sent with their name under an older vault, without its content: it can still be withdrawn."""
         own = sent_answers.c.account_id == viewer.account_id, sent_answers.c.id.not_in(_ids(viewer))
-        query = select(sent_answers).where(*own).order_by(sent_answers.c.created.desc()).limit(MOST_LISTED)
+        query = (
+            select(sent_answers)
+            .where(*own)
+            .order_by(sent_answers.c.created.desc(), sent_answers.c.id)
+            .limit(MOST_LISTED)
+        )
         found = await self._database.read(lambda connection: connection.execute(query).all())
         return [SentAnswer(row.id, viewer.name, row.created, row.done, b"") for row in found]
 
