@@ -152,6 +152,35 @@ def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_a_data_folder_that_cannot_be_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("mine")
+    for place, reason in (
+        (tmp_path / "note.txt", "a file and no folder"),
+        (tmp_path / "note.txt" / "x", "lies in a file"),
+    ):
+        for command in (("serve", "--port", "0"), ("user", "link")):
+            result = commun(*command, home=place)
+            assert result.returncode == 1, result.stderr
+            assert str(place) in result.stderr
+            assert reason in result.stderr
+            assert "--home" in result.stderr
+            assert "Traceback" not in result.stderr
+    assert (tmp_path / "note.txt").read_text() == "mine"
+
+
+def test_a_database_that_cannot_be_upgraded_is_said_and_left_as_it_was(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "commun.db")) as database:
+        database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        database.execute("INSERT INTO alembic_version VALUES ('0003')")
+        database.commit()
+    result = commun("serve", "--port", "0", home=tmp_path)
+    assert result.returncode == 1
+    assert "It is as it was" in result.stderr
+    assert "no such table" in result.stderr, "what to report stands in the log"
+    with contextlib.closing(sqlite3.connect(tmp_path / "commun.db")) as database:
+        assert [row[0] for row in database.execute("SELECT name FROM sqlite_master")] == ["alembic_version"]
+
+
 def test_importing_the_command_line_imports_neither_server_nor_engine() -> None:
     heavy = ["openvino", "openvino_genai", "numpy", "sqlalchemy", "starlette", "uvicorn", "jinja2", "cryptography"]
     code = f"import sys, json, commun.cli; print(json.dumps([m for m in {heavy} if m in sys.modules]))"

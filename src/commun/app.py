@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from functools import cache, partial
+from pathlib import Path
 
 import structlog
 from starlette.applications import Starlette
@@ -36,7 +37,7 @@ from commun.engine.connection import COMMAND, Spare
 from commun.engine.manifest import Progress
 from commun.engine.room import has_free_memory
 from commun.engine.weights import ModelLibrary
-from commun.errors import CommunError
+from commun.errors import CommunError, DataFolderUnusable, InternalError
 from commun.first_start import found_where_none_is
 from commun.ledger.opening import public_origin
 from commun.ledger.witness_keys import KEY_FILE as WITNESS_KEY_FILE
@@ -57,6 +58,7 @@ from commun.store.classes import Classes
 from commun.store.conversations import Conversations
 from commun.store.database import DATABASE_FILE, Database
 from commun.store.feedback import Feedback
+from commun.store.folder import find_reason
 from commun.store.folders import Folders
 from commun.store.instructions import Instructions
 from commun.store.invitations import Invitations
@@ -275,8 +277,8 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
             await recorder.open()
             app.state.first_charter = await found_where_none_is(charter, settings.home)
             await early.settle(charter.find())
-        except CommunError as error:
-            app.state.startup_error = error  # the command line tells it, without a traceback
+        except Exception as error:
+            app.state.startup_error = told(error, settings.home)
             await early.settle(None)
             await recorder.close()
             database.close()
@@ -317,6 +319,17 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
     app.state.rate_limits = RateLimits(settings.rate_limit)
     app.state.sign_in_limits = RateLimits(settings.sign_in_rate_limit, setting="sign_in_rate_limit")
     return app
+
+
+def told(error: Exception, home: Path) -> CommunError:
+    """What the command line tells where the server could not start. What is unforeseen stands in the log."""
+    if isinstance(error, CommunError):
+        return error
+    reason = find_reason(error)
+    if reason is not None:
+        return DataFolderUnusable(home=str(home), reason=reason)
+    log.error("the start failed", exc_info=error)
+    return InternalError()
 
 
 async def close_services(services: Services) -> None:

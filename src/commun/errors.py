@@ -36,6 +36,7 @@ The tree (code, HTTP status)::
     │   └── DownloadFailed            download_failed         502
     ├── ConfigError                   config_error            500
     ├── DataFolderBusy                data_folder_busy        500
+    ├── DataFolderUnusable            data_folder_unusable    500
     └── InternalError                 internal_error          500
 
 Errors of one room or module live with it, on the same tree: ``charter/errors.py`` draws the charter's branch,
@@ -49,7 +50,7 @@ UnusableWitnesses; ``terminal.py`` ProofNotKept; ``web/board_desk.py`` OtherCloc
 ``store/rekeying.py`` StillWriting; ``store/recovery.py`` RecoveryCodeMistyped,
 RecoveryCodeWrong; ``store/names.py``, ``store/passwords.py``, ``store/ways_in.py`` and ``store/invitations.py`` what
 signing in and its settings refuse; ``store/sent.py`` NobodyToSendTo, SentFull, SentTooLarge;
-``store/upgrade.py`` NewerDatabase, DamagedDatabase; ``api/errors.py``
+``store/upgrade.py`` NewerDatabase, DamagedDatabase, UpgradeFailed; ``api/errors.py``
 UnknownAddress, ``api/requests.py`` UnsupportedSampling; ``backup/archive.py`` BackupExists, BackupChanged, BadBackup,
 ``backup/making.py`` NothingToBackUp, NotABackupName, ``backup/restoring.py`` FolderNotEmpty, HistoryNotChosen,
 LedgerWentOn; ``importing/spool.py`` BadImport, ``web/data_import.py`` NoFile, ``web/leaving.py`` NotTyped,
@@ -343,6 +344,14 @@ class DataFolderBusy(CommunError):
     code = "data_folder_busy"
     problem = N_("Another Commun is already using the data folder “%(home)s”.")
     cure = N_("Stop it first, or name another folder with --home.")
+
+
+class DataFolderUnusable(CommunError):
+    """``details``: ``home``, ``reason``."""
+
+    code = "data_folder_unusable"
+    problem = N_("The data folder “%(home)s” cannot be used: %(reason)s.")
+    cure = N_("Mend that, or name another folder with --home.")
 
 
 class InternalError(CommunError):

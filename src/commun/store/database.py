@@ -26,7 +26,7 @@ import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
-from commun.store.folder import FolderLock, private_file, private_folder
+from commun.store.folder import FolderLock, private_file, private_folder, usable
 from commun.store.upgrade import is_current, upgrade
 
 DATABASE_FILE: Final = "commun.db"
@@ -98,8 +98,13 @@ class Database:
     def open(self, *, exclusive: bool = False) -> None:
         """Makes or migrates the database and starts the writer. ``exclusive``: the server's way, held until
         ``close``. Raises DataFolderBusy when another server holds the folder (also without ``exclusive`` where a
-        migration is needed: the tables are not changed under a running server).
+        migration is needed: the tables are not changed under a running server), DataFolderUnusable, and what
+        ``upgrade`` raises.
         """
+        with usable(self.path.parent):
+            self._open(exclusive=exclusive)
+
+    def _open(self, *, exclusive: bool) -> None:
         private_folder(self.path.parent)
         lock = FolderLock(self.path.parent)
         if exclusive:

@@ -1,14 +1,60 @@
 """The data folder: private to its owner, used by one server at a time."""
 
+import errno
 import fcntl
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from commun.errors import DataFolderBusy
+from sqlalchemy.exc import DBAPIError
+
+from commun.errors import N_, DataFolderBusy, DataFolderUnusable
 
 LOCK_FILE: Final = "commun.lock"
+
+_NOT_WRITABLE: Final = N_("who runs Commun may not write there")
+_FULL: Final = N_("there is no space left")
+_OF_SYSTEM: Final = {
+    errno.EACCES: _NOT_WRITABLE,
+    errno.EPERM: _NOT_WRITABLE,
+    errno.EROFS: _NOT_WRITABLE,
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EEXIST: N_("it is a file and no folder"),
+    errno.ENOTDIR: N_("it lies in a file and not in a folder"),
+}
+_OF_SQLITE: Final = {
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
+    sqlite3.SQLITE_CANTOPEN: _NOT_WRITABLE,
+    sqlite3.SQLITE_PERM: _NOT_WRITABLE,
+}
+
+
+def find_reason(error: BaseException) -> str | None:
+    """Why the system or SQLite refuses to work in a folder; None where that is not what ``error`` says."""
+    if isinstance(error, OSError):
+        return _OF_SYSTEM.get(error.errno or 0, N_("the system refuses to read it or to write there"))
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, sqlite3.Error):
+        return None
+    return _OF_SQLITE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)  # the lower byte: without the further code
+
+
+@contextmanager
+def usable(home: Path) -> Iterator[None]:
+    """What the system or SQLite refuses inside is raised as DataFolderUnusable, all else as it is."""
+    try:
+        yield
+    except Exception as error:
+        reason = find_reason(error)
+        if reason is None:
+            raise
+        raise DataFolderUnusable(home=str(home), reason=reason) from error
 
 
 def private_folder(path: Path) -> None:

@@ -5,14 +5,14 @@ Alembic is imported only when there is something to do: it would cost a tenth of
 
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from commun.errors import N_, CommunError
-from commun.store.folder import private_file, private_folder
+from commun.store.folder import find_reason, private_file, private_folder
 from commun.store.schema import REVISION
 
 BACKUPS: Final = "backups"
@@ -47,6 +47,16 @@ class NewerDatabase(CommunError):
     cure = N_("Install the newer Commun again, or name another folder with --home.")
 
 
+class UpgradeFailed(CommunError):
+    """``details``: ``home``."""
+
+    code = "upgrade_failed"
+    problem = N_(
+        "The database in “%(home)s” could not be changed into the form that this Commun needs. It is as it was."
+    )
+    cure = N_("Go on with the Commun that used it last, and report what stands above.")
+
+
 def is_current(path: Path) -> bool:
     """Whether there is nothing to migrate. Raises DamagedDatabase, and NewerDatabase: what this Commun does not know,
     it leaves alone.
@@ -63,13 +73,16 @@ def is_current(path: Path) -> bool:
 
 
 def upgrade(path: Path, to: str = "head") -> None:
-    """Migrates, after a backup if there is anything to lose. All of it happens or none of it."""
+    """Migrates, after a backup if there is anything to lose. All of it happens or none of it. Raises UpgradeFailed
+    where the tables are not what the revision says.
+    """
     before = revision(path)
     if before is not None:
         backup(path, before)
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
 
     config = Config()
@@ -84,9 +97,13 @@ def upgrade(path: Path, to: str = "head") -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, to)
             connection.exec_driver_sql("COMMIT")
-        except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
-            raise
+        except BaseException as error:
+            with suppress(DBAPIError):  # a full disk has undone it already
+                connection.exec_driver_sql("ROLLBACK")
+            if not isinstance(error, Exception) or find_reason(error) is not None:
+                raise
+            log.exception("the database could not be migrated", before=before)
+            raise UpgradeFailed(home=str(path.parent)) from error
     log.info("database_migrated", before=before, after=revision(path))
 
 
