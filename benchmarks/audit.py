@@ -74,11 +74,11 @@ class Bench:
     def __init__(self, args: argparse.Namespace) -> None:
         self.profile: str = args.profile
         long = 0 if args.quick else args.long
-        # Where the comparison is exact, an answer that was caught stays so as it goes on: few tokens tell it all.
-        is_exact = args.profile == "exact"
-        cheats = 0 if is_exact else min(long, FULL.dishonest)
+        # Where the comparison is exact, an answer that was caught stays so as it goes on: of most kinds few tokens tell
+        # it all. Kinds that few tokens may not show have as many as they can.
+        is_soon = args.profile == "exact" and not args.quick
         sizes = QUICK if args.quick else replace(FULL, others=args.others)
-        self.sizes = replace(sizes, long_honest=long, long_dishonest=cheats, is_soon=is_exact and not args.quick)
+        self.sizes = replace(sizes, long_honest=long, long_dishonest=min(long, FULL.dishonest), is_soon=is_soon)
         root: Path = args.work / ("quick" if args.quick else "full")
         self.work, self.variants = root / args.profile, root / "weights"
         self.home = self.work / "home"
