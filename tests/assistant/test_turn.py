@@ -81,27 +81,6 @@ async def test_an_answer_is_told_piece_by_piece_and_kept_before_it_is_told_as_do
     assert kept_when_done[0][1] is MessageState.COMPLETE
 
 
-async def test_a_reader_who_comes_back_gets_exactly_what_was_missed() -> None:
-    turn = assistant_on(FakeEngine("a b c d e f", delay_s=0.002)).begin(QUESTION)
-    seen = ""
-    last = 0
-    async for number, event in turn.follow():
-        last = number
-        if isinstance(event, Delta):
-            seen += event.text
-            if len(seen) > 4:
-                break
-    rest = "".join(event.text for event in await events_of(turn, after=last) if isinstance(event, Delta))
-    assert seen + rest == "a b c d e f"
-
-
-async def test_a_slow_reader_gets_what_piled_up_as_one() -> None:
-    turn = assistant_on(FakeEngine("a b c d e f")).begin(QUESTION)
-    await events_of(turn)
-    deltas = [event for event in await events_of(turn) if isinstance(event, Delta)]
-    assert [delta.text for delta in deltas] == ["a b c d e f"]
-
-
 async def test_a_stopped_answer_keeps_what_was_written_and_frees_its_place() -> None:
     notebook = Notebook()
     engine = FakeEngine("word " * 1000, delay_s=0.001)

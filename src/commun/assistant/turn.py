@@ -1,18 +1,24 @@
 """THE MAIN PATH: one question and its answer, from the request to what is stored.
 
-Steps (docs/structure.md), in the order of the code below:
+Steps, numbered as in docs/structure.md, in the order of the code below:
 
-1. ``begin`` takes the edition in force (``in_force.py``) and the engine that it names (``engines.py``): these are the
+4. ``begin`` takes the edition in force (``in_force.py``) and the engine that it names (``engines.py``): these are the
    turn's terms until its end, whatever is adopted meanwhile; wishes beyond the charter are refused (``bounds.py``);
-2. it takes a place, running or waiting, or refuses at once (``admission.py``);
-3. the prompt is rendered within the context, what is dropped is told (``prompt.py``);
-4. the place in the queue is told until the turn comes;
-5. the engine streams tokens, drawn with a seed that was fixed at the beginning, each with its log-probability;
-6. on the last token, stop or failure: the receipt is issued (``issuing.py``), the answer and it are kept in ONE
-   transaction, it is handed to the ledger, and only then the answer is told as finished.
+5. it takes a place, running or waiting, or refuses at once (``admission.py``);
+6. the turn's own task renders the prompt within the context, what is dropped is told (``prompt.py``); the place in the
+   queue is told until the turn comes;
+7. the engine streams tokens, drawn with a seed that was fixed at the beginning, each with its log-probability, into
+   the ``Draft`` of the answer (``draft.py``);
+8. readers follow the turn's numbered events meanwhile, or stop it (``following.py``);
+9. on the last token, stop or failure the receipt is issued (``issuing.py``), and the answer and it are kept in ONE
+   transaction;
+10. it is handed to the ledger, and only then the answer is told as finished.
 
-A turn runs in its own task: it goes on when the reader leaves. Its events are numbered from 1 and kept in memory while
-it runs and for a minute after, so that a reload or a second tab resumes where it was; then the stored message speaks.
+A turn runs in its own task: it goes on when the reader leaves. It is remembered while it runs and for a minute after,
+so that a reload or a second tab resumes where it was; then the stored message speaks.
+
+It refuses to answer without terms, without a place, and for whoever was shut out; and to tell an answer as done that
+is not kept, or has no receipt.
 """
 
 import asyncio
@@ -20,23 +26,24 @@ import contextlib
 import secrets
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import structlog
 
 from commun.assistant.admission import NOBODY, Admission, Share, Ticket
-from commun.assistant.answer import Answer, Began, Done, Failed, Queued, TurnEvent, joined
-from commun.assistant.bounds import check_plain_completions, check_wishes, has_system_message
+from commun.assistant.answer import Answer, Began, Done, Failed, Queued, TurnEvent
+from commun.assistant.bounds import check_plain_completions, check_wishes
+from commun.assistant.draft import Draft
 from commun.assistant.energy import EnergyMeter
 from commun.assistant.engines import Engines, Terms
+from commun.assistant.following import Turn
 from commun.assistant.in_force import CharterInForce
-from commun.assistant.issuing import Beginning, Ending, Issuer
-from commun.assistant.prompt import PreparedPrompt, language_of, persona_of, prepare, sampling_for
+from commun.assistant.issuing import Beginning, Issuer
+from commun.assistant.prompt import prepare, sampling_for
 from commun.assistant.question import Question
 from commun.assistant.quotas import Quotas
-from commun.engine.base import Delta, EngineInfo, EngineState, Finish, FinishReason, Sampling, Score
+from commun.engine.base import EngineInfo, EngineState, Finish, FinishReason, Score
 from commun.errors import CommunError, EngineFailed, InternalError, Refused
 from commun.receipts.errors import ReceiptError
 from commun.receipts.issue import Receipt
@@ -50,9 +57,7 @@ REMEMBER_S = 60.0  # how long a finished turn's events can still be followed
 CUT_RETRY_S = 5  # after an engine ended an answer without saying why
 
 log = structlog.get_logger()
-
-
-Watcher = Callable[["Answer", CommunError | None], None]
+Watcher = Callable[[Answer, CommunError | None], None]
 
 
 class Record(Protocol):
@@ -63,91 +68,6 @@ class Record(Protocol):
     async def keep(self, content: dict[str, Any], state: MessageState, receipt: Receipt | None) -> None:
         """One transaction. ``receipt`` None: it could not be issued."""
         ...
-
-
-@dataclass(slots=True)
-class Turn:
-    """One running or just finished turn. Owned by its task; readers only follow and may stop it. ``terms``: the edition
-    and the engine that it began with. ``receipt_id`` is known from the beginning. ``share``: whose it is.
-    """
-
-    id: str
-    terms: Terms
-    share: Share = NOBODY
-    receipt_id: str = ""
-    events: list[TurnEvent] = field(default_factory=list)
-    ended: bool = False
-    stopped: bool = False
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
-    _writing: asyncio.Task[None] | None = None  # set while a stop may still cut the answer
-
-    def stop(self) -> None:
-        """Ends the answer where it is; what has been written is kept. Too late a stop does nothing."""
-        if self._writing is not None and not self.stopped:
-            self.stopped = True
-            self._writing.cancel()
-
-    @contextlib.contextmanager
-    def stoppable(self) -> Iterator[None]:
-        """Within it a stop ends the block; outside, what finishes the turn cannot be cut off."""
-        task = self._writing = asyncio.current_task()
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self.stopped or task is None or task.uncancel() > 0:
-                raise
-        finally:
-            self._writing = None
-
-    def tell(self, event: TurnEvent) -> None:
-        self.events.append(event)
-        self.ended = isinstance(event, Done | Failed)
-        self._news.set()
-        self._news = asyncio.Event()
-
-    async def follow(self, after: int = 0) -> AsyncIterator[tuple[int, TurnEvent]]:
-        """Events with numbers above ``after``, as they come; ends after Done or Failed. Deltas that piled up while
-        the reader was busy come as one, under the last one's number.
-        """
-        number = after
-        while True:
-            news = self._news
-            while number < len(self.events):
-                event = self.events[number]
-                number += 1
-                if isinstance(event, Delta):
-                    piled = [event]
-                    while number < len(self.events) and isinstance(more := self.events[number], Delta):
-                        piled.append(more)
-                        number += 1
-                    event = joined(piled)
-                yield number, event
-            if self.ended:
-                return
-            await news.wait()
-
-
-@dataclass(slots=True)
-class _Draft:
-    """The answer while it is being written. Owned by the turn's task."""
-
-    beginning: Beginning
-    sampling: Sampling
-    prepared: PreparedPrompt | None = None
-    deltas: list[Delta] = field(default_factory=list)
-    finish: Finish | None = None
-    asked: float = field(default_factory=time.monotonic)
-    queued_s: float = 0.0
-    energy_wh: float = 0.0
-    reached: bool = False  # whether the engine has been given the prompt
-
-    @property
-    def question(self) -> Question:
-        return self.beginning.question
-
-    @property
-    def terms(self) -> Terms:
-        return self.beginning.terms
 
 
 class Assistant:
@@ -175,31 +95,16 @@ class Assistant:
         self._shut_out: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def info(self) -> EngineInfo:
-        """Of the engine that the charter in force names. Raises EngineLoading before it has told."""
-        return self._engines.info
+    # What is asked before
 
-    @property
-    def state(self) -> EngineState:
-        return self._engines.state
-
-    @property
-    def running(self) -> int:
-        return self._admission.running
-
-    @property
-    def waiting(self) -> int:
-        return self._admission.waiting
+    def check_ready(self) -> None:
+        """Raises why no question can be taken now."""
+        self.terms()
 
     def terms(self) -> Terms:
         """What is answered under now. Raises CharterError, EngineLoading or EngineFailed when nothing is."""
         in_force = self._charter.get()
         return Terms(in_force, self._engines.get(in_force.charter))
-
-    def check_ready(self) -> None:
-        """Raises why no question can be taken now."""
-        self.terms()
 
     async def check_nonce(self, nonce: bytes | None) -> None:
         """Before ``begin``, for each question. ``nonce`` None: the caller sent none. Raises NonceUsed."""
@@ -212,6 +117,8 @@ class Assistant:
     async def share_of_guest(self, guest: str, class_id: str) -> Share:
         """As ``share_of``, for whoever is in a class. Raises ClassTokensUsed."""
         return await self._quotas.share_of_guest(guest, class_id) if self._quotas else Share(guest, class_id=class_id)
+
+    # One turn: steps 4 to 10
 
     def begin(
         self,
@@ -228,14 +135,14 @@ class Assistant:
         Raises Refused, CharterError, OutsideCharter, EngineLoading, EngineFailed, QueueFull and TooManyWaiting before
         anything has started; every later failure is the turn's last event.
         """
-        terms = terms or self.terms()
+        terms = terms or self.terms()  # step 4
         check_wishes(question, terms.charter, stored=record is not None)
         if self._is_shut_out(share):
             raise Refused
         turn = Turn(turn_id or secrets.token_urlsafe(12), terms, share)
         beginning = self._issuer.begin(turn.id, question, terms)
         turn.receipt_id = beginning.receipt_id
-        try:
+        try:  # step 5
             ticket = self._admission.join(lambda place: turn.tell(Queued(place)), share)
         except CommunError:
             self._issuer.withdraw(beginning)
@@ -248,52 +155,10 @@ class Assistant:
         task.add_done_callback(lambda _task: self._engines.release(terms.engine))
         return turn
 
-    def watch(self, watcher: "Watcher") -> None:
-        """``watcher`` is called once for each ended turn (for metrics; it must not keep what was written)."""
-        self._watchers.append(watcher)
-
-    def find(self, turn_id: str) -> Turn | None:
-        """A turn that runs, or ended less than REMEMBER_S ago."""
-        return self._turns.get(turn_id)
-
-    def shut_out(self, account: str) -> None:
-        """Stops every turn of an account, or of a class that has ended, and begins none for requests of its that are
-        still on their way.
-        """
-        self._shut_out.add(account)
-        for turn in self._turns.values():
-            if turn.share.belongs_to(account):
-                turn.stop()
-
-    def let_in(self, account: str) -> None:
-        self._shut_out.discard(account)
-
-    def _is_shut_out(self, share: Share) -> bool:
-        return not self._shut_out.isdisjoint({share.owner, share.class_id})
-
-    async def score(self, token_ids: Sequence[int], terms: Terms, share: Share = NOBODY) -> list[Score]:
-        """Scores of ``token_ids[1:]``: see ``Engine.score``. Takes a place like an answer. Raises OutsideCharter."""
-        check_plain_completions(terms.charter)
-        ticket = self._admission.join(lambda _place: None, share)
-        self._engines.hold(terms.engine)
-        try:
-            await ticket.wait()
-            if self._quotas:
-                self._quotas.count(share, read=len(token_ids), written=0)
-            return await terms.engine.score(token_ids)
-        finally:
-            self._engines.release(terms.engine)
-            ticket.leave()
-
-    async def close(self) -> None:
-        """Stops every turn; what they have written is kept."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
     async def _run(self, turn: Turn, beginning: Beginning, record: Record | None, ticket: Ticket) -> None:
+        """The turn's task. Whatever ends the writing, what there is of the answer is finished."""
         sampling = sampling_for(turn.terms.charter, beginning.question, room=1, seed=beginning.seed.value)
-        draft = _Draft(beginning, sampling)
+        draft = Draft(beginning, sampling, self._meter.method)
         error: CommunError | None = None
         state = MessageState.COMPLETE
         try:
@@ -315,17 +180,17 @@ class Assistant:
             state = MessageState.FAILED
         await self._finish(turn, record, draft, state, error)
 
-    async def _write(self, turn: Turn, record: Record | None, ticket: Ticket, draft: _Draft) -> None:
-        """Steps 3 to 5. Leaves what was written in ``draft``, whatever ends it."""
+    async def _write(self, turn: Turn, record: Record | None, ticket: Ticket, draft: Draft) -> None:
+        """Steps 6 to 8. Leaves what was written in ``draft``, whatever ends it."""
         if self._is_shut_out(turn.share):  # since it began
             raise Refused
-        engine, charter = draft.terms.engine, draft.terms.charter
-        prepared = draft.prepared = await prepare(engine, charter, draft.question)
-        draft.sampling = sampling_for(charter, draft.question, prepared.room, draft.sampling.seed)
+        engine, charter, question = turn.terms.engine, turn.terms.charter, draft.beginning.question
+        prepared = draft.prepared = await prepare(engine, charter, question)  # step 6
+        draft.sampling = sampling_for(charter, question, prepared.room, draft.sampling.seed)
         await ticket.wait()
         draft.queued_s = time.monotonic() - draft.asked
         turn.tell(Began(prepared.tokens, prepared.dropped_messages))
-        draft.reached = True
+        draft.reached = True  # step 7
         reading = self._meter.begin()
         saved = time.monotonic()
         try:
@@ -335,9 +200,9 @@ class Assistant:
                         draft.finish = event
                         break
                     draft.deltas.append(event)
-                    turn.tell(event)
+                    turn.tell(event)  # step 8
                     if record is not None and time.monotonic() - saved > CHECKPOINT_S:
-                        await record.checkpoint(self._answer(draft).as_content())
+                        await record.checkpoint(draft.answer().as_content())
                         saved = time.monotonic()
         finally:
             draft.energy_wh = self._meter.end(reading)
@@ -345,10 +210,12 @@ class Assistant:
             raise EngineFailed(retry_after=CUT_RETRY_S)  # nobody had asked
 
     async def _finish(
-        self, turn: Turn, record: Record | None, draft: _Draft, state: MessageState, error: CommunError | None
+        self, turn: Turn, record: Record | None, draft: Draft, state: MessageState, error: CommunError | None
     ) -> None:
-        """Step 6. The commit point: once answer and receipt are kept, no crash loses them; only then they are told."""
-        answer = self._answer(draft)
+        """Steps 9 and 10. The commit point: once answer and receipt are kept, no crash loses them; only then they are
+        told.
+        """
+        answer = draft.answer()
         receipt = self._receipt(draft, answer, state, error)
         if receipt is None:
             error, state = error or InternalError(), MessageState.FAILED
@@ -366,24 +233,17 @@ class Assistant:
             watcher(answer, error)
         asyncio.get_running_loop().call_later(REMEMBER_S, self._turns.pop, turn.id, None)
 
-    def _receipt(self, draft: _Draft, answer: Answer, state: MessageState, error: CommunError | None) -> Receipt | None:
+    def _receipt(self, draft: Draft, answer: Answer, state: MessageState, error: CommunError | None) -> Receipt | None:
         """None: it could not be issued, which is a fault of ours; the answer is kept all the same."""
-        ending = Ending(
-            answer,
-            draft.prepared.prompt if draft.prepared else None,
-            State(state.value),
-            error.code if error else "",
-            reached=draft.reached,
-        )
-        turn_id = draft.beginning.turn_id
         try:
-            return self._issuer.issue(draft.beginning, ending)
+            return self._issuer.issue(draft.beginning, draft.ending(answer, State(state.value), error))
         except Exception as failure:  # noqa: BLE001  (no answer is lost for its receipt)
             # Our own words only: an encoder's message may quote what somebody wrote.
             reason = failure.text() if isinstance(failure, ReceiptError) else type(failure).__name__
             last = traceback.extract_tb(failure.__traceback__)[-1]
             where = f"{last.filename}:{last.lineno}"
-            log.error("receipt could not be issued", turn=turn_id, reason=reason, where=where)  # noqa: TRY400
+            turn = draft.beginning.turn_id
+            log.error("receipt could not be issued", turn=turn, reason=reason, where=where)  # noqa: TRY400
             return None
 
     async def _keep(
@@ -394,6 +254,7 @@ class Assistant:
         receipt: Receipt | None,
         error: CommunError | None,
     ) -> None:
+        """Together, or not at all; then to the ledger."""
         if record is not None:
             content = answer.as_content()
             content |= {"receipt": receipt.statement.receipt} if receipt else {}
@@ -404,35 +265,68 @@ class Assistant:
         if receipt is not None:
             self._issuer.submit(receipt)
 
-    def _answer(self, draft: _Draft) -> Answer:
-        whole = joined(draft.deltas) if draft.deltas else Delta((), "", ())
-        finish = draft.finish
-        reason = finish.reason if finish else FinishReason.CANCELLED
+    # Who follows, and who is shut out
+
+    def find(self, turn_id: str) -> Turn | None:
+        """A turn that runs, or ended less than REMEMBER_S ago."""
+        return self._turns.get(turn_id)
+
+    def watch(self, watcher: Watcher) -> None:
+        """``watcher`` is called once for each ended turn (for metrics; it must not keep what was written)."""
+        self._watchers.append(watcher)
+
+    def shut_out(self, account: str) -> None:
+        """Stops every turn of an account, or of a class that has ended, and begins none for requests of its that are
+        still on their way.
+        """
+        self._shut_out.add(account)
+        for turn in self._turns.values():
+            if turn.share.belongs_to(account):
+                turn.stop()
+
+    def let_in(self, account: str) -> None:
+        self._shut_out.discard(account)
+
+    def _is_shut_out(self, share: Share) -> bool:
+        return not self._shut_out.isdisjoint({share.owner, share.class_id})
+
+    # Without an answer
+
+    async def score(self, token_ids: Sequence[int], terms: Terms, share: Share = NOBODY) -> list[Score]:
+        """Scores of ``token_ids[1:]``: see ``Engine.score``. Takes a place like an answer. Raises OutsideCharter."""
+        check_plain_completions(terms.charter)
+        ticket = self._admission.join(lambda _place: None, share)
+        self._engines.hold(terms.engine)
         try:
-            info = draft.terms.info
-        except CommunError:
-            info = None
-        edition = draft.terms.in_force.edition
-        prompt_tokens = draft.prepared.tokens if draft.prepared else 0
-        return Answer(
-            text=whole.text,
-            token_ids=whole.token_ids,
-            logprobs=whole.logprobs,
-            finish_reason=reason.value,
-            prompt_tokens=finish.prompt_tokens if finish else prompt_tokens,
-            completion_tokens=finish.completion_tokens if finish else len(whole.token_ids),
-            dropped_messages=draft.prepared.dropped_messages if draft.prepared else 0,
-            queued_s=draft.queued_s,
-            first_token_s=finish.first_token_s if finish else 0.0,
-            total_s=finish.total_s if finish else time.monotonic() - draft.asked - draft.queued_s,
-            energy_wh=draft.energy_wh,
-            energy_method=self._meter.method,
-            sampling=draft.sampling,
-            engine=info,
-            edition=edition.number,
-            charter=edition.digest,
-            persona=persona_of(edition.charter, draft.question),
-            language=language_of(edition.charter, draft.question),
-            stale=draft.terms.in_force.stale_since is not None,
-            instructed=has_system_message(draft.question),
-        )
+            await ticket.wait()
+            if self._quotas:
+                self._quotas.count(share, read=len(token_ids), written=0)
+            return await terms.engine.score(token_ids)
+        finally:
+            self._engines.release(terms.engine)
+            ticket.leave()
+
+    # How busy it is
+
+    @property
+    def info(self) -> EngineInfo:
+        """Of the engine that the charter in force names. Raises EngineLoading before it has told."""
+        return self._engines.info
+
+    @property
+    def state(self) -> EngineState:
+        return self._engines.state
+
+    @property
+    def running(self) -> int:
+        return self._admission.running
+
+    @property
+    def waiting(self) -> int:
+        return self._admission.waiting
+
+    async def close(self) -> None:
+        """Stops every turn; what they have written is kept."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
