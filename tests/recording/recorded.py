@@ -1,20 +1,25 @@
 """A recorder at work on a data folder, and what lies in its ledger afterwards."""
 
+import asyncio
 import contextlib
+import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from commun.charter.edition import InForce
 from commun.charter.loader import load
 from commun.charter.repository import Repository
-from commun.ledger.entries import Statement, read_statement
+from commun.ledger.entries import ReceiptStatement, Statement, read_statement
 from commun.ledger.files import LogFolder
 from commun.ledger.opening import find_key
 from commun.ledger.verification import verify_log
 from commun.places import CHARTER_FOLDER, KEYS_FOLDER, LEDGER_FOLDER, TRUST_FOLDER
+from commun.recording.errors import LedgerRefuses
 from commun.recording.recorder import LEDGER_KEY_FILE, Recorder
 from commun.store.accounts import Accounts
 from commun.store.conversations import Conversations, MessageState
@@ -22,6 +27,8 @@ from commun.store.database import DATABASE_FILE, Database
 from commun.store.ledger_entries import LedgerEntries
 from commun.store.receipts import Receipts
 from made_receipt import CONTENT, made_receipt
+
+TRIES = 12_000  # of ten milliseconds
 
 
 @dataclass
@@ -115,3 +122,29 @@ def entries_of(home: Path) -> list[Statement]:
 
 def kinds_of(home: Path) -> Counter[str]:
     return Counter(statement.type for statement in entries_of(home))
+
+
+def digest_of(receipt):
+    return hashlib.sha256(receipt.envelope).hexdigest()
+
+
+async def until_placed(one, receipt):
+    for _ in range(TRIES):
+        if await one.receipts.find_position(digest_of(receipt)) is not None:
+            return await one.receipts.find_position(digest_of(receipt))
+        await asyncio.sleep(0.01)
+    raise AssertionError("the receipt has no position")
+
+
+def logged_receipts(home):
+    return [statement.sha256 for statement in entries_of(home) if isinstance(statement, ReceiptStatement)]
+
+
+async def refusal(home):
+    async with office(home) as one:
+        await one.recorder.open()
+        with pytest.raises(LedgerRefuses) as refused:
+            await one.admit()
+        assert refused.value.text().startswith("Nothing is answered")
+        assert refused.value.error.problem_text() in refused.value.text()
+        return refused.value

@@ -13,7 +13,9 @@ Rules:
   again, from the first root on.
 """
 
-from collections.abc import Collection, Iterable
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,9 +23,10 @@ from typing import TYPE_CHECKING, Final
 
 from commun.charter.edition import InForce
 from commun.charter.repository import Repository, freeze_name, unfreeze_name
-from commun.ledger.entries import EditionStatement, Event, read_statement
+from commun.ledger.entries import EditionStatement, Event, read_statement, time_text
 from commun.recording.errors import OlderThanLedger, OtherEditionInLedger, StoppedInLedger
-from commun.store.ledger_entries import StoredEntry
+from commun.recording.queue import LedgerQueue
+from commun.store.ledger_entries import LedgerEntries, StoredEntry
 
 if TYPE_CHECKING:
     from commun.charter.freezes import FreezeState
@@ -105,6 +108,53 @@ class RecordedEditions:
         for one in events:
             self.check(one.number, one.event, one.digest)
         return [one for one in events if not self.has(one.name)]
+
+
+class EditionEvents:
+    """Brings every event of the published charter into the ledger, once. Owned by the recorder, which lets one task at
+    a time in. ``folder``: the published charter. ``now``: the clock (UTC).
+    """
+
+    def __init__(self, folder: Path, *, now: Callable[[], datetime]) -> None:
+        self._folder = folder
+        self._now = now
+        self._recorded = RecordedEditions()
+        self._recording: dict[Name, Future[int]] = {}  # wait for the disk
+        self._admitted: tuple[object, ...] | None = None  # what was complete when last looked at
+
+    async def read(self, entries: LedgerEntries) -> None:
+        """What the ledger has."""
+        self._recorded = RecordedEditions()
+        for stored in await entries.of_kind(EditionStatement.type):
+            self._recorded.note(stored)
+
+    def note(self, stored: StoredEntry) -> None:
+        """An entry that the ledger has now, whatever its kind."""
+        self._recorded.note(stored)
+
+    async def record(self, in_force: InForce, queue: LedgerQueue) -> None:
+        """The ledger has every event when this returns. Raises CharterError, LedgerError."""
+        repository = Repository(self._folder)
+        state = (await asyncio.to_thread(repository.stamp), in_force.edition.digest, in_force.newest.digest)
+        if state == self._admitted:
+            return
+        frozen = await asyncio.to_thread(frozen_names, repository, in_force.newest.number)
+        if not self._recorded.is_complete(in_force, frozen):
+            happened = await asyncio.to_thread(read_happened, self._folder, now=self._now())
+            await self._record(self._recorded.missing(happened), queue)
+        self._admitted = state
+
+    async def _record(self, missing: list[Happened], queue: LedgerQueue) -> None:
+        """All of them are handed in before the first is waited for: they keep their order."""
+        time = time_text(self._now())
+        for one in missing:
+            if one.name not in self._recording:
+                statement = EditionStatement(one.number, one.digest, one.event, time)
+                self._recording[one.name] = queue.submit(statement, urgent=True)
+        for one in missing:
+            position = await queue.position(self._recording[one.name])
+            self._recorded.add(position, EditionStatement(one.number, one.digest, one.event, time))
+            del self._recording[one.name]
 
 
 def frozen_names(repository: Repository, newest: int) -> frozenset[Name]:

@@ -9,8 +9,13 @@ The nonce is drawn by whoever asks. Where they send none, the server draws it, a
 """
 
 import secrets
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
+from commun.ledger.entries import EpochSecretStatement, EpochStatement, read_statement
 from commun.receipts.seeds import (
     SECRET_BYTES,
     derived_receipt_id,
@@ -21,7 +26,10 @@ from commun.receipts.seeds import (
 )
 from commun.receipts.statement import BY_CALLER, BY_SERVER, Scheme, Seed
 from commun.recording.errors import NonceUsed
+from commun.recording.queue import LedgerQueue
 from commun.store.epochs import Epochs, StoredEpoch
+from commun.store.ledger_entries import LedgerEntries
+from commun.store.tree import new_id
 
 EPOCH_S: Final = 86_400.0
 GRACE_S: Final = 3_600.0  # between the end of a secret's use and its publication
@@ -101,3 +109,64 @@ class Nonces:
             self._epoch = epoch.sha256
             self._begun.clear()
         return bytes.fromhex(receipt) in self._begun
+
+
+class OpenEpoch:
+    """The secret that seeds come from now, from its digest's entry to the entry with which it is published. Owned by
+    the recorder, which lets one task at a time in. ``now``: the clock (UTC).
+    """
+
+    def __init__(self, epochs: Epochs, *, now: Callable[[], datetime]) -> None:
+        self._epochs = epochs
+        self._now = now
+        self._nonces = Nonces(epochs)
+        self._coming: tuple[StoredEpoch, Future[int]] | None = None  # waits for the disk
+        self.stored: StoredEpoch | None = None
+
+    async def check_nonce(self, nonce: bytes | None) -> None:
+        """Raises NonceUsed."""
+        await self._nonces.check(self.stored, nonce)
+
+    def seed(self, nonce: bytes | None) -> Seed:
+        """Raises NonceUsed."""
+        return self._nonces.seed(self.stored, nonce)
+
+    def withdraw(self, seed: Seed) -> None:
+        self._nonces.withdraw(seed)
+
+    async def read(self, entries: LedgerEntries) -> None:
+        """What the ledger has published is not used again, and what was lost before it was used is published in its
+        turn.
+        """
+        opened = [(one.position, read_statement(one.entry)) for one in await entries.of_kind(EpochStatement.type)]
+        published = [read_statement(one.entry) for one in await entries.of_kind(EpochSecretStatement.type)]
+        await self._epochs.note_in_ledger(
+            {one.sha256: position for position, one in opened if isinstance(one, EpochStatement)},
+            [one.epoch for one in published if isinstance(one, EpochSecretStatement)],
+            now=self._now().timestamp(),
+        )
+
+    async def ensure(self, queue: LedgerQueue) -> StoredEpoch:
+        """One whose day is not over, and whose digest the ledger has. Raises LedgerError."""
+        now = self._now().timestamp()
+        if self.stored is None:
+            self.stored = await self._epochs.find_open()
+        if self.stored is not None and not is_over(self.stored, now=now):
+            return self.stored
+        if self._coming is None:
+            epoch = new_epoch(now=now)
+            await self._epochs.add(epoch)  # first: a secret whose digest is published is never lost
+            self._coming = epoch, queue.submit(EpochStatement(epoch.sha256), urgent=True)
+        epoch, index = self._coming
+        position = await queue.position(index)
+        await self._epochs.place(epoch.sha256, position, now=now)
+        self.stored, self._coming = replace(epoch, position=position), None
+        return self.stored
+
+    async def publish_due(self, queue: LedgerQueue) -> None:
+        """Marked and stored in one transaction, and from then on entries that wait like others."""
+        now = self._now().timestamp()
+        for epoch in await self._epochs.due(now=now, grace_s=GRACE_S):
+            statement, name = EpochSecretStatement.of(epoch.secret), new_id()
+            if await self._epochs.publish(epoch.sha256, statement.data(), name=name, now=now):
+                queue.submit_waiting(name, statement)

@@ -31,6 +31,7 @@ from commun.store.ledger_entries import Learnt, LedgerEntries, StoredEntry
 
 log = structlog.get_logger()
 OnHead = Callable[[Head, tuple[StoredEntry, ...]], None]
+POSITION_S: Final = 10.0  # a disk that takes longer for one entry refuses
 WRITTEN: Final = ""  # the kind of a receipt's entry: its row has the position, and no copy of it is kept
 
 
@@ -74,6 +75,15 @@ class LedgerQueue:
         index = self._ledger.submit(entry, urgent=urgent)
         self._submitted.append(_Submitted(index, entry, statement.type))
         return index
+
+    async def position(self, index: Future[int]) -> int:
+        """Of an entry that was submitted. Raises LedgerError: not there yet, and it may come to be (LedgerUnwritable);
+        who keeps ``index`` can ask again, and nothing is submitted twice.
+        """
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(index)), POSITION_S)
+        except TimeoutError:
+            raise self.trouble or LedgerUnwritable() from None
 
     def submit_waiting(self, name: str, statement: Statement) -> None:
         """An entry that is stored under ``name`` until the ledger has it. As ``submit_receipt``."""

@@ -2,9 +2,9 @@
 
 Rules:
 
-- an edition is in force only once the ledger has it (``admit``), with every edition, freeze and release before it; so
-  are the key that signs receipts and the secret that seeds come from. What the ledger says otherwise, or cannot take,
-  refuses the edition: nothing is answered then, and the reason is told;
+- an edition is in force only once the ledger has it (``admit``), with every edition, freeze and release before it
+  (``editions.py``); so are the key that signs receipts and the secret that seeds come from (``epochs.py``). What the
+  ledger says otherwise, or cannot take, refuses the edition: nothing is answered then, and the reason is told;
 - a receipt is handed over after its commit (``submit``). It is queued, never waited for; what could not be queued, or
   was not yet in the ledger when the process died, is found again: its row has no position;
 - never twice: opening reads in the ledger what the database does not know of it yet, before anything is submitted
@@ -21,8 +21,6 @@ Owned by the event loop; the ledger's own thread (``ledger/writer.py``) reports 
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -33,17 +31,12 @@ import structlog
 
 from commun.charter.edition import InForce
 from commun.charter.errors import CharterError
-from commun.charter.repository import Repository
 from commun.errors import CommunError
 from commun.ledger.entries import (
-    EditionStatement,
-    EpochSecretStatement,
-    EpochStatement,
     ReceiptKeyStatement,
     ReceiptStatement,
     Statement,
     read_statement,
-    time_text,
 )
 from commun.ledger.errors import LedgerError
 from commun.ledger.keys import VerifierKey
@@ -57,8 +50,8 @@ from commun.receipts.statement import Seed
 from commun.recording.catching_up import catch_up, new_origin
 from commun.recording.confirmation import Confirmation
 from commun.recording.cosignatures import WitnessState
-from commun.recording.editions import Name, RecordedEditions, frozen_names, read_happened
-from commun.recording.epochs import GRACE_S, Nonces, is_over, new_epoch
+from commun.recording.editions import EditionEvents
+from commun.recording.epochs import OpenEpoch
 from commun.recording.errors import LedgerRefuses
 from commun.recording.queue import LedgerQueue
 from commun.recording.receipt_key import RECEIPT_KEY_FILE, open_receipt_key
@@ -70,7 +63,6 @@ from commun.store.tree import new_id
 
 LEDGER_KEY_FILE: Final = "ledger.key"
 POLL_S: Final = 5.0
-ADMIT_S: Final = 10.0  # a disk that takes longer for one entry refuses
 MAX_AT_ONCE: Final = 4096  # of them submitted at a time
 
 log = structlog.get_logger()
@@ -101,12 +93,8 @@ class Recorder:
         self._confirmation: Confirmation | None = None
         self._policy = ""
         self._signer: ReceiptSigner | None = None
-        self._editions = RecordedEditions()
-        self._recording: dict[Name, Future[int]] = {}  # editions' events that wait for the disk
-        self._admitted: tuple[object, ...] | None = None
-        self._epoch: StoredEpoch | None = None
-        self._nonces = Nonces(entries.epochs)
-        self._coming: tuple[StoredEpoch, Future[int]] | None = None  # waits for the disk
+        self._editions = EditionEvents(home / CHARTER_FOLDER, now=now)
+        self._epoch = OpenEpoch(entries.epochs, now=now)
         self._seen: set[str] = set()  # without a position when last looked
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
@@ -143,7 +131,8 @@ class Recorder:
 
     @property
     def epoch(self) -> StoredEpoch | None:
-        return self._epoch
+        """The one that seeds come from; None before there is one."""
+        return self._epoch.stored
 
     def standing(self) -> Standing | None:
         """How far the witnesses have come with the head that proofs are made against, where there is none yet with the
@@ -190,8 +179,8 @@ class Recorder:
         try:
             signer = await asyncio.to_thread(open_receipt_key, keys / RECEIPT_KEY_FILE)
             caught_up = await catch_up(opened, self._entries, self._receipts, now=self._now())
-            await self._read_entries()
-            await self._read_epochs()
+            await self._editions.read(self._entries)
+            await self._epoch.read(self._entries)
             told = await self._key_statements(signer.key.text())
             self._queue = LedgerQueue(opened, self._entries, on_head=self._headed)
         except BaseException:
@@ -209,24 +198,6 @@ class Recorder:
             self._queue.submit_waiting(name, read_statement(entry))
         for name, digest in islice(caught_up.unlogged.items(), MAX_AT_ONCE):
             self._queue.submit_receipt(name, ReceiptStatement(digest).data())
-
-    async def _read_entries(self) -> None:
-        self._editions = RecordedEditions()
-        for stored in await self._entries.of_kind(EditionStatement.type):
-            self._editions.note(stored)
-
-    async def _read_epochs(self) -> None:
-        """What is published is not used again, and what was lost before it was used is published in its turn."""
-        opened = [(stored.position, read_statement(stored.entry)) for stored in await self._of(EpochStatement)]
-        published = [read_statement(stored.entry) for stored in await self._of(EpochSecretStatement)]
-        await self._entries.epochs.note_in_ledger(
-            {one.sha256: position for position, one in opened if isinstance(one, EpochStatement)},
-            [one.epoch for one in published if isinstance(one, EpochSecretStatement)],
-            now=self._now().timestamp(),
-        )
-
-    async def _of(self, kind: type[Statement]) -> list[StoredEntry]:
-        return await self._entries.of_kind(kind.type)
 
     async def _key_statements(self, key: str) -> list[ReceiptKeyStatement]:
         before = [read_statement(stored.entry) for stored in await self._entries.of_kind(ReceiptKeyStatement.type)]
@@ -246,8 +217,8 @@ class Recorder:
                 await self._open(in_force.first_root)
                 self._use_policy(in_force)
                 self._check_going()
-                await self._record_events(in_force)
-                await self._ensure_epoch()
+                await self._editions.record(in_force, self._queued())
+                await self._epoch.ensure(self._queued())
         except CharterError:
             raise
         except CommunError as error:
@@ -263,27 +234,6 @@ class Recorder:
         if self._queue is not None and self._queue.has_stopped:
             raise self._queue.trouble or LedgerStopped
 
-    async def _record_events(self, in_force: InForce) -> None:
-        folder = self._home / CHARTER_FOLDER
-        repository = Repository(folder)
-        state = (await asyncio.to_thread(repository.stamp), in_force.edition.digest, in_force.newest.digest)
-        if state == self._admitted:
-            return
-        frozen = await asyncio.to_thread(frozen_names, repository, in_force.newest.number)
-        if not self._editions.is_complete(in_force, frozen):
-            happened = await asyncio.to_thread(read_happened, folder, now=self._now())
-            missing = self._editions.missing(happened)
-            time = time_text(self._now())
-            for one in missing:
-                if one.name not in self._recording:
-                    statement = EditionStatement(one.number, one.digest, one.event, time)
-                    self._recording[one.name] = self._submit_now(statement)
-            for one in missing:
-                position = await self._position(self._recording[one.name])
-                self._editions.add(position, EditionStatement(one.number, one.digest, one.event, time))
-                del self._recording[one.name]
-        self._admitted = state
-
     def _use_policy(self, in_force: InForce) -> None:
         """Raises BadPolicy, which no verified charter does."""
         policy = in_force.charter.witnesses.policy
@@ -295,51 +245,28 @@ class Recorder:
 
     async def check_nonce(self, nonce: bytes | None) -> None:
         """Raises NonceUsed."""
-        await self._nonces.check(self._epoch, nonce)
+        await self._epoch.check_nonce(nonce)
 
     def seed(self, nonce: bytes | None) -> Seed:
         """Of the open epoch. Raises NonceUsed."""
-        return self._nonces.seed(self._epoch, nonce)
+        return self._epoch.seed(nonce)
 
     def withdraw(self, seed: Seed) -> None:
         """Its turn did not begin."""
-        self._nonces.withdraw(seed)
+        self._epoch.withdraw(seed)
 
     async def renew_epoch(self) -> StoredEpoch:
         """The one that seeds come from now. Raises LedgerError, BadReceiptKeyFile, OSError."""
         await self.open_known()
         async with self._one_at_a_time:
-            await self._ensure_epoch()
+            epoch = await self._epoch.ensure(self._queued())
         await self.publish_secrets()
-        if self._epoch is None:
-            raise LedgerStopped
-        return self._epoch
-
-    async def _ensure_epoch(self) -> None:
-        now = self._now().timestamp()
-        epochs = self._entries.epochs
-        if self._epoch is None:
-            self._epoch = await epochs.find_open()
-        if self._epoch is not None and not is_over(self._epoch, now=now):
-            return
-        if self._coming is None:
-            epoch = new_epoch(now=now)
-            await epochs.add(epoch)  # first: a secret whose digest is published is never lost
-            self._coming = epoch, self._submit_now(EpochStatement(epoch.sha256))
-        epoch, index = self._coming
-        position = await self._position(index)
-        await epochs.place(epoch.sha256, position, now=now)
-        self._epoch, self._coming = replace(epoch, position=position), None
+        return epoch
 
     async def publish_secrets(self) -> None:
-        """Those that are due: marked and stored in one transaction, and from then on entries that wait like others."""
-        if self._queue is None or self._queue.has_stopped:
-            return
-        now, epochs = self._now().timestamp(), self._entries.epochs
-        for epoch in await epochs.due(now=now, grace_s=GRACE_S):
-            statement, name = EpochSecretStatement.of(epoch.secret), new_id()
-            if await epochs.publish(epoch.sha256, statement.data(), name=name, now=now):
-                self._queue.submit_waiting(name, statement)
+        """Those that are due."""
+        if self._queue is not None and not self._queue.has_stopped:
+            await self._epoch.publish_due(self._queue)
 
     # Writing
 
@@ -350,7 +277,8 @@ class Recorder:
 
     async def record(self, statement: Statement) -> int:
         """Its position. Raises LedgerError: not there yet, and it may come to be (LedgerUnwritable)."""
-        return await self._position(self._submit_now(statement))
+        queue = self._queued()
+        return await queue.position(queue.submit(statement, urgent=True))
 
     def post(self, statement: Statement) -> None:
         """Nobody waits. It is stored until the ledger has it: a disk that refuses, or a process that dies, loses it
@@ -361,19 +289,10 @@ class Recorder:
         if self._queue is not None:
             self._queue.submit_waiting(name, statement)
 
-    def _submit_now(self, statement: Statement) -> Future[int]:
-        return self._queued().submit(statement, urgent=True)
-
     def _queued(self) -> LedgerQueue:
         if self._queue is None:
             raise LedgerStopped
         return self._queue
-
-    async def _position(self, index: Future[int]) -> int:
-        try:
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(index)), ADMIT_S)
-        except TimeoutError:
-            raise self.trouble or LedgerUnwritable() from None
 
     def _headed(self, head: Head, entries: tuple[StoredEntry, ...]) -> None:
         for stored in entries:
@@ -408,8 +327,8 @@ class Recorder:
                 self._queue.submit_waiting(name, read_statement(entry))
         self._seen = {name for name, _ in (*unlogged, *waiting)}
         async with self._one_at_a_time:
-            if self._epoch is not None:
-                await self._ensure_epoch()
+            if self._epoch.stored is not None:
+                await self._epoch.ensure(self._queued())
             await self.publish_secrets()
 
     async def close(self) -> None:
