@@ -123,6 +123,57 @@ def is_refusal(response: httpx2.Response) -> bool:
     return response.status_code in (401, 403) and response.headers["content-type"].startswith("application/json")
 
 
+@pytest.fixture(scope="module")
+def shut_out(site: Site) -> Person:
+    """Whoever had one of everything, a key too, until an administrator disabled the account."""
+    inhabitant(site, Who.ADMINISTRATOR)  # there is always one
+    made = inhabitant(site, Who.ADMINISTRATOR)
+    made.fill()
+    made.things |= {"sent": UNKNOWN["sent"], "reader": UNKNOWN["reader"]}
+    made.things |= {"reading": UNKNOWN["reading"], "receipt that is read": made.things["receipt"]}
+    site.run(site.app.state.services.administration.disable(made.account_id))
+    return made
+
+
+@pytest.fixture(scope="module")
+def asleep(site: Site) -> Person:
+    """Likewise, with no way in but this browser: its session is kept for the day on which the account is enabled."""
+    made = inhabitant(site)
+    made.ask()
+    site.run(site.app.state.services.administration.disable(made.account_id))
+    return made
+
+
+@pytest.mark.parametrize("row", PAGES)
+def test_a_disabled_person_is_a_stranger_at_every_door(site: Site, shut_out: Person, asleep: Person, row: str) -> None:
+    method, path = row.split()
+    verb, theirs = "GET" if method == ANY else method, shut_out.things.get(owned_thing(path), shut_out.account_id)
+    expected = refusal(TABLE[row], Who.STRANGER)
+    for who in (shut_out, asleep):
+        with who.browser() as client:
+            found = client.request(verb, with_id(path, theirs, shut_out), headers=JSON)
+        code = found.json()["error"]["code"] if is_refusal(found) else ""
+        if expected is None:
+            assert code not in REFUSED, row
+            assert shut_out.account_id not in found.text, row
+        else:
+            assert (found.status_code, code) == (expected.status, expected.code), row
+
+
+@pytest.mark.parametrize("row", PROGRAMS)
+def test_a_disabled_persons_key_opens_nothing(site: Site, shut_out: Person, row: str) -> None:
+    method, path = row.split()
+    far = {"x-forwarded-for": "192.0.2.1", "authorization": f"Bearer {shut_out.key}"}
+    given = {"model": "default", "messages": [{"role": "user", "content": "?"}], "prompt": "?"}
+    found = httpx2.request(
+        method,
+        site.url + with_id(path, shut_out.things["receipt"], shut_out),
+        headers=far,
+        json=given if method == "POST" else None,
+    )
+    assert found.status_code == 401
+
+
 @pytest.mark.parametrize("row", PROGRAMS)
 def test_a_programs_address_opens_for_a_key_and_for_no_cookie(site: Site, owner: Person, row: str) -> None:
     method, path = row.split()
