@@ -34,6 +34,7 @@ bench: .make/dev
 	$(BIN)/python benchmarks/fairness.py
 	$(BIN)/python benchmarks/people.py
 	$(BIN)/python benchmarks/importing.py
+	$(BIN)/python benchmarks/sharing.py
 
 test-vllm: .make/dev
 	$(BIN)/python -m pytest tests -m vllm

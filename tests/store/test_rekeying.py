@@ -4,26 +4,29 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import LargeBinary, update
+from sqlalchemy import LargeBinary, delete, update
 from structlog.testing import capture_logs
 
 from commun.errors import Conflict, NotFound
 from commun.receipts.statement import receipt_id
+from commun.store import rekeying
 from commun.store.conversations import MessageState
 from commun.store.feedback import Feedback, Opinion, Thumb
 from commun.store.readers import Readers
 from commun.store.reading import Reading
 from commun.store.receipts import Receipts
-from commun.store.rekeying import SEALED, StillWriting
+from commun.store.rekeying import ATTEMPTS, SEALED, StillWriting, prepare
 from commun.store.schema import messages, metadata
+from commun.store.schema import receipts as receipts_table
 from made_receipt import CONTENT, made_receipt
 from opened_store import open_store
-from read_by_others import answered, everything, files_with, key_of, opened_with, people, read_by
+from read_by_others import answered, everything, files_with, key_of, opened_with, people, read_by, stored
 
 # Columns of a conversation's rows that are sealed otherwise: under a link, an API key, a reader's vault.
 OTHERWISE = {"shares.sealed", "receipts.caller_sealed", "readers.sealed_key"}
@@ -234,14 +237,117 @@ def test_not_while_an_answer_is_being_written_and_then_nothing_has_changed(store
     run(scenario())
 
 
-def test_a_question_that_comes_at_the_same_moment_is_under_one_key_or_the_other(store, readers, run):
+@pytest.fixture
+def meanwhile(monkeypatch) -> Callable[[Callable[[], Awaitable[object]]], None]:
+    """What is done each time that the new seals are ready and not written yet."""
+
+    def set_(done: Callable[[], Awaitable[object]]) -> None:
+        loop = asyncio.get_running_loop()
+
+        def prepared(*given):
+            ready = prepare(*given)
+            asyncio.run_coroutine_threadsafe(done(), loop).result(60)
+            return ready
+
+        monkeypatch.setattr(rekeying, "prepare", prepared)
+
+    return set_
+
+
+@pytest.mark.parametrize("written", ["an answer", "a thumb", "a title", "a message less"])
+def test_what_is_written_while_the_seals_are_made_is_under_the_new_key_too(store, readers, run, meanwhile, written):
+    """It begins again: what was made ready does not have it."""
+
+    async def scenario():
+        owner, reader = await people(store)
+        turn = await answered(store, owner)
+        where = turn.conversation_id
+        theirs = await read_by(store, readers, owner, reader, where)
+        old, times = await key_of(store, reader, theirs), []
+        feedback = Feedback(store.database)
+
+        async def write():
+            times.append(written)
+            if len(times) > 1:
+                return
+            if written == "an answer":
+                await answered(store, owner, "And then?", conversation_id=where, parent_id=turn.answer_id)
+            elif written == "a thumb":
+                await feedback.set_thumb(owner, where, turn.answer_id, Thumb.UP)
+            elif written == "a title":
+                await store.conversations.rename(owner, where, "Renamed")
+            else:
+                one = delete(receipts_table).where(receipts_table.c.message_id == turn.answer_id)
+                await store.database.write(lambda connection: connection.execute(one))
+
+        meanwhile(write)
+        await readers.end(owner, theirs)
+        assert len(times) == 2
+        assert await opened_with(store, old, where) == set()
+        found = await store.conversations.get(owner, where)
+        assert len(found.messages) == (4 if written == "an answer" else 2)
+        assert found.title == ("Renamed" if written == "a title" else "A canary-title-51")
+        said = await feedback.find(owner, where, turn.answer_id)
+        assert said.thumb is (Thumb.UP if written == "a thumb" else Thumb.NONE)
+
+    run(scenario())
+
+
+def test_a_question_that_comes_while_the_seals_are_made_goes_on_and_the_reading_too(store, readers, run, meanwhile):
+    async def scenario():
+        owner, reader = await people(store)
+        turn = await store.chat(owner)
+        where = turn.conversation_id
+        theirs = await read_by(store, readers, owner, reader, where)
+        begun = []
+
+        async def ask():
+            begun.append(
+                await store.conversations.start_turn(
+                    owner, conversation_id=where, parent_id=turn.answer_id, question="Now?", title=""
+                )
+            )
+            begun.append(await everything(store))
+
+        meanwhile(ask)
+        with pytest.raises(StillWriting):
+            await readers.end(owner, theirs)
+        question, before = begun
+        assert await everything(store) == before
+        await question.keep({"text": "now"}, MessageState.COMPLETE)
+        assert (await store.conversations.get(owner, where)).path()[-1].content["text"] == "now"
+
+    run(scenario())
+
+
+def test_where_something_is_written_each_time_it_gives_up_and_nothing_has_changed(store, readers, run, meanwhile):
+    async def scenario():
+        owner, reader = await people(store)
+        turn = await store.chat(owner)
+        theirs = await read_by(store, readers, owner, reader, turn.conversation_id)
+        old, times = await key_of(store, reader, theirs), []
+
+        async def rename():
+            times.append(await store.conversations.rename(owner, turn.conversation_id, f"Renamed {len(times)}"))
+
+        meanwhile(rename)
+        with pytest.raises(StillWriting):
+            await readers.end(owner, theirs)
+        assert len(times) == ATTEMPTS
+        assert (await store.conversations.get(owner, turn.conversation_id)).title == f"Renamed {ATTEMPTS - 1}"
+        assert "messages.content" in await opened_with(store, old, turn.conversation_id)
+        assert [each.id for each in await stored(store)] == [theirs]
+
+    run(scenario())
+
+
+def test_questions_that_come_at_any_moment_are_under_one_key_or_the_other(store, readers, run):
     """Either the answer has begun, and the reading goes on; or the key has changed, and the answer is under it."""
 
     async def scenario():
         owner, reader = await people(store)
         turn = await store.chat(owner)
         where, parent = turn.conversation_id, turn.answer_id
-        outcomes = set()
         for number in range(12):
             theirs = await read_by(store, readers, owner, reader, where)
             old = await key_of(store, reader, theirs)
@@ -251,14 +357,27 @@ def test_a_question_that_comes_at_the_same_moment_is_under_one_key_or_the_other(
             both = (asking, readers.end(owner, theirs)) if number % 2 else (readers.end(owner, theirs), asking)
             results = await asyncio.gather(*both, return_exceptions=True)
             begun = results[0 if number % 2 else 1]
-            refused = isinstance(results[1 if number % 2 else 0], Conflict)
             await begun.keep({"text": str(number)}, MessageState.COMPLETE)
             parent = begun.answer_id
-            if refused:
+            if isinstance(results[1 if number % 2 else 0], Conflict):
                 await readers.end(owner, theirs)
-            outcomes.add(refused)
             assert (await store.conversations.get(owner, where)).path()[-1].content["text"] == str(number)
             assert await opened_with(store, old, where) == set()
-        assert outcomes == {True, False}
+
+    run(scenario())
+
+
+def test_two_readings_of_one_conversation_end_at_once(store, readers, run):
+    async def scenario():
+        owner, reader = await people(store)
+        other = (await store.invited("Cy")).viewer
+        turn = await answered(store, owner)
+        both = [await read_by(store, readers, owner, one, turn.conversation_id) for one in (reader, other)]
+        before = await store.conversations.get(owner, turn.conversation_id)
+        old = await key_of(store, reader, both[0])
+        await asyncio.gather(*(readers.end(owner, one) for one in both))
+        assert await stored(store) == []
+        assert await store.conversations.get(owner, turn.conversation_id) == before
+        assert await opened_with(store, old, turn.conversation_id) == set()
 
     run(scenario())

@@ -2,7 +2,8 @@
 
 - sealed to the owner's vault, who must be there. What it was called in the export, and each message, is in the sealed
   content; the table has a mark (``vault.AccountKey.mark``) by which a second import finds it, and nobody else anything;
-- one conversation, one transaction: what an import that breaks off has brought in is whole, and the next goes on;
+- a conversation is there whole or not at all (``pieces.py``), and what an import that breaks off has brought in stays:
+  the next goes on;
 - a folder of the export's is the one of that name here, or a new one as long as there is room for it;
 - one that is in the bin is taken out of it again instead of being stored twice;
 - times are the export's; retention counts from the import (``conversations.imported``), or what is old there would be
@@ -15,18 +16,17 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from commun.importing.outline import ImportedConversation, ImportedMessage
 from commun.importing.own import SOURCE as OWN
 from commun.store import folders, rows
 from commun.store.database import Database
 from commun.store.people import Viewer
+from commun.store.pieces import Arriving
 from commun.store.schema import conversations
 from commun.store.tree import new_id
 from commun.store.vault import ConversationKey
-
-Rows = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 class Stored(Enum):
@@ -46,7 +46,8 @@ class Imports:
         mark = rows.unlocked(viewer).mark(f"{found.source}\0{found.id}".encode(errors="replace"))
         if await self._database.read(lambda connection: _is_there(connection, viewer, found, mark)):
             return Stored.THERE
-        conversation, messages = await asyncio.to_thread(_sealed, viewer, found, mark, self._now())
+        arriving = await asyncio.to_thread(_sealed, viewer, found, self._now())
+        await arriving.begin(self._database, now=self._now())
 
         def work(connection: Connection) -> Stored:
             if _is_there(connection, viewer, found, mark):
@@ -54,8 +55,7 @@ class Imports:
             if _restored(connection, viewer, mark):
                 return Stored.NEW
             folder_id = folders.find_or_add(connection, viewer, found.folder, now=self._now())
-            connection.execute(insert(conversations), conversation | {"folder_id": folder_id})
-            rows.add_messages(connection, messages)
+            arriving.finish(connection, source_mark=mark, folder_id=folder_id)
             return Stored.NEW
 
         return await self._database.write(work, flush=False)  # the summary is told after the last one
@@ -75,7 +75,7 @@ def _restored(connection: Connection, viewer: Viewer, mark: bytes) -> bool:
     return bool(connection.execute(update(conversations).where(*deleted).values(deleted=None)).rowcount)
 
 
-def _sealed(viewer: Viewer, found: ImportedConversation, mark: bytes, now: float) -> Rows:
+def _sealed(viewer: Viewer, found: ImportedConversation, now: float) -> Arriving:
     """The rows, in a thread."""
     key, conversation_id = ConversationKey.generate(), new_id()
     ids = [new_id() for _ in found.messages]
@@ -102,9 +102,8 @@ def _sealed(viewer: Viewer, found: ImportedConversation, mark: bytes, now: float
         "updated": found.updated,
         "leaf_id": ids[found.leaf],
         "imported": now,
-        "source_mark": mark,
     }
-    return conversation, messages
+    return Arriving(viewer, conversation, messages)
 
 
 def _content(found: ImportedConversation, one: ImportedMessage) -> dict[str, Any]:

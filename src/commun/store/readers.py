@@ -15,6 +15,7 @@
 What belongs to somebody else, has ended or does not exist is NotFound. Raises VaultLocked, VaultError.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -90,6 +91,7 @@ class Readers:
     def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
+        self._giving = asyncio.Lock()  # one conversation under its new key in memory
 
     async def make_link(self, viewer: Viewer, conversation_id: str) -> MadeLink:
         """For one person. Raises NotFound, TooManyReaders."""
@@ -137,15 +139,18 @@ class Readers:
         """Ends a reading, or withdraws a link, and gives the conversation another key; returns the conversation's id.
         Raises NotFound; StillWriting, and nothing has changed then.
         """
+        found = select(readers.c.conversation_id).where(readers.c.id == reader_id)
 
-        def work(connection: Connection) -> str:
-            found = select(readers.c.conversation_id).where(readers.c.id == reader_id)
-            row = rows.get_owned(connection, viewer, connection.execute(found).scalar() or "")
+        def is_of(connection: Connection) -> str:
+            return str(rows.get_owned(connection, viewer, connection.execute(found).scalar() or "").id)
+
+        def end(connection: Connection) -> None:
+            is_of(connection)
             connection.execute(delete(readers).where(readers.c.id == reader_id))
-            give_new_key(connection, viewer, row)
-            return str(row.id)
 
-        conversation_id = await self._database.write(work)
+        async with self._giving:
+            conversation_id = await self._database.read(is_of)
+            await give_new_key(self._database, viewer, conversation_id, end)
         await self._database.forget()
         return conversation_id
 

@@ -9,6 +9,7 @@
 What is not the viewer's to read, has ended or does not exist is NotFound. Raises VaultLocked, VaultError.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from commun.errors import NotFound
 from commun.store import rows
 from commun.store.database import Database
 from commun.store.people import Viewer
+from commun.store.pieces import Arriving
 from commun.store.readers import is_there
 from commun.store.receipts import StoredReceipt, get_of_conversation
 from commun.store.rekeying import check_not_writing
@@ -56,6 +58,7 @@ class Reading:
     def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
+        self._copying = asyncio.Lock()  # one copy in memory
 
     async def list(self, viewer: Viewer, *, limit: int | None = None) -> list[Readable]:
         """What went on last first. ``limit`` None: all."""
@@ -110,24 +113,20 @@ class Reading:
         """
         copy_id, now = new_id(), self._now()
 
-        def work(connection: Connection) -> str:
+        def prepare(connection: Connection) -> Arriving:
             row = _get(connection, viewer, reader_id)
             check_not_writing(connection, row.id)
-            found = rows.open_conversation(connection, _key(viewer, row), row)
-            ids = {message_id: new_id() for message_id in found.messages}
-            key = rows.add_conversation(
-                connection,
-                viewer,
-                conversation_id=copy_id,
-                title=called(found.title),
-                leaf_id=ids[found.leaf_id],
-                now=now,
-            )
-            copies = [_copy(key, copy_id, found.id, ids, message) for message in found.messages.values()]
-            rows.add_messages(connection, copies)
-            return copy_id
+            return _copied(connection, viewer, row, copy_id, called=called, now=now)
 
-        return await self._database.write(work)
+        def finish(connection: Connection) -> None:
+            _get(connection, viewer, reader_id)
+            copied.finish(connection)
+
+        async with self._copying:
+            copied = await self._database.read(prepare)
+            await copied.begin(self._database, now=now)
+            await self._database.write(finish)
+        return copy_id
 
 
 def _is_of(viewer: Viewer) -> ColumnElement[bool]:
@@ -163,6 +162,22 @@ def _key(viewer: Viewer, row: Row[Any]) -> ConversationKey:
     """Raises VaultError."""
     context = rows.reader_context(row.reader_id, row.id, viewer.account_id, viewer.vault_id)
     return ConversationKey.from_bytes(rows.unlocked(viewer).open(row.readers_key, context))
+
+
+def _copied(
+    connection: Connection, viewer: Viewer, row: Row[Any], copy_id: str, *, called: Callable[[str], str], now: float
+) -> Arriving:
+    """The rows of a copy, sealed: of the moment of the snapshot, one message open at a time."""
+    old = _key(viewer, row)
+    every = select(messages).where(messages.c.conversation_id == row.id).order_by(messages.c.number)
+    ids = {one: new_id() for one in connection.execute(every.with_only_columns(messages.c.id)).scalars()}
+    key, conversation = rows.new_conversation(
+        viewer, conversation_id=copy_id, title=called(rows.open_title(old, row)), leaf_id=ids[row.leaf_id], now=now
+    )
+    copies = (
+        _copy(key, copy_id, row.id, ids, rows.open_message(old, message)) for message in connection.execute(every)
+    )
+    return Arriving(viewer, conversation, list(copies))
 
 
 def _copy(

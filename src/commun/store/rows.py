@@ -133,7 +133,18 @@ def add_conversation(
     now: float,
     folder_id: str | None = None,
 ) -> ConversationKey:
-    """A new conversation with a key of its own, sealed by the owner who is here, or else to the public key.
+    """As ``new_conversation`` makes it, written. Raises NoVault."""
+    key, row = new_conversation(
+        owner, conversation_id=conversation_id, title=title, leaf_id=leaf_id, now=now, folder_id=folder_id
+    )
+    connection.execute(insert(conversations), row)
+    return key
+
+
+def new_conversation(
+    owner: Viewer | Caller, *, conversation_id: str, title: str, leaf_id: str, now: float, folder_id: str | None = None
+) -> tuple[ConversationKey, dict[str, Any]]:
+    """The row of a new conversation with a key of its own, sealed by the owner who is here, or else to the public key.
     ``folder_id``: the owner's own. Raises NoVault.
     """
     seals_to = owner.key if isinstance(owner, Viewer) else owner.public_key
@@ -141,21 +152,17 @@ def add_conversation(
         raise VaultLocked if isinstance(owner, Viewer) else NoVault
     key = ConversationKey.generate()
     context = key_context(conversation_id, owner.account_id, owner.vault_id)
-    connection.execute(
-        insert(conversations),
-        {
-            "id": conversation_id,
-            "account_id": owner.account_id,
-            "vault_id": owner.vault_id,
-            "sealed_key": seals_to.seal(key.to_bytes(), context),
-            "title": seal_title(key, conversation_id, title),
-            "created": now,
-            "updated": now,
-            "leaf_id": leaf_id,
-            "folder_id": folder_id,
-        },
-    )
-    return key
+    return key, {
+        "id": conversation_id,
+        "account_id": owner.account_id,
+        "vault_id": owner.vault_id,
+        "sealed_key": seals_to.seal(key.to_bytes(), context),
+        "title": seal_title(key, conversation_id, title),
+        "created": now,
+        "updated": now,
+        "leaf_id": leaf_id,
+        "folder_id": folder_id,
+    }
 
 
 def message_row(
