@@ -3,12 +3,14 @@
 import io
 import json
 import re
+import time
 import zipfile
 from collections.abc import Iterator
 
 import httpx2
 import pytest
 
+from commun.authority import Who
 from commun.engine.base import Message
 from fake_engine import FakeEngine
 from founded import found_for_tests
@@ -149,6 +151,28 @@ def test_who_publishes_an_answer_sees_before_that_they_are_in_it_and_can_leave_t
         assert "physics" not in charters
 
 
+def test_who_sends_an_answer_sees_them_apart_from_the_charters_and_so_does_who_gets_it(
+    site: Site, person: Person, browser: httpx2.Client
+) -> None:
+    board = inhabitant(site, Who.ADMINISTRATOR)
+    write(browser)
+    _, answer = person.ask()
+    address = f"/receipt/{site.receipt_of(answer)}/send"
+    form = browser.get(address).text
+    sent = {"to": re.findall(r'name="to" value="(\w+)"', form), "named": "yes", "before": "yes"}
+    assert browser.post(address, data=sent).headers["location"].endswith("?done=named")
+    with board.browser() as client:
+        (link,) = re.findall(r'<a href="(/sent/\w+)"', client.get("/sent").text)
+        received = client.get(link).text
+    for page in (form, received):
+        _before, found, rest = page.partition("The charter’s instructions")
+        charters, parted, own = rest.partition("Instructions of whoever asked")
+        assert found, "the charter's words are named"
+        assert parted, "and so are whoever asked's"
+        assert "physics" not in charters
+        assert "&lt;b&gt;briefly&lt;/b&gt;" in own
+
+
 def test_where_the_charter_forbids_it_they_are_kept_and_not_used_and_the_settings_say_so(forbidding: Site) -> None:
     person = inhabitant(forbidding)
     with person.browser() as browser:
@@ -180,9 +204,10 @@ def test_the_export_holds_folders_and_instructions_and_an_import_brings_the_fold
     other = inhabitant(site)
     with other.browser() as elsewhere:
         elsewhere.post("/settings/import", files={"file": ("export.zip", archive, "application/zip")})
-        for _ in range(200):
-            if "Tides?" in elsewhere.get("/conversations").text:
-                break
+        deadline = time.monotonic() + 120
+        while "Tides?" not in elsewhere.get("/conversations").text:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         page = elsewhere.get("/folders").text
         assert "Sea" in page
         assert "1 conversation" in page

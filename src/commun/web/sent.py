@@ -26,6 +26,7 @@ from commun.store.sent import MOST, MOST_DAYS, NobodyToSendTo, SentAnswer
 from commun.web.feedback import REASONS, opinion_in
 from commun.web.forms import field, form_of, see
 from commun.web.i18n import long_date
+from commun.web.instructions import added_in
 from commun.web.limits import counted_apart
 from commun.web.pages import engine_view
 from commun.web.receipt_view import file_name
@@ -63,7 +64,8 @@ async def form(request: Request) -> Response:
     visit, stored = await _kept(request)
     question, said = await _question(visit, stored), await _said(visit, stored)
     to = await visit.services.sent.administrators()
-    whole = await asyncio.to_thread(lambda: letter_view(whole_letter(stored, question, said)))
+    added = await added_in(visit, stored)
+    whole = await asyncio.to_thread(lambda: letter_view(whole_letter(stored, question, said, added)))
     return await _page(
         visit,
         "send.html",
@@ -90,10 +92,10 @@ async def send(request: Request) -> Response:
         raise NobodyToSendTo
     counted_apart(request.app.state, "sent_limits", MOST_A_DAY, setting="sent").check(visit.owner.account_id)
     question, said = await _question(visit, stored), opinion_in(wishes)
-    with_before, with_receipt = "before" in wishes, "receipt" in wishes
+    with_before, with_receipt, added = "before" in wishes, "receipt" in wishes, await added_in(visit, stored)
 
     def written() -> bytes:
-        letter = letter_to_send(stored, question, said, with_before=with_before, with_receipt=with_receipt)
+        letter = letter_to_send(stored, question, said, added, with_before=with_before, with_receipt=with_receipt)
         return letter.data()
 
     to = {each for each in wishes.getlist("to") if isinstance(each, str)}

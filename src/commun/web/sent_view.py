@@ -1,7 +1,8 @@
 """What is in a sent answer, and what its page shows: the same to its sender before it is sent, and to who gets it.
 
 - always: the question, the answer and what its sender says of it. What the model read before the question (earlier
-  turns, instructions) only if the sender wants that;
+  turns, instructions) only if the sender wants that, and in it what the sender's own instructions added to the
+  charter's stands apart, as in a published answer;
 - the receipt, if the sender wants that: it proves the answer, and with what the model read before, the question too.
   Its number stands beside its owner's account in the database: left out, nothing of what is sent leads there;
 - the conversation's title, and who sends it, are in none of it;
@@ -18,14 +19,14 @@ from commun.receipts.bundle import Bundle
 from commun.store.feedback import Opinion
 from commun.store.receipts import StoredReceipt
 from commun.web.render import render_markdown, split_reasoning
-from commun.web.share_view import Spoken, bundle_to_share, spoken_view
+from commun.web.share_view import Spoken, apart, bundle_to_share, spoken_view
 
 FORMAT: Final = "commun-sent/1"
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """``before``: (role, text), oldest first. ``bundle``: a bundle's text, or None."""
+    """``before``: (role, text), oldest first, own instructions ``apart``. ``bundle``: a bundle's text, or None."""
 
     question: str
     answer: str
@@ -71,18 +72,20 @@ class LetterView:
     opinion: Opinion
 
 
-def whole_letter(stored: StoredReceipt, question: str, opinion: Opinion) -> Letter:
-    """With all that could go along but the receipt. ``stored``: can be shared (``share_view.can_be_shared``)."""
+def whole_letter(stored: StoredReceipt, question: str, opinion: Opinion, added: str) -> Letter:
+    """With all that could go along but the receipt. ``stored``: can be shared (``share_view.can_be_shared``).
+    ``added``: what the model was told beside the charter's words (``instructions.added_in``).
+    """
     if stored.values is None:
         raise ValueError("this answer is not kept here")
-    read = stored.values.prompt_messages or ()
+    read = apart(stored.values.prompt_messages or (), added)
     return Letter(question, stored.values.answer_text, opinion, tuple(read[:-1]))
 
 
 def letter_to_send(
-    stored: StoredReceipt, question: str, opinion: Opinion, *, with_before: bool, with_receipt: bool
+    stored: StoredReceipt, question: str, opinion: Opinion, added: str, *, with_before: bool, with_receipt: bool
 ) -> Letter:
-    whole = whole_letter(stored, question, opinion)
+    whole = whole_letter(stored, question, opinion, added)
     bundle = bundle_to_share(stored, conversation=with_before).data().decode() if with_receipt else None
     return Letter(question, whole.answer, opinion, whole.before if with_before else (), bundle)
 
