@@ -12,6 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+PATIENCE_S = 120.0  # for what happens within milliseconds unless the machine is busy; who waits for it ends at once
+
+# How long something takes says nothing about whether it is right: no example has a deadline.
+settings.register_profile("commun", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("commun")
 
 
 @pytest.hookimpl(trylast=True)
@@ -45,6 +52,17 @@ def _certificates_are_read_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(httpcore2, "default_ssl_context", functools.cache(httpcore2.default_ssl_context))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_busy_machine_is_waited_for() -> Iterator[None]:
+    """A client that is told nothing else gives up after five seconds of silence."""
+    from httpx2._config import DEFAULT_TIMEOUT_CONFIG
+
+    with pytest.MonkeyPatch.context() as patch:
+        for part in ("connect", "read", "write", "pool"):
+            patch.setattr(DEFAULT_TIMEOUT_CONFIG, part, PATIENCE_S)
         yield
 
 

@@ -34,7 +34,7 @@ class Person:
     @contextlib.contextmanager
     def browser(self, **options: Any) -> Iterator[httpx2.Client]:
         cookies = {"commun_session": self.token} if self.token else {}
-        with httpx2.Client(base_url=self.site.url, cookies=cookies, timeout=20, **options) as client:
+        with httpx2.Client(base_url=self.site.url, cookies=cookies, timeout=120, **options) as client:
             yield client
 
     def new_key(self) -> str:

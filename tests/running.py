@@ -100,7 +100,7 @@ class RunningCommun:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(timeout=20)
+                self.process.wait(timeout=120)
             except subprocess.TimeoutExpired:
                 self.kill()
         self._reader.join(timeout=5)

@@ -27,7 +27,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
-STARTED_S = 30
+STARTED_S = 120
 
 
 @dataclass

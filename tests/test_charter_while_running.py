@@ -25,7 +25,7 @@ from running import with_models
 from test_config_changes_no_answer import api_key, serving
 
 CHAT: dict[str, Any] = {"model": "default", "messages": [{"role": "user", "content": "Tell me a long story."}]}
-SECONDS = 60
+SECONDS = 120
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,7 @@ class Writer(threading.Thread):
 
     def __init__(self, commun: RunningCommun, cookies: httpx2.Cookies) -> None:
         super().__init__(daemon=True)
-        self._client = httpx2.Client(base_url=commun.url, headers=BROWSER, cookies=cookies, timeout=30)
+        self._client = httpx2.Client(base_url=commun.url, headers=BROWSER, cookies=cookies, timeout=120)
         self.finished: dict[str, str] = {}  # answer → conversation
         self.asked: set[str] = set()  # conversations
 
@@ -79,12 +79,12 @@ def test_kills_lose_no_finished_answer_and_break_no_conversation(tmp_path: Path,
         time.sleep(dice.uniform(0.02, 0.5))
         commun.kill()
         for writer in writers:
-            writer.join(timeout=30)
+            writer.join(timeout=120)
             finished |= writer.finished
             asked |= writer.asked
         commun = RunningCommun(home)
     with commun:
-        client = httpx2.Client(base_url=commun.url, headers=BROWSER, cookies=cookies, timeout=30)
+        client = httpx2.Client(base_url=commun.url, headers=BROWSER, cookies=cookies, timeout=120)
         exported = {id_: client.get(f"/c/{id_}/export.json").raise_for_status().json() for id_ in asked}
     messages = {message["id"]: message for each in exported.values() for message in each["messages"]}
     assert len(finished) > KILLS

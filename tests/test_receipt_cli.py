@@ -19,7 +19,7 @@ from founded import found_for_tests
 from site_server import Site, serving
 
 GOLDEN = Path(__file__).parent / "vectors/receipts/golden"
-LOGGED_S = 20
+LOGGED_S = 120
 
 
 def commun(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:

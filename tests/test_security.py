@@ -48,7 +48,7 @@ def administrator(site: Site) -> Person:
 
 def browser(person: Person, **headers: str) -> httpx2.Client:
     cookies = {"__Host-commun_session": person.token}
-    return httpx2.Client(base_url=person.site.url, cookies=cookies, headers=headers, timeout=20)
+    return httpx2.Client(base_url=person.site.url, cookies=cookies, headers=headers, timeout=120)
 
 
 def address(row: str, value: str = "1" * 24) -> str:

@@ -35,7 +35,7 @@ from founded import amend_for_tests, found_for_tests
 from running import RunningCommun
 
 NAMES = ("town", "library", "school")
-SECONDS = 60
+SECONDS = 120
 REMOTE = Model(
     *("far", "Far away", "qwen3", 8192, "remote", "Apache-2.0", "https://models.example/far", "", "", (), ()),
     url="http://127.0.0.1:9/v1",

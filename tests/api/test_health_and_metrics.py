@@ -105,7 +105,7 @@ def test_the_figures_are_for_this_machine_or_a_key() -> None:
 
 
 def test_a_request_is_one_log_line_without_content_path_or_key() -> None:
-    with running_api() as api, structlog.testing.capture_logs() as lines:
+    with structlog.testing.capture_logs() as lines, running_api() as api:  # a line is written after its answer
         ask(api)
         ask(api, stream=True)
         ask(api, model=CANARY)

@@ -22,7 +22,7 @@ def client_of(api: RunningApi) -> OpenAI:
     return OpenAI(base_url=f"{api.url}/v1", api_key=KEY, max_retries=0)
 
 
-def wait_until(met: Any, seconds: float = 5) -> bool:
+def wait_until(met: Any, seconds: float = 120) -> bool:
     deadline = time.monotonic() + seconds
     while not met() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -37,8 +37,7 @@ def test_a_client_that_leaves_a_stream_frees_its_place_at_once(path: str) -> Non
             lines = response.iter_lines()
             next(lines)
             assert api.assistant.running == 1
-        assert wait_until(lambda: api.assistant.running == 0)
-        assert api.engine.cancelled == 1
+        assert wait_until(lambda: (api.assistant.running, api.engine.cancelled) == (0, 1))
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
@@ -53,7 +52,7 @@ def test_a_client_that_leaves_a_whole_answer_frees_its_place_too(path: str) -> N
 
 def test_who_waits_is_told_the_place_in_a_comment_and_then_answered() -> None:
     with (
-        running_api(FakeEngine("word " * 200, delay_s=0.05), running=1, waiting=3) as api,
+        running_api(FakeEngine("word " * 200, delay_s=0.5), running=1, waiting=3) as api,
         httpx2.stream("POST", f"{api.url}/v1/chat/completions", json=CHAT, headers=HEADERS) as first,
     ):
         lines = first.iter_lines()
@@ -68,7 +67,7 @@ def test_who_waits_is_told_the_place_in_a_comment_and_then_answered() -> None:
 
 def test_a_long_silence_is_broken_by_a_comment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_module, "KEEP_ALIVE_S", 0.05)
-    with running_api(FakeEngine("Late.", first_delay_s=0.3)) as api:
+    with running_api(FakeEngine("Late.", first_delay_s=1)) as api:
         text = httpx2.post(f"{api.url}/v1/chat/completions", json=CHAT, headers=HEADERS).text
     assert text.startswith(": still working\n\n")
     assert "Late." in text

@@ -181,7 +181,7 @@ async def test_a_model_that_was_not_adopted_is_refused_by_its_name_and_tried_aga
     with pytest.raises(ModelNotAdopted):
         engines.get(CHARTER)
     mended = True
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while engines.state is not EngineState.READY:  # noqa: ASYNC110  (nobody is told)
             await asyncio.sleep(0.005)
     assert engines.get(CHARTER) is engine

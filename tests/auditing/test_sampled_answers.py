@@ -42,7 +42,7 @@ pytestmark = pytest.mark.engine
 EVERY_ANSWER = {"sample_rate = 0\n": "sample_rate = 1\n"}
 ASK = {"model": "default", "store": True, "max_tokens": 48, "temperature": 0.8}
 QUESTIONS = ("What does a quorum protect a town council from?", "Name three trees of Brittany, with a word on each.")
-WAIT_S = 60
+WAIT_S = 120
 
 
 class HiddenSentence:
@@ -297,4 +297,4 @@ def test_the_server_audits_by_night_in_a_process_of_its_own(honest: House) -> No
 
 
 def test_nothing_is_audited_by_night_where_that_is_switched_off(honest: House) -> None:
-    asyncio.run(asyncio.wait_for(audit_by_night(honest.site.app.state.services), 1))
+    asyncio.run(asyncio.wait_for(audit_by_night(honest.site.app.state.services), 120))

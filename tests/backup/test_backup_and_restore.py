@@ -46,7 +46,7 @@ def engine() -> FakeEngine:
 
 
 def browser(site: Site, cookies: Any = None) -> httpx2.Client:
-    return httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True, cookies=cookies)
+    return httpx2.Client(base_url=site.url, timeout=120, follow_redirects=True, cookies=cookies)
 
 
 def ask(client: httpx2.Client, question: str = WORDS) -> tuple[str, str]:
@@ -60,7 +60,7 @@ def ask(client: httpx2.Client, question: str = WORDS) -> tuple[str, str]:
 
 
 def logged(client: httpx2.Client, receipt: str) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while client.get(f"/receipt/{receipt}", headers=JSON).json()["waiting"]:
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -321,7 +321,7 @@ def test_a_witness_that_has_seen_more_refuses_to_let_an_older_backup_continue(tm
 def until_witnessed(site: Site) -> None:
     """The witness has cosigned the newest head."""
     recorder = site.app.state.services.recorder
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while recorder.witnessed is None or recorder.witnessed.size < recorder.head.size:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -349,7 +349,7 @@ class witnessed:  # noqa: N801  (a context manager with two servers in it)
         amend_for_tests(self.home, founder, {'[witnesses]\npolicy = ""': f"[witnesses]\npolicy = {policy}"})
         client = self.stack.enter_context(browser(site))
         client.get(site.link()).raise_for_status()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while site.app.state.services.recorder.standing() is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -178,7 +178,7 @@ def test_endless_data_out_of_a_fifo(commun: Commun, name: str) -> None:
     metadata(commun, name).unlink()
     os.mkfifo(metadata(commun, name))
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(refused, commun, UnsafeName).result(timeout=10)
+        pool.submit(refused, commun, UnsafeName).result(timeout=120)
 
 
 def test_endless_data_by_nesting(commun: Commun) -> None:

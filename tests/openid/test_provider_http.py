@@ -67,7 +67,7 @@ class Browser:
 
     def __init__(self, site: Site, person: Person | None = None) -> None:
         cookies = {"commun_session": person.token} if person is not None else {}
-        self.client = httpx2.Client(base_url=site.url, timeout=20)
+        self.client = httpx2.Client(base_url=site.url, timeout=120)
         for name, value in cookies.items():
             self.client.cookies.set(name, value, domain="127.0.0.1")
 

@@ -38,7 +38,7 @@ from founded import found_for_tests
 
 ANSWER = "The members who must be there: « le quorum »."
 CHAT: dict[str, Any] = {"model": "default", "messages": [{"role": "user", "content": "Qu’est-ce qu’un quorum ?"}]}
-IN_THE_LEDGER_S = 30
+IN_THE_LEDGER_S = 120
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Whole:
     stranger: str
 
     def ask(self, **more: Any) -> httpx2.Response:
-        return httpx2.post(f"{self.url}/v1/chat/completions", json=CHAT | more, headers=bearer(self.key), timeout=10)
+        return httpx2.post(f"{self.url}/v1/chat/completions", json=CHAT | more, headers=bearer(self.key), timeout=120)
 
     def get(self, receipt_id: str, *, key: str = "") -> httpx2.Response:
         return httpx2.get(f"{self.url}/v1/receipts/{receipt_id}", headers=bearer(key or self.key))
@@ -173,7 +173,7 @@ def test_a_callers_nonce_gives_the_seed_and_serves_once(whole: Whole, way: str) 
     header = {"commun-nonce": nonce} if way == "header" else {}
     body = {"model": "default", "messages": [{"role": "user", "content": "Why?"}], "receipt": "bundle"} | field
     first, second = (
-        httpx2.post(f"{whole.url}/v1/chat/completions", json=body, headers=bearer(whole.key) | header, timeout=10)
+        httpx2.post(f"{whole.url}/v1/chat/completions", json=body, headers=bearer(whole.key) | header, timeout=120)
         for _ in range(2)
     )
     statement = whole.report(first.json()["commun"]["receipt"]["bundle"]).statement
@@ -187,7 +187,7 @@ def test_a_callers_nonce_gives_the_seed_and_serves_once(whole: Whole, way: str) 
 def test_each_of_several_prompts_has_a_nonce_of_its_own(whole: Whole) -> None:
     nonce = secrets.token_bytes(32)
     body = {"model": "default", "prompt": ["one", "two"], "receipt": "bundle", "commun": {"nonce": nonce.hex()}}
-    answer = httpx2.post(f"{whole.url}/v1/completions", json=body, headers=bearer(whole.key), timeout=10).json()
+    answer = httpx2.post(f"{whole.url}/v1/completions", json=body, headers=bearer(whole.key), timeout=120).json()
     seeds = [whole.report(told["bundle"]).statement.seed for told in answer["commun"]["receipts"]]
     wanted = [hashlib.sha256(b"commun-nonce/1\n" + nonce + bytes([0, 0, 0, place])).hexdigest() for place in range(2)]
     assert [(seed.nonce, seed.nonce_by) for seed in seeds] == [(each, "caller") for each in wanted]
@@ -198,7 +198,7 @@ def test_each_of_several_prompts_has_a_nonce_of_its_own(whole: Whole) -> None:
 def test_texts_that_are_continued_are_in_the_ledger(whole: Whole, body: dict[str, Any]) -> None:
     whole.ask()  # so that the scripted engine has words for the ids
     asked = {"model": "default", "receipt": "bundle"} | body
-    response = httpx2.post(f"{whole.url}/v1/completions", json=asked, headers=bearer(whole.key), timeout=10)
+    response = httpx2.post(f"{whole.url}/v1/completions", json=asked, headers=bearer(whole.key), timeout=120)
     for told in response.json()["commun"]["receipts"]:
         later = whole.logged(told["id"])
         report = whole.report(told["bundle"] | {"ledger": later["ledger"]})

@@ -129,7 +129,7 @@ async def recover(home: Path) -> list[tuple[str, int | None]]:
         one.clock.offset = timedelta(hours=PUBLISHED)
         await one.recorder.open()
         await one.recorder.admit(in_force(home))
-        for _ in range(2000):
+        for _ in range(12_000):
             if not await one.receipts.unlogged(1):
                 break
             await asyncio.sleep(0.01)

@@ -110,7 +110,7 @@ def test_an_edition_that_the_server_has_not_recorded_is_not_in_force_here(tmp_pa
                 with pytest.raises(LedgerRefuses) as refused:
                     await brief.admit(in_force(home))
                 assert refused.value.error.code == "ledger_busy"
-                monkeypatch.setattr(module, "BESIDE_S", 5.0)
+                monkeypatch.setattr(module, "BESIDE_S", 120.0)
                 waits = asyncio.create_task(brief.admit(in_force(home)))
                 await asyncio.sleep(0.1)
                 await server.admit()

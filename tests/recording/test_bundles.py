@@ -68,7 +68,7 @@ async def logged(one, viewer):
 
 
 async def until_placed(one, viewer, receipt):
-    for _ in range(300):
+    for _ in range(12_000):
         stored = await one.receipts.get(viewer, receipt.statement.receipt)
         if stored.position is not None:
             return stored

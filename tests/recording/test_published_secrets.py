@@ -38,7 +38,7 @@ async def logged(one, seed):
     )
     await one.receipts.keep(receipt)
     one.recorder.submit(receipt)
-    for _ in range(300):
+    for _ in range(12_000):
         stored = await one.receipts.get(None, receipt.statement.receipt)
         if stored.position is not None:
             return stored
@@ -48,7 +48,7 @@ async def logged(one, seed):
 
 async def settled(one):
     """What waits for the ledger is in it."""
-    for _ in range(300):
+    for _ in range(12_000):
         if not await one.entries.waiting(1):
             return
         await asyncio.sleep(0.01)
@@ -108,7 +108,7 @@ def test_a_secret_whose_receipts_wait_for_the_ledger_waits_with_them(home, run):
             await one.receipts.keep(receipt)  # and its process died before it was handed over
             await days_end(one)
             assert not any(entry.kind == EpochSecretStatement.type for entry in await one.entries.newest(50))
-            for _ in range(200):
+            for _ in range(6000):
                 await one.recorder.look()
                 if await one.entries.of_kind(EpochSecretStatement.type):
                     return seed.epoch

@@ -100,7 +100,7 @@ def test_what_is_posted_is_recorded_once_also_when_the_disk_refused_and_the_proc
             await one.recorder.look()
             await one.recorder.look()
             await one.recorder.record(EpochStatement("dd" * 32))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 while await one.entries.waiting(10):  # noqa: ASYNC110  (the database tells nobody)
                     await asyncio.sleep(0.01)
 

@@ -89,7 +89,7 @@ def test_writes_that_wait_share_a_commit(store, run):
         commits = []
 
         def slow(connection):
-            asyncio.run_coroutine_threadsafe(asyncio.wait_for(release, 5), loop).result()
+            asyncio.run_coroutine_threadsafe(asyncio.wait_for(release, 120), loop).result()
 
         def counting(connection):
             driver = connection.connection.driver_connection

@@ -10,12 +10,12 @@ from site_server import Site
 
 @pytest.fixture
 def stranger(site: Site) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=site.url, timeout=20) as client:
+    with httpx2.Client(base_url=site.url, timeout=120) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def member(site: Site) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True) as client:
+    with httpx2.Client(base_url=site.url, timeout=120, follow_redirects=True) as client:
         assert client.get(site.link()).status_code == 200
         yield client

@@ -45,7 +45,7 @@ def client(board: BoardHome) -> Iterator[httpx2.Client]:
     """A stranger, and no browser."""
     with (
         serving(board.home, FakeEngine(), sign_in_rate_limit="1000/minute") as site,
-        httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True) as made,
+        httpx2.Client(base_url=site.url, timeout=120, follow_redirects=True) as made,
     ):
         yield made
 

@@ -192,14 +192,14 @@ def test_a_view_whose_asker_has_gone_is_finished_before_the_next_begins() -> Non
 
     def slow() -> str:
         begun.set()
-        finish.wait(5)
+        finish.wait(120)
         order.append("slow")
         return "slow"
 
     async def ask() -> str:
         views = KeptViews()
         gone = asyncio.create_task(views.get("slow", slow))
-        await asyncio.to_thread(begun.wait, 5)
+        await asyncio.to_thread(begun.wait, 120)
         gone.cancel()
         other = asyncio.create_task(views.get("other", lambda: order.append("other")))
         await asyncio.sleep(0.05)

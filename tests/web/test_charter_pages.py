@@ -55,14 +55,14 @@ def site(town: TownHall) -> Iterator[Site]:
 
 @pytest.fixture
 def stranger(site: Site) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=site.url, timeout=20) as client:
+    with httpx2.Client(base_url=site.url, timeout=120) as client:
         yield client
 
 
 @contextlib.contextmanager
 def member_of(site: Site) -> Iterator[httpx2.Client]:
     """A browser that has been on its first page."""
-    with httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True) as client:
+    with httpx2.Client(base_url=site.url, timeout=120, follow_redirects=True) as client:
         assert client.get(site.link()).status_code == 200
         yield client
 
@@ -205,7 +205,7 @@ def test_hostile_words_of_a_board_are_shown_and_do_nothing(tmp_path: Path) -> No
         ),
         reason=HOSTILE,
     )
-    with serving(hall.home, FakeEngine()) as site, httpx2.Client(base_url=site.url, timeout=20) as client:
+    with serving(hall.home, FakeEngine()) as site, httpx2.Client(base_url=site.url, timeout=120) as client:
         for path in ("/charter", "/charter/editions", "/charter/editions/3", "/charter/feed.atom"):
             response = client.get(path)
             assert response.status_code == 200
@@ -218,7 +218,7 @@ def test_hostile_words_of_a_board_are_shown_and_do_nothing(tmp_path: Path) -> No
 
 
 def test_one_person_alone_is_said_to_be_alone(tmp_path: Path) -> None:
-    with serving(tmp_path / "home", FakeEngine()) as site, httpx2.Client(base_url=site.url, timeout=20) as client:
+    with serving(tmp_path / "home", FakeEngine()) as site, httpx2.Client(base_url=site.url, timeout=120) as client:
         page = client.get("/charter").text
         assert "One person decides here: Founder." in page
         assert "commun charter board invite" in page
@@ -230,7 +230,7 @@ def test_a_freeze_an_amendment_in_flight_and_a_stale_charter_are_said(tmp_path: 
     hall = TownHall(tmp_path / "home")
     hall.found(until=(datetime.now(UTC) - timedelta(days=1)).date())
     hall.change(replaced("charter.toml", "days = 0", "days = 30"))
-    with serving(hall.home, FakeEngine()) as site, httpx2.Client(base_url=site.url, timeout=20) as client:
+    with serving(hall.home, FakeEngine()) as site, httpx2.Client(base_url=site.url, timeout=120) as client:
         before = client.get("/charter")
         assert "Stale since" in before.text
         hall.lay_on_the_desk(replaced("charter.toml", "most = 2", "most = 1"), reason="Calmer.", by=("Ada", "Dara"))
@@ -413,7 +413,7 @@ def test_many_readers_at_once_make_one_verification(tmp_path: Path) -> None:
     with serving(hall.home, FakeEngine()) as site:
 
         async def read() -> list[int]:
-            async with httpx2.AsyncClient(base_url=site.url, timeout=30) as client:
+            async with httpx2.AsyncClient(base_url=site.url, timeout=120) as client:
                 return [each.status_code for each in await asyncio.gather(*(client.get("/charter") for _ in range(20)))]
 
         assert asyncio.run(read()) == [200] * 20

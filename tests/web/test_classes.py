@@ -375,7 +375,7 @@ def test_ending_a_class_cuts_what_is_written_and_puts_everybody_out(tmp_path: Pa
         with administrator.browser() as client:
             assert client.post(f"/classes/{class_id(administrator, 'Cut')}/end").status_code == 303
         for reader in readers:
-            reader.join(10)
+            reader.join(120)
         assert len(streams) == 2
         assert all("event: end" not in stream for stream in streams)
         until(lambda: engine.running == 1)  # the other class goes on
@@ -424,7 +424,7 @@ def test_a_class_that_goes_with_its_opener_or_its_time_stops_what_is_written(tmp
             assert client.get("/temporary").status_code == 401
 
 
-def until(true: object, seconds: float = 10) -> None:
+def until(true: object, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not true():  # type: ignore[operator]
         assert time.monotonic() < deadline

@@ -44,7 +44,7 @@ def somebody(site: Site) -> httpx2.Client:
         return rows.new_session(connection, account_id, 2e9, 4e9)
 
     token = site.run(services.database.write(work))
-    return httpx2.Client(base_url=site.url, timeout=20, cookies={"commun_session": token})
+    return httpx2.Client(base_url=site.url, timeout=120, cookies={"commun_session": token})
 
 
 def ask(client: httpx2.Client, question: str, address: str = "/ask", **fields: str) -> tuple[str, str]:
@@ -130,7 +130,7 @@ def another_browser(site: Site, client: httpx2.Client) -> httpx2.Client:
     services, token = site.app.state.services, client.cookies["commun_session"]
     account_id = site.run(services.accounts.viewer(token)).account_id
     other = site.run(services.database.write(lambda connection: rows.new_session(connection, account_id, 2e9, 4e9)))
-    made = httpx2.Client(base_url=site.url, timeout=20)
+    made = httpx2.Client(base_url=site.url, timeout=120)
     made.cookies.set("commun_session", other, domain=httpx2.URL(site.url).host)
     return made
 
@@ -171,7 +171,7 @@ def test_it_is_sent_while_it_is_made(site: Site) -> None:
 
         async def held(viewer, conversation_id):
             if conversation_id == last:
-                await asyncio.wait_for(arrived.wait(), 10)
+                await asyncio.wait_for(arrived.wait(), 120)
             return await get(viewer, conversation_id)
 
         conversations.get = held

@@ -28,7 +28,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def member(site: Site) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True) as client:
+    with httpx2.Client(base_url=site.url, timeout=120, follow_redirects=True) as client:
         client.get(site.link()).raise_for_status()
         yield client
 
@@ -36,7 +36,7 @@ def member(site: Site) -> Iterator[httpx2.Client]:
 def bring_in(client: httpx2.Client, data: bytes, name: str = "export.zip") -> str:
     """The page's section once the import is over, its tags left out."""
     client.post("/settings/import", files={"file": (name, data)}).raise_for_status()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while "refresh" in (page := client.get("/settings/data")).headers:
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -118,7 +118,7 @@ def test_ones_own_export_comes_back_in_another_commun_with_every_branch(member: 
     exported = member.get("/settings/export").content
     assert "0 conversations were brought in. 1 were already there." in bring_in(member, exported)
     with serving(tmp_path / "other", FakeEngine()) as site, httpx2.Client(
-        base_url=site.url, timeout=20, follow_redirects=True
+        base_url=site.url, timeout=120, follow_redirects=True
     ) as other:  # fmt: skip
         other.get(site.link()).raise_for_status()
         assert "1 conversations were brought in." in bring_in(other, exported)

@@ -66,7 +66,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     engine.info = replace(engine.info, model=model.id, model_digest=model.digest)
     with (
         serving(home, engine) as site,
-        httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True) as client,
+        httpx2.Client(base_url=site.url, timeout=120, follow_redirects=True) as client,
     ):
         client.get(site.link()).raise_for_status()
         made = Held(site, home, founder, client)
@@ -168,7 +168,7 @@ def test_the_last_way_in_stays_since_what_nobody_can_open_is_as_good_as_erased(h
 def test_nobody_starts_over_who_can_still_open_what_is_kept(held: Held) -> None:
     address, told = held.ask(), sentences(held, VaultOnHold, "en")
     held.client.post("/settings/passphrase", data={"passphrase": "correct horse battery staple"})
-    with httpx2.Client(base_url=held.site.url, timeout=20, follow_redirects=True) as locked:
+    with httpx2.Client(base_url=held.site.url, timeout=120, follow_redirects=True) as locked:
         locked.get(held.site.link()).raise_for_status()
         for browser in (held.client, locked):
             reply = browser.post("/unlock/start-over", data={"words": "start over"})
@@ -187,9 +187,9 @@ def test_who_has_lost_everything_starts_over_and_what_was_theirs_stays_sealed(he
         return former, rows.new_session(connection, account_id, time.time(), 4e9)
 
     former, token = held.site.run(services.database.write(lost))
-    with httpx2.Client(base_url=held.site.url, timeout=20, cookies={"commun_session": former}) as client:
+    with httpx2.Client(base_url=held.site.url, timeout=120, cookies={"commun_session": former}) as client:
         address = str(client.post("/ask", data={"question": "Why?"}, headers=JSON).json()["url"])
-    with httpx2.Client(base_url=held.site.url, timeout=20, cookies={"commun_session": token}) as client:
+    with httpx2.Client(base_url=held.site.url, timeout=120, cookies={"commun_session": token}) as client:
         assert client.post("/unlock/start-over", data={"words": "start over"}).status_code == 303
     kept = select(conversations.c.id).where(conversations.c.id == address.removeprefix("/c/"))
     assert held.site.run(services.database.read(lambda connection: connection.execute(kept).scalar()))

@@ -32,7 +32,7 @@ def home(tmp_path: Path) -> Path:
 
 @contextlib.contextmanager
 def signed_in(site: Site) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True) as client:
+    with httpx2.Client(base_url=site.url, timeout=120, follow_redirects=True) as client:
         client.get(site.link()).raise_for_status()
         yield client
 
@@ -70,7 +70,7 @@ def test_a_conversation_says_when_the_charter_ends_it_and_near_the_end_beside_it
 
 
 def until_there(client: httpx2.Client, title: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while title not in client.get("/").text:
         assert time.monotonic() < deadline
         time.sleep(0.05)

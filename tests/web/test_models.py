@@ -23,7 +23,7 @@ from inhabitants import Person, inhabitant
 from site_server import serving
 
 hub = _hub
-SOON_S = 90
+SOON_S = 120
 JSON = {"Accept": "application/json"}
 
 

@@ -61,7 +61,7 @@ def test_a_nonce_that_served_before_a_restart_is_remembered(tmp_path: Path) -> N
     for _ in range(2):
         with (
             serving(tmp_path / "home", FakeEngine("Because.")) as site,
-            httpx2.Client(base_url=site.url, timeout=20, follow_redirects=True, cookies=cookies) as client,
+            httpx2.Client(base_url=site.url, timeout=120, follow_redirects=True, cookies=cookies) as client,
         ):
             if not statuses:
                 client.get(site.link())

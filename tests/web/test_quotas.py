@@ -37,7 +37,7 @@ def member(site: Site) -> Person:
 
 def called(person: Person, **body: object) -> httpx2.Response:
     head = {"authorization": f"Bearer {person.key}"}
-    return httpx2.post(f"{person.site.url}/v1/chat/completions", headers=head, json=CHAT | body, timeout=20)
+    return httpx2.post(f"{person.site.url}/v1/chat/completions", headers=head, json=CHAT | body, timeout=120)
 
 
 def spent(person: Person) -> int:
@@ -146,8 +146,30 @@ def test_one_person_s_flood_leaves_another_a_place(tmp_path: Path) -> None:
         assert (assistant.running, assistant.waiting) == (3, 10)
         site.loop.call_soon_threadsafe(gate.set)
         for thread in (mine, *threads):
-            thread.join(20)
+            thread.join(120)
         assert engine.most_running <= 3
+
+
+def test_a_queue_that_was_filled_beforehand_does_not_outlast_the_days_tokens(tmp_path: Path) -> None:
+    """Twelve questions are asked while none of the day's tokens is used; one runs at a time, and uses more than all."""
+    gate = asyncio.Event()
+    with serving(tmp_path / "home", FakeEngine(ANSWER, gate=gate), rate_limit="1000000/minute") as site:
+        flooder = inhabitant(site)
+        flooder.new_key()
+        allow(flooder, daily_tokens=5, at_once=1)
+        told: list[httpx2.Response] = []
+        threads = [threading.Thread(target=lambda: told.append(called(flooder)), daemon=True) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        assistant = site.app.state.services.assistant
+        while assistant.running + assistant.waiting < 12:
+            threading.Event().wait(0.01)
+        site.loop.call_soon_threadsafe(gate.set)
+        for thread in threads:
+            thread.join(120)
+        assert sorted(each.status_code for each in told) == [200] + 11 * [429]
+        answered = next(each for each in told if each.status_code == 200).json()["usage"]["total_tokens"]
+        assert spent(flooder) == answered
 
 
 def test_what_a_key_used_is_counted_for_it_and_for_its_owner(site: Site, member: Person) -> None:

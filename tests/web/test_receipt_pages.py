@@ -25,7 +25,7 @@ JSON = {"Accept": "application/json"}
 SEAL = re.compile(r'href="(/receipt/[0-9a-f]{64})" data-seal')
 ANSWER = re.compile(r'class="message answer" id="m-[\w-]+" data-id="([\w-]+)"')  # being written, or written by now
 END = re.compile(r"event: end\ndata: (.*)\n")
-LOGGED_S = 30
+LOGGED_S = 120
 WITNESS = SignerKey("one.example.org", ED25519_COSIGNATURE, bytes(range(32)))
 POLICY = f"witness one {WITNESS.verifier.text()}\nquorum one\n"
 
@@ -226,7 +226,7 @@ def test_without_scripts_a_temporary_page_offers_the_newest_proof_and_keeps_the_
 def test_who_witnessed_is_named_once_they_have(tmp_path: Path) -> None:
     home = tmp_path / "home"
     found_for_tests(home, {'policy = ""': f'policy = """\n{POLICY}"""'})
-    with httpx2.Client(timeout=20, follow_redirects=True) as client:
+    with httpx2.Client(timeout=120, follow_redirects=True) as client:
         with serving(home, adopted_engine()) as site:
             client.base_url = site.url
             client.get(site.link())

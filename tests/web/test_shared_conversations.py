@@ -211,7 +211,7 @@ def test_receipts_are_shown_and_their_file_verifies_without_what_the_model_was_t
         assert "Receipt of an answer" in told.text
         assert f'href="{receipt}/bundle"' in told.text
         site.run(site.app.state.services.recorder.look())
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             data = client.get(f"{receipt}/bundle").content
             if Bundle.from_bytes(data).ledger.receipt not in {None, "pending"}:
