@@ -82,6 +82,11 @@ class Ticket:
         """Returns when the answer may be written; meanwhile ``tell`` is called with each new place in the queue."""
         await self._turn_came.wait()
 
+    @property
+    def waited(self) -> bool:
+        """Whether it was ever told a place."""
+        return self._place > 0
+
     def leave(self) -> None:
         self._admission.leave(self)
 

@@ -2,8 +2,9 @@
 
 Rules:
 
-- a question is refused once the day's tokens are used up. One that has begun is answered whole: nobody's answer breaks
-  off at a number, and so a day can end above it by what was running;
+- a question is refused once the day's tokens are used up: when it is asked, and again when its turn comes after it has
+  waited, so that a queue that was filled beforehand is not answered. One that has begun is answered whole: nobody's
+  answer breaks off at a number, and so a day can end above it by what was running;
 - the numbers of an account are its own where an administrator has set them, else everybody's; a key's are besides;
 - a class has one number for all its guests, and nobody counts what a single one of them used. Each of their questions
   counts LEAST_OF_A_GUEST at least, one that was stopped in the queue, too: it leaves a receipt and an entry in the
@@ -57,6 +58,16 @@ class Quotas:
         """Before each question. Raises ClassTokensUsed."""
         self._check(await self._usage.allowance_of_class(class_id), ClassTokensUsed)
         return Share(guest, class_id=class_id)
+
+    async def check_again(self, share: Share) -> None:
+        """When the turn of a question has come that waited: what was counted meanwhile, to the last answer. Raises
+        DailyTokensUsed, ClassTokensUsed.
+        """
+        await self._usage.settle()
+        if share.class_id:
+            await self.share_of_guest(share.owner, share.class_id)
+        else:
+            await self.share_of(share.owner, share.key)
 
     def count(self, share: Share, *, read: int, written: int) -> None:
         """Once for each question that began, whatever its end."""

@@ -173,6 +173,7 @@ class Assistant:
             error = InternalError()
             error.__cause__ = failure
         finally:
+            self._count(turn, draft)  # before the place is another's: whose turn comes next is refused by it
             ticket.leave()
         if turn.stopped:
             state = MessageState.STOPPED
@@ -188,6 +189,7 @@ class Assistant:
         prepared = draft.prepared = await prepare(engine, charter, question)  # step 6
         draft.sampling = sampling_for(charter, question, prepared.room, draft.sampling.seed)
         await ticket.wait()
+        await self._check_again(ticket)
         draft.queued_s = time.monotonic() - draft.asked
         turn.tell(Began(prepared.tokens, prepared.dropped_messages))
         draft.reached = True  # step 7
@@ -225,13 +227,21 @@ class Assistant:
             log.exception("answer or receipt could not be kept", turn=turn.id)
             error, receipt = InternalError(), None
             error.__cause__ = failure
-        if self._quotas:
-            read = answer.prompt_tokens if draft.reached else 0
-            self._quotas.count(turn.share, read=read, written=answer.completion_tokens)
         turn.tell(Done(answer, receipt) if receipt and not error else Failed(error or InternalError(), answer, receipt))
         for watcher in self._watchers:
             watcher(answer, error)
         asyncio.get_running_loop().call_later(REMEMBER_S, self._turns.pop, turn.id, None)
+
+    async def _check_again(self, ticket: Ticket) -> None:
+        """Others of the same person were answered while this question waited. Raises DailyTokensUsed."""
+        if self._quotas and ticket.waited:
+            await self._quotas.check_again(ticket.share)
+
+    def _count(self, turn: Turn, draft: Draft) -> None:
+        if self._quotas:
+            answer = draft.answer()
+            read = answer.prompt_tokens if draft.reached else 0
+            self._quotas.count(turn.share, read=read, written=answer.completion_tokens)
 
     def _receipt(self, draft: Draft, answer: Answer, state: MessageState, error: CommunError | None) -> Receipt | None:
         """None: it could not be issued, which is a fault of ours; the answer is kept all the same."""
@@ -299,6 +309,7 @@ class Assistant:
         self._engines.hold(terms.engine)
         try:
             await ticket.wait()
+            await self._check_again(ticket)
             if self._quotas:
                 self._quotas.count(share, read=len(token_ids), written=0)
             return await terms.engine.score(token_ids)

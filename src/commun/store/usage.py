@@ -67,6 +67,10 @@ class Usage:
 
         return await self._database.read(work)
 
+    async def settle(self) -> None:
+        """Until what was counted before is there to be read."""
+        await self._database.write(lambda _connection: None, flush=False)
+
     def add(self, account_id: str, key_id: str, *, read: int, written: int) -> None:
         """One answer more."""
         row = {
