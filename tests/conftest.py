@@ -7,6 +7,7 @@ shared out between the processes of pytest-xdist.
 import fcntl
 import functools
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+DAY_S, MINUTE_S = 86_400, 60
 PATIENCE_S = 120.0  # for what happens within milliseconds unless the machine is busy; who waits for it ends at once
 
 # How long something takes says nothing about whether it is right: no example has a deadline.
@@ -30,6 +32,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     engine, browser = marked("engine"), marked("browser")
     items.sort(key=lambda item: (item.path not in engine, item.path not in browser))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Much is counted by the day (UTC), and a day that ends amid a test is none of its mistakes: what would begin in the
+    last minute begins on the next day.
+    """
+    left = DAY_S - time.time() % DAY_S
+    if left < MINUTE_S:
+        time.sleep(left + 1)
 
 
 @pytest.fixture(scope="session")

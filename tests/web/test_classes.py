@@ -18,6 +18,9 @@ from commun.store.class_codes import new_code
 from commun.store.schema import classes, guests
 from commun.upkeep import purge_classes
 from commun.web.attempts import FREE_FOR_ADDRESS, FREE_FOR_CLASS_CODES, LONGEST_FOR_CLASS_CODES_S
+from commun.web.classroom import ENTRIES
+from commun.web.limits import RateLimits
+from commun.web.visit import GUEST_RATE
 from fake_engine import FakeEngine
 from founded import found_for_tests
 from inhabitants import Person, entered, everything_stored, inhabitant, open_class
@@ -232,8 +235,14 @@ def test_who_tries_codes_waits_and_a_whole_class_behind_one_address_does_not(tmp
         assert 1 <= int(waits.headers["retry-after"]) <= LONGEST_FOR_CLASS_CODES_S
 
 
+def standing_still(spec: str) -> RateLimits:
+    """The minute does not go on, however long the requests take."""
+    return RateLimits(spec, clock=lambda: 600.0)
+
+
 def test_one_person_does_not_take_all_places_at_once(tmp_path: Path) -> None:
     with serving(tmp_path / "home", FakeEngine(), rate_limit=OFTEN) as site:
+        site.app.state.class_entries = standing_still(ENTRIES)
         code = open_class(site, places=100)
         statuses = [httpx2.post(f"{site.url}/class", data={"code": code}).status_code for _ in range(61)]
     assert statuses == [303] * 60 + [429]
@@ -324,7 +333,8 @@ def test_the_class_has_one_number_of_tokens_for_all_of_it(site: Site) -> None:
     assert ANSWER in read(other, asked(other, "x")).text
 
 
-def test_a_guest_asks_as_fast_as_one_types_and_no_faster(site: Site) -> None:
+def test_a_guest_asks_as_fast_as_one_types_and_no_faster(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site.app.state, "guest_questions", standing_still(GUEST_RATE), raising=False)
     code = open_class(site)
     hasty, neighbour = guest_of(site, code), guest_of(site, code)
     with hasty.browser() as client:
