@@ -30,6 +30,34 @@ def read(tmp_path: Path, data: bytes) -> list[dict[str, Any]]:
         return list(Export(file).items())
 
 
+def zipped(name: str, data: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (zipped("account.json", b'{"format": "commun-account/1"}'), {"format": "commun-account/1"}),
+        (zipped("account.json", b"[1]"), {}),
+        (zipped("account.json", b"no JSON"), {}),
+        (zipped("account.json", b"[" * 2_000_000), {}),
+        (zipped("account.json", b'{"x": "' + bytes([32]) * (items.MAX_ACCOUNT_BYTES + 1) + b'"}'), {}),
+        (zipped("../account.json", b"{}"), {}),
+        (chatgpt_zip([two_branches()]), {}),
+        (b"PK\x03\x04 damaged", {}),
+        (b"[]", {}),
+    ],
+)
+def test_what_is_said_of_the_account_is_read_where_it_is_one_and_passed_over_where_not(
+    tmp_path: Path, data: bytes, expected: dict[str, Any]
+) -> None:
+    with spool(tmp_path, data) as file:
+        assert Export(file).account() == expected
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_a_list_is_split_into_its_values_however_it_is_cut(size: int, ascii_only: bool) -> None:

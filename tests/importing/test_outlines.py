@@ -6,6 +6,7 @@ import pytest
 
 from commun.importing.formats import conversation_of
 from commun.importing.outline import ImportedConversation, NotAConversation, moment
+from commun.importing.own import Account, account
 from exports import conversation, node, open_webui_chat, two_branches
 
 NOW = 1_800_000_000.0
@@ -149,6 +150,86 @@ def test_a_conversation_without_a_name_has_the_same_one_each_time() -> None:
     first, second = read(two_branches() | nameless), read(two_branches() | nameless)
     assert first.id == second.id
     assert first.id != read(two_branches(title="Other") | nameless).id
+
+
+def ours(*messages: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"format": "commun-conversation/1", "id": "c1", "title": "Ours", "messages": list(messages), **more}
+
+
+def answer_of_ours(**more: Any) -> dict[str, Any]:
+    content = {"text": "So.", **more.pop("content", {})}
+    return {"id": "a", "parent": "q", "role": "assistant", "content": content, **more}
+
+
+QUESTION = {"id": "q", "parent": None, "role": "user", "content": {"text": "Why?"}}
+
+
+def test_commun_s_own_tree_keeps_how_answers_ended_and_what_was_said_of_them() -> None:
+    said = {"thumb": "up", "reasons": [], "remark": ""}
+    content = {"model": "qwen", "error": "engine_failed", "receipt": "r1", "prompt_tokens": 12}
+    found = read(ours(QUESTION, answer_of_ours(state="failed", feedback=said, content=content), folder=" A  b "))
+    assert found.folder == "A b"
+    kept = found.messages[1].kept
+    assert (kept.state, kept.facts, kept.said) == ("failed", {"error": "engine_failed"}, said)
+    assert found.messages[1].model == "qwen"
+
+
+def test_what_came_from_another_assistant_before_still_says_so() -> None:
+    before = {"from": "chatgpt", "model": "gpt-4o", "conversation": "x", "message": "y"}
+    found = read(ours(QUESTION, answer_of_ours(content={"imported": before})))
+    assert (found.messages[1].kept.origin, found.messages[1].model) == ("chatgpt", "gpt-4o")
+    missing = answer_of_ours(content={"text": "", "imported": before | {"missing": "yes"}})
+    assert read(ours(QUESTION, missing)).messages[1].missing
+    made_up = answer_of_ours(content={"imported": {"from": "reading"}})
+    assert read(ours(QUESTION, made_up)).messages[1].kept.origin == ""
+
+
+def test_projects_and_folders_without_a_name_are_told_and_made_assistants_are_none() -> None:
+    assert read(two_branches() | {"conversation_template_id": "g-p-67f4e1"}).folder_id == "g-p-67f4e1"
+    assert read(two_branches() | {"gizmo_id": "g-p-67f4e1"}).folder_id == "g-p-67f4e1"
+    assert read(two_branches() | {"gizmo_id": "g-2fkFE8rbu"}).folder_id == ""
+    assert read(open_webui_chat() | {"folder_id": "d0f1"}).folder_id == "d0f1"
+    assert read(open_webui_chat()).folder_id == ""
+
+
+def test_instructions_of_ones_own_are_counted_as_left_out_once_a_conversation() -> None:
+    about = {"content_type": "user_editable_context", "user_profile": "me", "user_instructions": "be brief"}
+    hidden = {"is_visually_hidden_from_conversation": True, "is_user_system_message": True}
+    found = read(
+        conversation(
+            node("c", None, "user", content=about, metadata=hidden),
+            node("d", "c", "user", content=about, metadata=hidden),
+            node("q", "d", "user", "Why?"),
+            node("a", "q", "assistant", "Because."),
+        )
+    )
+    assert found.left_out == {"instructions": 1}
+    assert "brief" not in str(found)
+
+
+STRANGE: list[Any] = [None, 3, "x", [], {}, [[]], {"role": []}, {"text": {}}, "a" * 100_000, -1.5, True]
+
+
+@pytest.mark.parametrize("value", STRANGE)
+def test_fields_of_any_other_type_in_ones_own_export_break_nothing(value: Any) -> None:
+    message = answer_of_ours(state=value, feedback=value, created=value)
+    message["content"] |= {"imported": value, "model": value, "error": value, "finish_reason": value}
+    found = read(ours(QUESTION, message, folder=value, leaf=value, created=value, updated=value))
+    kept = found.messages[1].kept
+    assert all(isinstance(word, str) and len(word) <= 40 for word in (kept.state, kept.origin, *kept.facts.values()))
+    for told in (
+        {"instructions": value, "folders": value},
+        {"folders": [value, {"name": value, "instructions": value}]},
+    ):
+        found_account = account({"format": "commun-account/1", **told})
+        assert all(isinstance(text, str) for pair in found_account.folders.items() for text in pair)
+        assert isinstance(found_account.instructions, str)
+
+
+def test_an_account_is_read_from_its_own_format_alone() -> None:
+    told = {"instructions": {"text": "Me"}, "folders": [{"name": " A  b", "instructions": "Do"}]}
+    assert account(told) == account({}) == Account()
+    assert account(told | {"format": "commun-account/1"}) == Account("Me", {"A b": "Do"})
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,12 @@ from sqlalchemy import select
 
 from commun.errors import NotFound, VaultLocked
 from commun.importing.formats import conversation_of
-from commun.store.imports import Imports, Stored
+from commun.store.feedback import Feedback, Opinion, Reason, Thumb
+from commun.store.folders import Folders
+from commun.store.imports import FoldersToo, Imports, Stored
 from commun.store.people import Viewer
 from commun.store.schema import conversations as table
+from commun.store.schema import feedback as feedback_table
 from exports import open_webui_chat, two_branches
 
 DAY = 86_400
@@ -117,6 +120,149 @@ def test_retention_counts_from_the_import_and_not_from_what_was_written_years_ag
         assert await store.conversations.purge_old(older_than_s=30 * DAY) == 0
         store.clock.offset = 31 * DAY
         assert await store.conversations.purge_old(older_than_s=30 * DAY) == 1
+
+    run(scenario())
+
+
+def ours(*said, state="complete", name="c1"):
+    """Commun's own export, with what is said of each answer to one question."""
+    answers = [
+        {
+            "id": f"a{number}",
+            "parent": "q",
+            "role": "assistant",
+            "state": state,
+            "content": {"text": "So."},
+            "feedback": one,
+        }
+        for number, one in enumerate(said)
+    ]
+    question = {"id": "q", "parent": None, "role": "user", "content": {"text": "Why?"}}
+    value = {"format": "commun-conversation/1", "id": name, "title": "Ours", "messages": [question, *answers]}
+    return conversation_of(value, str, now=1_800_000_000)
+
+
+def test_what_was_said_of_answers_comes_back_sealed_as_it_is_here(store, imports, run):
+    strange = (
+        {"thumb": ["up"], "reasons": {"a": 1}, "remark": 3},
+        "up",
+        [],
+        {"thumb": "sideways", "reasons": [[], "x"]},
+    )
+    down = {"thumb": "down", "reasons": ["harmful", "untrue", "made up"], "remark": "canary-remark\x00" + "x" * 9000}
+
+    async def scenario():
+        viewer, other = await store.founder(), await store.somebody_else()
+        await imports.add(viewer, ours({"thumb": "up"}, down, *strange))
+        (summary,) = await store.conversations.list(viewer)
+        found = await store.conversations.get(viewer, summary.id)
+        feedback = Feedback(store.database)
+        said = await feedback.find_all(viewer, summary.id)
+        answers = [one.id for one in found.messages.values() if one.role == "assistant"]
+        assert [said.get(one) for one in answers[2:]] == [None] * len(strange)
+        assert said[answers[0]] == Opinion(Thumb.UP)
+        assert (said[answers[1]].thumb, said[answers[1]].reasons) == (Thumb.DOWN, (Reason.UNTRUE, Reason.HARMFUL))
+        assert said[answers[1]].remark.startswith("canary-remark")
+        assert len(said[answers[1]].remark) == 1000
+        assert await feedback.find_all(other, summary.id) == {}
+        assert await imports.add(viewer, ours({"thumb": "down"})) is Stored.THERE
+        assert (await feedback.find_all(viewer, summary.id)) == said
+        sealed = await store.database.read(
+            lambda connection: list(connection.execute(select(feedback_table.c.sealed)).scalars())
+        )
+        assert len({len(one) for one in sealed}) == 1, "a thumb is as long as a remark"
+
+    run(scenario())
+    store.database.close()
+    assert not [file for file in store.home.rglob("*") if file.is_file() and b"canary" in file.read_bytes()]
+
+
+def test_more_thumbs_than_are_believed_are_counted_and_left_out(store, monkeypatch, run):
+    monkeypatch.setattr("commun.store.imports.MOST_SAID", 3)
+
+    async def scenario():
+        viewer, imports = await store.founder(), Imports(store.database)
+        for name in ("one", "two"):
+            assert await imports.add(viewer, ours({"thumb": "up"}, {"thumb": "up"}, name=name)) is Stored.NEW
+        feedback, every = Feedback(store.database), await store.conversations.list(viewer)
+        assert sum([len(await feedback.find_all(viewer, one.id)) for one in every]) == 3
+        assert imports.unsaid == 1
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("failed", "failed"),
+        ("stopped", "stopped"),
+        ("running", "interrupted"),
+        ("nonsense", "complete"),
+        (3, "complete"),
+    ],
+)
+def test_how_an_answer_ended_is_kept_and_none_is_being_written(store, imports, run, told, expected):
+    async def scenario():
+        viewer = await store.founder()
+        await imports.add(viewer, ours(None, state=told))
+        (summary,) = await store.conversations.list(viewer)
+        assert (await store.conversations.get(viewer, summary.id)).path()[-1].state == expected
+        assert not summary.running
+
+    run(scenario())
+
+
+def test_a_folder_without_a_name_is_found_again_by_its_mark_and_by_nobody_else(store, run):
+    def chat(name, folder="g-p-1"):
+        return conversation_of(two_branches(name) | {"conversation_template_id": folder}, str, now=1_800_000_000)
+
+    async def scenario():
+        viewer, other, folders = await store.founder(), await store.somebody_else(), Folders(store.database)
+        first = Imports(store.database)
+        await first.add(viewer, chat("one"))
+        await first.add(viewer, chat("two", "g-p-2"))
+        assert [one.name for one in await folders.list(viewer)] == ["chatgpt 1", "chatgpt 2"]
+        assert (first.folders.made, first.folders.nameless) == (2, 2)
+        mine = (await folders.list(viewer))[0]
+        await folders.change(viewer, mine.id, name="Mine", instructions="")
+        second = Imports(store.database)
+        await second.add(viewer, chat("three"))
+        assert (await folders.get(viewer, mine.id)).conversations == 2
+        assert second.folders.made == 0
+        await second.add(other, chat("one"))
+        assert [one.name for one in await folders.list(other)] == ["chatgpt 1"]
+        assert (await folders.list(other))[0].id != mine.id
+        await folders.delete(viewer, mine.id, conversations_too=False)
+        assert await second.add(viewer, chat("one")) is Stored.THERE
+        assert [one.name for one in await folders.list(viewer)] == ["chatgpt 2"], "nothing new: nothing is made"
+
+    run(scenario())
+
+
+def test_where_there_is_no_room_for_more_folders_the_conversations_come_in_all_the_same(store, run, monkeypatch):
+    monkeypatch.setattr("commun.store.folders.MAX_FOLDERS", 2)
+
+    async def scenario():
+        viewer, imports = await store.founder(), Imports(store.database)
+        for number in range(4):
+            value = two_branches(f"conv-{number}") | {"conversation_template_id": f"g-p-{number}"}
+            assert await imports.add(viewer, conversation_of(value, str, now=1_800_000_000)) is Stored.NEW
+        assert len(await Folders(store.database).list(viewer)) == 2
+        assert len([one for one in await store.conversations.list(viewer) if one.folder_id is None]) == 2
+
+    run(scenario())
+
+
+def test_a_folder_that_is_there_keeps_its_own_instructions(store, run):
+    async def scenario():
+        viewer, folders = await store.founder(), Folders(store.database)
+        kept = await folders.add(viewer, "School")
+        await folders.change(viewer, kept, name="School", instructions="Mine.")
+        told = FoldersToo(instructions={"School": "Theirs.", "New": "x" * 9000, "Silent": ""})
+        imports = Imports(store.database, folders=told)
+        await imports.add_empty_folders(viewer)
+        found = {one.name: one.instructions for one in await folders.list(viewer)}
+        assert found == {"School": "Mine.", "New": "x" * 1500}
 
     run(scenario())
 

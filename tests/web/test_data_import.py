@@ -7,6 +7,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -131,6 +132,89 @@ def test_ones_own_export_comes_back_in_another_commun_with_every_branch(member: 
              for name in archive.namelist() if re.fullmatch(r"conversations/.+\.json", name)]  # fmt: skip
     shapes = [sorted((one["role"], one["content"]["text"]) for one in tree["messages"]) for tree in trees]
     assert shapes[0] == shapes[1]
+
+
+def conversations_in(exported: bytes) -> list[dict[str, Any]]:
+    with zipfile.ZipFile(io.BytesIO(exported)) as archive:
+        names = [name for name in archive.namelist() if re.fullmatch(r"conversations/.+\.json", name)]
+        return [json.loads(archive.read(name)) for name in names]
+
+
+def test_moving_from_one_commun_to_another_takes_thumbs_folders_and_instructions_along(
+    member: httpx2.Client, tmp_path: Path
+) -> None:
+    reply = member.post("/ask", data={"question": "Where from?"}, headers=JSON).json()
+    answer = re.findall(r'class="message answer" id="m-(\w+)"', reply["main"])[-1]
+    member.get(f"/answers/{answer}/events")
+    said = {"message": answer, "whole": "yes", "thumb": "down", "reason": "untrue", "remark": "canary-remark"}
+    member.post(f"{reply['url']}/feedback", data=said).raise_for_status()
+    folder = member.post(f"{reply['url']}/move", data={"folder": "new", "name": "School"})
+    address = re.search(r"/folders/\w+", folder.text)
+    assert address
+    told = {"name": "School", "instructions": "Answer as to a child."}
+    member.post(address[0], data=told).raise_for_status()
+    empty = member.post("/folders", data={"name": "Empty"})
+    member.post(str(empty.url.path), data={"name": "Empty", "instructions": "In verse."}).raise_for_status()
+    own = {"instructions": "I am a teacher.", "used": "yes"}
+    member.post("/settings/instructions", data=own).raise_for_status()
+    exported = member.get("/settings/export").content
+    assert "already there" in bring_in(member, exported)
+    assert "I am a teacher." not in member.get("/settings/data").text, "they are in use already"
+
+    with serving(tmp_path / "other", FakeEngine()) as site, httpx2.Client(
+        base_url=site.url, timeout=60, follow_redirects=True
+    ) as other:  # fmt: skip
+        other.get(site.link()).raise_for_status()
+        assert "1 conversations were brought in. 2 folders were made." in bring_in(other, exported)
+        page = other.get("/settings/data").text
+        assert "I am a teacher." in page
+        assert "I am a teacher." not in other.get("/settings").text, "offered, and not put in force"
+        (tree,) = conversations_in(other.get("/settings/export").content)
+        assert tree["folder"] == "School"
+        opinion = {"thumb": "down", "reasons": ["untrue"], "remark": "canary-remark"}
+        assert [one["feedback"] for one in tree["messages"] if one["role"] == "assistant"] == [opinion]
+        folders = re.findall(r'href="(/folders/\w+)"', other.get("/folders").text)
+        instructions = {"Answer as to a child.", "In verse."}
+        assert {one for one in instructions for each in folders if one in other.get(each).text} == instructions
+        again = bring_in(other, exported)
+        assert "0 conversations were brought in. 1 were already there." in again
+        assert "folders were made" not in again
+        other.post("/settings/instructions", data=own).raise_for_status()
+        assert "I am a teacher." in other.get("/settings").text
+        assert "I am a teacher." not in other.get("/settings/data").text
+        for file in site.app.state.services.settings.home.rglob("*"):
+            if file.is_file():
+                data = file.read_bytes()
+                assert not [one for one in (b"canary-remark", b"teacher", b"in verse") if one in data], file.name
+
+
+def test_conversations_of_one_project_lie_in_one_folder_however_often_and_by_whatever_name(
+    member: httpx2.Client,
+) -> None:
+    def project(name: str, which: str) -> dict[str, Any]:
+        return two_branches(name, f"Title {name}") | {"conversation_template_id": which}
+
+    first = chatgpt_zip(
+        [project("one", "g-p-aa"), project("two", "g-p-aa"), project("three", "g-p-bb"), two_branches()]
+    )
+    told = bring_in(member, first)
+    assert "4 conversations were brought in. 2 folders were made. 2 of them are without their names" in told
+    trees = {tree["title"]: tree.get("folder") for tree in conversations_in(member.get("/settings/export").content)}
+    assert sorted(name or "" for name in trees.values()) == [
+        "", "Project 1 from ChatGPT", "Project 1 from ChatGPT", "Project 2 from ChatGPT",
+    ]  # fmt: skip
+    assert trees["Title one"] == trees["Title two"]
+    assert trees["Weather"] is None
+    folders = member.get("/folders").text
+    address = re.search(rf'href="(/folders/\w+)"[^>]*>(?:\s*<[^>]+>)*\s*{trees["Title one"]}', folders)
+    assert address
+    member.post(address[1], data={"name": "Garden"}).raise_for_status()
+    assert "folders were made" not in bring_in(member, first)
+    told = bring_in(member, chatgpt_zip([project("four", "g-p-aa")]))
+    assert "1 conversations were brought in." in told
+    assert "folders were made" not in told
+    trees = {tree["title"]: tree.get("folder") for tree in conversations_in(member.get("/settings/export").content)}
+    assert trees["Title four"] == trees["Title one"] == "Garden"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 What is brought along: what people wrote and what the assistant answered, transcripts of what was spoken, code and what
 it gave. What is not is named in its place, in brackets: images, files, sounds, pages that were looked up, calls of
 tools. Instructions that the page hid, empty nodes and the reasoning's summaries are left out. All of it is counted.
+
+Which conversations belong to one project is told, and not what that is called (``g-p-…``; other names that begin with
+``g-`` are of assistants that somebody made).
 """
 
 import re
@@ -15,7 +18,9 @@ from commun.importing.reading import CALL, FILE, IMAGE, SOUND, TOOL, Reading, Tr
 SOURCE: Final = "chatgpt"
 MAX_TOOL_CHARACTERS: Final = 20_000
 _MARKS: Final = re.compile("\ue200.*?\ue201|[\ue000-\uf8ff]", re.DOTALL)  # citations of its own page
-_HIDDEN: Final = frozenset({"user_editable_context", "model_editable_context"})
+_ABOUT_ME: Final = "user_editable_context"
+_HIDDEN: Final = frozenset({_ABOUT_ME, "model_editable_context"})
+_PROJECT: Final = re.compile(r"g-p-\w{1,100}")
 _REASONING: Final = frozenset({"thoughts", "reasoning_recap"})
 
 
@@ -37,7 +42,16 @@ def outline(value: Mapping[str, Any], translate: Translate) -> Outline:
         nodes,
         current if isinstance(current, str) else None,
         left_out=reading.left_out,
+        folder_id=_project(value),
     )
+
+
+def _project(value: Mapping[str, Any]) -> str:
+    for name in ("conversation_template_id", "gizmo_id"):
+        told = value.get(name)
+        if isinstance(told, str) and _PROJECT.fullmatch(told):
+            return told
+    return ""
 
 
 class _Reading(Reading):
@@ -49,6 +63,8 @@ class _Reading(Reading):
             return made
         metadata, role = table_of(message.get("metadata")), table_of(message.get("author")).get("role")
         hidden = metadata.get("is_visually_hidden_from_conversation") or metadata.get("is_user_system_message")
+        if metadata.get("is_user_system_message") or table_of(message.get("content")).get("content_type") == _ABOUT_ME:
+            self.left_out["instructions"] = 1  # the same ones, however often they are told
         if hidden or role not in ("user", "assistant", "tool") or message.get("weight") == 0:
             return made
         text = "\n\n".join(part for part in self._parts(message, metadata, role) if part.strip())

@@ -6,7 +6,8 @@ may be hostile, and it may be hundreds of megabytes:
 - a list is split by its brackets, without building what is in it; one conversation is in memory at a time. One that is
   larger than MAX_ITEM_BYTES is skipped, and counted;
 - of a ZIP only the members with known names are opened, at most MAX_MEMBERS, deflated or stored. Together they may
-  unpack to MAX_UNPACKED_BYTES, and beyond FREE_BYTES to MAX_RATIO times their packed size: no bomb of either kind;
+  unpack to MAX_UNPACKED_BYTES, and beyond FREE_BYTES to MAX_RATIO times their packed size: no bomb of either kind. What
+  it says of the account is at most MAX_ACCOUNT_BYTES, and passed over where it is more;
 - names in a ZIP are compared, never used as paths: nothing is unpacked to a disk;
 - a file that is not JSON where it should be ends with BadImport; what was read before it stays imported.
 """
@@ -23,6 +24,8 @@ from commun.importing.spool import BadImport, Spool
 
 MAX_ITEM_BYTES: Final = 32 << 20
 MAX_MEMBERS: Final = 100_000
+ACCOUNT_MEMBER: Final = "account.json"
+MAX_ACCOUNT_BYTES: Final = 4 << 20
 MAX_UNPACKED_BYTES: Final = 8 << 30
 FREE_BYTES: Final = 64 << 20
 MAX_RATIO: Final = 100
@@ -60,6 +63,17 @@ class Export:
                 yield from self._of_one(member)
         except _DAMAGE as error:
             raise BadImport(reason=N_("it is damaged")) from error
+
+    def account(self) -> dict[str, Any]:
+        """What Commun's own export says of the account; empty where there is none, or none that is believed."""
+        try:
+            self._file.seek(0)
+            with zipfile.ZipFile(self._file) as archive, archive.open(ACCOUNT_MEMBER) as member:
+                data = member.read(MAX_ACCOUNT_BYTES + 1)
+            value = json.loads(data) if len(data) <= MAX_ACCOUNT_BYTES else None
+        except (*_DAMAGE, KeyError, RecursionError):
+            return {}
+        return value if isinstance(value, dict) else {}
 
     def _members(self) -> Iterator[Iterator[bytes]]:
         self._file.seek(0)

@@ -1,7 +1,7 @@
 """A chat of Open WebUI's export: ``chat.history.messages`` (by id, with ``parentId``), ``currentId``.
 
 Reasoning and calls of tools stand in its texts as ``<details>``: the first is left out, the second is named. Images and
-files are named in their place.
+files are named in their place. Which chats lie in one folder is told, and not what that is called.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from commun.importing.outline import Node, Outline, moment
-from commun.importing.reading import CALL, FILE, IMAGE, Reading, Translate, list_of, short_name, table_of
+from commun.importing.reading import CALL, FILE, IMAGE, MAX_NAME, Reading, Translate, list_of, short_name, table_of
 
 SOURCE: Final = "open-webui"
 _DETAILS: Final = re.compile(r'<details type="(\w+)"([^>]*)>.*?</details>\s*', re.DOTALL)
@@ -39,6 +39,7 @@ def outline(value: Mapping[str, Any], translate: Translate) -> Outline:
         nodes,
         current if isinstance(current, str) else None,
         left_out=reading.left_out,
+        folder_id=folder[:MAX_NAME] if isinstance(folder := value.get("folder_id"), str) else "",
     )
 
 

@@ -14,8 +14,9 @@ the text. What cannot be reached from a beginning is left out; a tree of MAX_GRO
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 MAX_NODES: Final = 50_000
 MAX_GROWTH: Final = 4
@@ -28,6 +29,23 @@ class NotAConversation(ValueError):
     """It is none, or none that is believed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a Commun keeps of an answer beside its text, as its export tells it. ``facts``: single words of how it
+    ended. ``said``: what its owner says of it, in whatever form. ``origin``: where it had been brought in from before;
+    ``missing``: as a question that nobody had answered.
+    """
+
+    state: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    said: Any = None
+    origin: str = ""
+    missing: bool = False
+
+
+PLAIN: Final = Kept()
+
+
 @dataclass(slots=True)
 class Node:
     """``role`` "": left out. ``created``: seconds since 1970, None where nobody says. ``model``: what wrote it."""
@@ -37,13 +55,15 @@ class Node:
     text: str = ""
     created: float | None = None
     model: str = ""
+    kept: Kept = PLAIN
 
 
 @dataclass(slots=True)
 class Outline:
     """``source``: chatgpt, open-webui, commun. ``id``: its name there. ``current``: the node that was shown last.
     ``merges``: several nodes make one message. ``left_out``: how many of what could not be brought along, by kind.
-    ``folder``: what the folder is called in which it lay, "" for none or where the export does not say.
+    ``folder``: what the folder is called in which it lay, "" for none or where the export does not say; ``folder_id``:
+    its name there, where that is all that the export says.
     """
 
     source: str
@@ -56,6 +76,7 @@ class Outline:
     merges: bool = True
     left_out: dict[str, int] = field(default_factory=dict)
     folder: str = ""
+    folder_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +90,7 @@ class ImportedMessage:
     id: str
     model: str = ""
     missing: bool = False
+    kept: Kept = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +106,7 @@ class ImportedConversation:
     leaf: int
     left_out: dict[str, int]
     folder: str = ""
+    folder_id: str = ""
 
 
 def moment(value: object) -> float | None:
@@ -117,6 +140,7 @@ def shape(outline: Outline, *, now: float) -> ImportedConversation:
         leaf,
         dict(outline.left_out),
         outline.folder,
+        outline.folder_id,
     )
 
 
@@ -184,7 +208,9 @@ class _Shaping:
             raise NotAConversation("its branches multiply it")
         created = next((node.created for node in nodes if node.created is not None), self._outline.created or self._now)
         model = next((node.model for node in reversed(nodes) if node.model), "")
-        made = ImportedMessage(run.parent, nodes[0].role, text, min(created, self._now), run.name, model)
+        role, kept = nodes[0].role, nodes[-1].kept
+        missing = kept.missing and not text
+        made = ImportedMessage(run.parent, role, text, min(created, self._now), run.name, model, missing, kept)
         self.made.append(made)
         for one in parts:
             self._place[one.name] = len(self.made) - 1

@@ -67,6 +67,17 @@ class Opinion:
         """What ``to_json`` gave."""
         return cls(Thumb(value["thumb"]), tuple(map(Reason, value["reasons"])), value["remark"])
 
+    @classmethod
+    def of_stranger(cls, value: object) -> "Opinion":
+        """As much of it as some file says; what is of another form says nothing."""
+        if not isinstance(value, Mapping):
+            return cls()
+        thumb, remark = value.get("thumb"), value.get("remark")
+        told = value.get("reasons")
+        reasons = tuple(each for each in Reason if isinstance(told, list) and each.value in told)
+        kept = Thumb(thumb) if isinstance(thumb, str) and thumb in set(Thumb) else Thumb.NONE
+        return cls(kept, reasons, plain_remark(remark) if isinstance(remark, str) else "")
+
 
 NOTHING: Final = Opinion()
 
@@ -126,10 +137,10 @@ class Feedback:
             if not said:
                 connection.execute(delete(feedback).where(feedback.c.message_id == message_id))
                 return said
-            sealed = _seal(viewer, key, said, (message_id, conversation_id), self._now())
-            row = {"message_id": message_id, "conversation_id": conversation_id, "sealed": sealed}
+            row = opinion_row(viewer, key, said, (message_id, conversation_id), self._now())
             written = insert(feedback).values(row)
-            connection.execute(written.on_conflict_do_update(index_elements=["message_id"], set_={"sealed": sealed}))
+            changed = {"sealed": row["sealed"]}
+            connection.execute(written.on_conflict_do_update(index_elements=["message_id"], set_=changed))
             return said
 
         said = await self._database.write(work)
@@ -154,11 +165,14 @@ def _find(connection: Connection, viewer: Viewer, key: ConversationKey, message_
     return NOTHING if row is None else _open(viewer, key, row)
 
 
-def _seal(viewer: Viewer, key: ConversationKey, said: Opinion, place: tuple[str, str], now: float) -> bytes:
+def opinion_row(
+    viewer: Viewer, key: ConversationKey, said: Opinion, place: tuple[str, str], now: float
+) -> dict[str, Any]:
     """``place``: message and conversation. Spaces fill it up: JSON does not mind them."""
     plain = rows.as_bytes({**said.to_json(), "said": now}).ljust(PLAIN_BYTES)
-    context = bind("feedback", "sealed", *place)
-    return key.seal(rows.unlocked(viewer).seal(plain, context), context)
+    context, (message_id, conversation_id) = bind("feedback", "sealed", *place), place
+    sealed = key.seal(rows.unlocked(viewer).seal(plain, context), context)
+    return {"message_id": message_id, "conversation_id": conversation_id, "sealed": sealed}
 
 
 def _open(viewer: Viewer, key: ConversationKey, row: Row[Any]) -> Opinion:

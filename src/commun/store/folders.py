@@ -157,35 +157,68 @@ def get_owned(connection: Connection, viewer: Viewer, folder_id: str) -> Row[Any
     return row
 
 
-def add(connection: Connection, viewer: Viewer, name: str, *, now: float) -> str:
+def add(
+    connection: Connection,
+    viewer: Viewer,
+    name: str,
+    *,
+    now: float,
+    folder_id: str | None = None,
+    instructions: str = "",
+) -> str:
     """Raises TooManyFolders, VaultLocked."""
     count = select(func.count()).select_from(folders).where(_owned(viewer))
     if connection.execute(count).scalar_one() >= MAX_FOLDERS:
         raise TooManyFolders
-    folder_id = new_id()
+    folder_id = folder_id or new_id()
     row = {
         "id": folder_id,
         "account_id": viewer.account_id,
         "vault_id": viewer.vault_id,
         "name": _sealed(viewer, "name", folder_id, name[:MAX_NAME]),
+        "instructions": _sealed(viewer, "instructions", folder_id, instructions) if instructions else None,
         "created": now,
     }
     connection.execute(insert(folders), row)
     return folder_id
 
 
-def find_or_add(connection: Connection, viewer: Viewer, name: str, *, now: float) -> str | None:
-    """The folder of this name, a new one where there is none; None for no name, or where there is no room for more."""
-    if not name:
-        return None
-    wanted = name[:MAX_NAME]
-    for row in connection.execute(select(folders).where(_owned(viewer)).order_by(folders.c.created)):
-        if _name(viewer, row) == wanted:
-            return str(row.id)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A folder for what is brought in, by its ``name``. Or one of which nobody knows the name: ``mark`` is made of what
+    it is called elsewhere (``AccountKey.mark``), and becomes its id, so that it is found again however its owner calls
+    it; ``called`` gives its name by a number. ``instructions``: of one that is made for it.
+    """
+
+    name: str = ""
+    mark: bytes = b""
+    called: Callable[[int], str] = str
+    instructions: str = ""
+
+
+def find_or_add(connection: Connection, viewer: Viewer, wanted: Wanted, *, now: float) -> tuple[str | None, bool]:
+    """The folder, and whether it was made; none where none is wanted, or where there is no room for more."""
+    if not wanted.name and not wanted.mark:
+        return None, False
+    every = select(folders).where(_owned(viewer)).order_by(folders.c.created)
+    named: dict[str, str] = {}
+    marked = f"c{wanted.mark.hex()[:24]}" if wanted.mark else None
+    for row in connection.execute(every):
+        if row.id == marked:
+            return str(row.id), False
+        named.setdefault(_name(viewer, row), str(row.id))
+    name = wanted.name[:MAX_NAME]
+    if marked is None and name in named:
+        return named[name], False
+    if marked is not None:
+        numbered = (wanted.called(number)[:MAX_NAME] for number in range(1, len(named) + 2))
+        name = next((one for one in numbered if one not in named), wanted.called(0)[:MAX_NAME])
     try:
-        return add(connection, viewer, wanted, now=now)
+        told = wanted.instructions.replace("\r\n", "\n").strip()[:MAX_INSTRUCTIONS]
+        made = add(connection, viewer, name, now=now, folder_id=marked, instructions=told)
     except TooManyFolders:
-        return None
+        return None, False
+    return made, True
 
 
 def find_instructions(connection: Connection, viewer: Viewer, folder_id: str | None) -> str:

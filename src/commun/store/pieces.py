@@ -15,18 +15,21 @@ from sqlalchemy import Connection, insert
 from commun.store import rows
 from commun.store.database import Database
 from commun.store.people import Viewer
-from commun.store.schema import conversations
+from commun.store.schema import conversations, feedback
 
 AT_ONCE: Final = 500  # messages
 
 
 @dataclass(frozen=True, slots=True)
 class Arriving:
-    """The rows, sealed: the conversation's, which is the viewer's, and its messages', parents first."""
+    """The rows, sealed: the conversation's, which is the viewer's, its messages', parents first, and what the viewer
+    says of them.
+    """
 
     viewer: Viewer
     conversation: dict[str, Any] = field(repr=False)
     messages: list[dict[str, Any]] = field(repr=False)
+    opinions: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     @property
     def is_long(self) -> bool:
@@ -51,7 +54,9 @@ class Arriving:
         if not self.is_long:
             connection.execute(insert(conversations), self.conversation | values)
             rows.add_messages(connection, self.messages)
-            return
-        left = (len(self.messages) - 1) // AT_ONCE * AT_ONCE
-        self._add(connection, self.messages[left:])
-        rows.change(connection, self.conversation["id"], deleted=None, **values)
+        else:
+            left = (len(self.messages) - 1) // AT_ONCE * AT_ONCE
+            self._add(connection, self.messages[left:])
+            rows.change(connection, self.conversation["id"], deleted=None, **values)
+        if self.opinions:
+            connection.execute(insert(feedback), self.opinions)

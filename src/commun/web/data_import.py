@@ -5,7 +5,8 @@
 - then it is read in the background, one conversation at a time, while its owner may go on; ``/settings/data`` shows how
   far it has come, and in the end what became of it. One import of a person at a time, MOST_RUNNING of all;
 - signing out does not stop it. Ending the server does: what was brought in stays, and the same file brings in the rest;
-- what is told of it is counts, kept in memory until the next import.
+- what is told of it is counts, kept in memory until the next import; and the instructions that Commun's own export has
+  of its owner, sealed to them there, which take the place of nothing unless they are sent as one's own.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, cast
 
 import structlog
@@ -23,12 +25,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from commun.errors import N_, Busy, CommunError
+from commun.importing import chatgpt, open_webui, own
 from commun.importing.formats import conversation_of
 from commun.importing.items import Export
 from commun.importing.outline import ImportedConversation, NotAConversation
 from commun.importing.spool import BadImport, Spool
-from commun.store.imports import Imports, Stored
+from commun.store.folders import MAX_INSTRUCTIONS
+from commun.store.imports import FoldersToo, Imports, Stored
 from commun.store.people import Viewer
+from commun.store.rows import unlocked
+from commun.store.vault import bind
 from commun.web.i18n import number
 from commun.web.rules import check_stored
 from commun.web.visit import Visit, check_asking, member_of
@@ -47,6 +53,14 @@ KINDS: Final = {
     "sounds": N_("%(n)s sounds were named in their place."),
     "tools": N_("%(n)s uses of tools were named in their place."),
     "reasoning": N_("%(n)s pieces of reasoning were left out."),
+    "instructions": N_("%(n)s conversations had instructions of yours, which were left out."),
+    "opinions": N_("%(n)s thumbs and remarks were left out."),
+}
+FOLDERS: Final = N_("%(n)s folders were made.")
+NAMELESS: Final = N_("%(n)s of them are without their names, which the file does not tell: they are numbered.")
+CALLED: Final = {
+    chatgpt.SOURCE: N_("Project %(number)s from ChatGPT"),
+    open_webui.SOURCE: N_("Folder %(number)s from Open WebUI"),
 }
 
 log = structlog.get_logger()
@@ -60,7 +74,8 @@ class NoFile(BadImport):
 @dataclass(slots=True, eq=False)
 class Import:
     """One import, running or over. ``read``: bytes so far. ``strange``: items that are no conversation; ``unreadable``:
-    and those that were too large. ``problem``: why it ended early.
+    and those that were too large. ``folders``: that were made. ``offered``: instructions in it, sealed to whoever
+    brings it in; b"" for none. ``problem``: why it ended early.
     """
 
     read: int = 0
@@ -69,6 +84,8 @@ class Import:
     strange: int = 0
     unreadable: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    folders: FoldersToo = field(default_factory=FoldersToo)
+    offered: bytes = field(default=b"", repr=False)
     running: bool = True
     problem: CommunError | None = None
 
@@ -175,10 +192,15 @@ async def _run(visit: Visit, file: Spool, job: Import) -> None:
     """Raises nothing: what went wrong is told on the page."""
     try:
         export = Export(file, told=job.reached)
-        imports, viewer, items = Imports(visit.services.database), visit.owner, export.items()
+        account = own.account(await asyncio.to_thread(export.account))
+        job.folders = FoldersToo(partial(_called, visit), account.folders)
+        imports, viewer, items = Imports(visit.services.database, folders=job.folders), visit.owner, export.items()
+        job.offered = _offered(viewer, account.instructions)
         while (value := await asyncio.to_thread(next, items, None)) is not None:
             await _take(visit, viewer, imports, value, job)
-            job.unreadable = job.strange + export.skipped
+            job.unreadable, job.left_out["opinions"] = job.strange + export.skipped, imports.unsaid
+        if job.new:
+            await imports.add_empty_folders(viewer)
     except CommunError as error:
         job.problem = error
     except Exception:  # noqa: BLE001  (whoever waits must hear of it; nothing of what was written goes into a log)
@@ -187,6 +209,27 @@ async def _run(visit: Visit, file: Spool, job: Import) -> None:
     finally:
         job.running = False
         file.close()
+
+
+def _called(visit: Visit, source: str, number: int) -> str:
+    return visit.translate(CALLED[source]) % {"number": number}
+
+
+def _offered(viewer: Viewer, text: str) -> bytes:
+    plain = text.replace("\r\n", "\n").strip()[:MAX_INSTRUCTIONS]
+    return unlocked(viewer).seal(plain.encode(errors="replace"), _context(viewer)) if plain else b""
+
+
+def offered_in(visit: Visit, job: Import, *, beside: str) -> str:
+    """The instructions that were in the file; "" for none, or the same as those ``beside``. Raises VaultLocked."""
+    if not job.offered:
+        return ""
+    text = unlocked(visit.owner).open(job.offered, _context(visit.owner)).decode()
+    return "" if text == beside else text
+
+
+def _context(viewer: Viewer) -> bytes:
+    return bind("imports", "offered", viewer.account_id, viewer.vault_id)
 
 
 async def _take(visit: Visit, viewer: Viewer, imports: Imports, value: dict[str, Any], job: Import) -> None:
@@ -215,6 +258,9 @@ def _lines(visit: Visit, job: Import) -> Iterator[str]:
 
     yield counted(NEW, job.new)
     for words, count in ((THERE, job.there), (UNREADABLE, job.unreadable)):
+        if count:
+            yield counted(words, count)
+    for words, count in ((FOLDERS, job.folders.made), (NAMELESS, job.folders.nameless)):
         if count:
             yield counted(words, count)
     for kind, words in KINDS.items():

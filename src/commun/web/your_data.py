@@ -9,7 +9,7 @@ from starlette.routing import Route
 from commun.web import leaving
 from commun.web.chat import erase
 from commun.web.data_export import export
-from commun.web.data_import import ADDRESS, bring_in, told_of_import
+from commun.web.data_import import ADDRESS, bring_in, offered_in, told_of_import
 from commun.web.sidebar import sidebar_of
 from commun.web.templating import page
 from commun.web.visit import Visit, member_of
@@ -35,6 +35,7 @@ async def your_data(request: Request) -> Response:
 async def data_page(visit: Visit, *, status: int = 200, problem: str = "") -> Response:
     """``problem``: why what was just asked for was not done. While something is brought in, the page asks again."""
     groups = await sidebar_of(visit)
+    own = await visit.services.instructions.get(visit.owner)
     job, lines = told_of_import(visit) or (None, ())  # after the last await: both of the same moment
     response = page(
         visit,
@@ -45,6 +46,8 @@ async def data_page(visit: Visit, *, status: int = 200, problem: str = "") -> Re
         job=job,
         trouble=job.problem.text(visit.translate) if job is not None and job.problem is not None else "",
         lines=lines,
+        offered="" if job is None or job.running else offered_in(visit, job, beside=own.text),
+        replaced=bool(own.text),
         most=visit.services.settings.max_import_bytes,
     )
     if job is not None and job.running:
