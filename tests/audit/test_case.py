@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from audit.facts import made_case
-from commun.audit.case import WORDS, CannotAudit, Why, case_of, differing
+from commun.audit.case import MAX_STOPS, WORDS, CannotAudit, Why, case_of, differing
 from commun.audit.draws import draws, share_of
 from commun.receipts.commitments import LEAST_LOGPROB
 from commun.receipts.statement import Sampler, Scheme, Seed, State
@@ -95,3 +95,17 @@ def test_a_recorded_figure_that_is_no_number_is_infinitely_far() -> None:
 def test_every_reason_has_its_words() -> None:
     assert set(WORDS) == set(Why)
     assert "withheld" in CannotAudit(Why.WITHHELD, "stop").text()
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p"),
+    [("0." + "0" * 45 + "1", "0.95"), ("0." + "0" * 300 + "1", "1"), ("999999999999", "1"), ("0.8", "0"), ("0.8", "5")],
+)
+def test_settings_that_no_sampler_can_have_are_not_computed_with(temperature: str, top_p: str) -> None:
+    sampler = Sampler("openvino-genai/mt19937-cdf/1", temperature, top_p, 64, ignore_eos=False)
+    assert why_not(made_receipt("turn", sampler=sampler).bundle().data()) is Why.OTHER_SAMPLER
+
+
+def test_more_stop_strings_than_a_server_takes_are_not_looked_for() -> None:
+    many = replace(VALUES, stop=tuple(f"{number}." for number in range(MAX_STOPS + 1)))
+    assert why_not(made_receipt("turn", many).bundle().data()) is Why.TOO_LONG

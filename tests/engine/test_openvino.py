@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commun.audit.draws import LEAST_TEMPERATURE
 from commun.charter.errors import ModelNotAdopted
 from commun.drafting.models import adopted_model
 from commun.engine.base import EngineState, Finish, FinishReason, Message, Sampling
@@ -170,6 +171,15 @@ async def test_a_bad_schema_is_refused_and_hurts_nobody(engine, schema):
     with pytest.raises(InvalidParameter):
         await ask(engine, "Invent a person.", json_schema=schema)
     assert (await running).ids == undisturbed.ids
+    assert engine.state is EngineState.READY
+
+
+async def test_a_temperature_that_no_number_holds_is_refused_and_hurts_nobody(engine):
+    """The pipeline's own step fails with it, for everybody."""
+    for temperature in (1e-46, 1e-39, LEAST_TEMPERATURE / 2):
+        with pytest.raises(InvalidParameter):
+            await ask(engine, "Tell me about tea.", temperature=temperature, max_tokens=4)
+    assert (await ask(engine, "Tell me about tea.", temperature=LEAST_TEMPERATURE, max_tokens=4)).ids
     assert engine.state is EngineState.READY
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commun.audit.draws import LEAST_TEMPERATURE
 from commun.audit.facts import SHIFT_LIMIT
 from commun.engine.sampling import SLACK, candidates, fact_of, logprob_of, shift_of
 
@@ -79,6 +80,15 @@ def test_two_words_that_are_almost_equally_likely_may_change_places() -> None:
     found = fact(audited, token, 1, 0.9, 0.25)
     assert not found.is_drawn
     assert found.shift < 1e-5
+
+
+@pytest.mark.parametrize("top_p", [0.95, 1])
+@pytest.mark.parametrize("temperature", [LEAST_TEMPERATURE, 1e-3])
+def test_near_ties_are_forgiven_at_the_lowest_temperatures_too_and_nothing_else(temperature, top_p) -> None:
+    logits = np.array([30, 30 + 4e-6, 12, -60], dtype=np.float32)
+    assert fact(logits, 0, temperature, top_p, 0.5).shift < 1e-5
+    assert fact(logits, 2, temperature, top_p, 0.5).shift == SHIFT_LIMIT
+    assert math.isfinite(fact(logits, 1, temperature, top_p, 0.5).entropy)
 
 
 def test_the_last_candidate_may_come_or_go_at_the_very_edge_of_top_p() -> None:

@@ -8,6 +8,8 @@
   with what a server lists (``listed.py``);
 - an answer under a JSON Schema can be followed by the engine's own sampler only (``engine/masked.py``): exactly or not
   at all (``comparing.py``);
+- settings that the sampler cannot have (``draws.can_draw``), and more stop strings than any server asks for, are in no
+  receipt of an honest server: nothing is computed with them;
 - a stopped, interrupted or failed answer is audited as far as it goes. One without any token shows nothing.
 
 Raises CannotAudit.
@@ -18,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from commun.audit.draws import draws, share_of
+from commun.audit.draws import can_draw, draws, share_of
 from commun.errors import N_, CommunError
 from commun.receipts.adopted import check_adopted
 from commun.receipts.bundle import Bundle
@@ -27,6 +29,7 @@ from commun.receipts.statement import OPENVINO_SAMPLER, REMOTE_SAMPLER, Statemen
 from commun.receipts.verification import Report, Trust, Verdict, verify
 
 MAX_AUDITED_TOKENS: Final = 1 << 17  # prompt and answer: a longest context that anybody serves with this engine
+MAX_STOPS: Final = 64  # each is looked for after each token; the API takes four
 
 
 class Why(StrEnum):
@@ -119,9 +122,12 @@ def case_of(data: bytes, trust: Trust) -> tuple[Case, Report]:
         raise CannotAudit(Why.RECEIPT_REFUSED, report.detail)
     bundle = Bundle.from_bytes(data)
     prompt, answer = _tokens(bundle, statement)
-    if len(prompt) + len(answer) > MAX_AUDITED_TOKENS:
+    stop = _optional(bundle, statement, "stop") or ()
+    if len(prompt) + len(answer) > MAX_AUDITED_TOKENS or len(stop) > MAX_STOPS:
         raise CannotAudit(Why.TOO_LONG)
-    temperature = float(statement.sampler.temperature)
+    temperature, top_p = float(statement.sampler.temperature), float(statement.sampler.top_p)
+    if not can_draw(temperature, top_p):
+        raise CannotAudit(Why.OTHER_SAMPLER, f"temperature {temperature:.3g}, top_p {top_p:.3g}")
     recorded = _optional(bundle, statement, "logprobs")
     case = Case(
         statement=statement,
@@ -130,10 +136,10 @@ def case_of(data: bytes, trust: Trust) -> tuple[Case, Report]:
         text=_needed(bundle, statement, "answer_text"),
         messages=_optional(bundle, statement, "prompt_messages"),
         recorded=None if recorded is None else tuple(map(_logprob, recorded)),
-        stop=_optional(bundle, statement, "stop") or (),
+        stop=stop,
         schema=_optional(bundle, statement, "schema"),
         temperature=temperature,
-        top_p=float(statement.sampler.top_p),
+        top_p=top_p,
         seed=statement.seed.value if temperature > 0 and statement.sampler.id != REMOTE_SAMPLER else None,
         most_tokens=_most_tokens(bundle, statement),
     )

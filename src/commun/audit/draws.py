@@ -6,7 +6,9 @@ Specification:
 - one draw of 32 bits per token, in order, the first for the answer's first token, whatever the draw decides: also where
   one candidate is left, and for the token that ends the answer. Greedy answers (temperature 0) draw nothing;
 - a draw stands for the share draw / 2^32 of the candidates' whole weight, rounded to 24 binary digits as C++'s
-  ``uniform_real_distribution<float>`` does; what would be rounded up to 1 is 1 - 2^-24.
+  ``uniform_real_distribution<float>`` does; what would be rounded up to 1 is 1 - 2^-24;
+- the temperature is 0, or from LEAST_TEMPERATURE to MOST_TEMPERATURE; top_p is LEAST_TOP_P at least, and 1 at most.
+  Below the least temperature 1 / temperature leaves the numbers that a float32 has, and nothing could be drawn.
 
 Pure Python: a few thousand numbers, and nobody's library to trust.
 """
@@ -17,6 +19,9 @@ from itertools import islice
 from typing import Final
 
 MAX_SEED: Final = 2**32 - 1
+LEAST_TEMPERATURE: Final = 1e-6
+MOST_TEMPERATURE: Final = 2.0
+LEAST_TOP_P: Final = 1e-6
 _WORDS: Final = 624
 _MIDDLE: Final = 397
 _TWIST: Final = 0x9908B0DF
@@ -31,6 +36,12 @@ def draws(seed: int, count: int) -> tuple[int, ...]:
     if not 0 <= seed <= MAX_SEED:
         raise ValueError("a seed has 32 bits")
     return tuple(islice(_all_draws(seed), count))
+
+
+def can_draw(temperature: float, top_p: float) -> bool:
+    """Whether there is such a sampler. Temperature 0 draws nothing."""
+    is_warm = temperature == 0 or LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE
+    return is_warm and LEAST_TOP_P <= top_p <= 1
 
 
 def share_of(draw: int) -> float:

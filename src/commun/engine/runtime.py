@@ -7,12 +7,14 @@ runs; ``fast`` leaves the precision to OpenVINO: bfloat16 where the processor ha
 from pathlib import Path
 from typing import Any
 
+from commun.audit.draws import LEAST_TEMPERATURE
 from commun.engine.cache_size import BLOCK
 from commun.engine.grammar import SchemaTrial
 from commun.engine.processor import processor_class
 from commun.engine.prompt_ids import PromptIds
 from commun.engine.scoring import Scorer
 from commun.engine.vocabulary import table_of
+from commun.errors import InvalidParameter
 
 PROFILES: dict[str, dict[str, str]] = {
     "exact": {
@@ -142,6 +144,8 @@ class Runtime:
         return openvino.Tensor(np.array([token_ids], dtype=np.int64))
 
     def _config(self, sampling: dict[str, Any]) -> Any:
+        if 0 < sampling["temperature"] < LEAST_TEMPERATURE:  # with it the pipeline's own step would fail
+            raise InvalidParameter(parameter="temperature", reason="it is 0, or 0.000001 at least")
         config = self._genai.GenerationConfig(
             max_new_tokens=sampling["max_tokens"],
             ignore_eos=sampling["ignore_eos"],

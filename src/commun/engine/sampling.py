@@ -2,6 +2,7 @@
 
 Specification, for one position with the logits x (float32, one for each word of the vocabulary):
 
+- temperature and top_p are such as ``audit/draws.py`` allows;
 - temperature 0: the word with the largest logit, of equal ones the first in the vocabulary; nothing is drawn;
 - else w_i = exp((x_i - max x) * (1 / temperature)), divided by their sum. Every step is in float32, sums are taken one
   after the other; at temperature 1 nothing is multiplied;
@@ -27,6 +28,7 @@ these by at most e each would make this token the draw's. It forgives what round
 in the order of two words that are almost equally likely, or at the last candidate of top_p; and nothing else.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +41,7 @@ Floats = npt.NDArray[np.float32]
 
 SLACK: Final = 2.0**-22  # of a share: what sums in float32 may differ by from one C library to another
 LEAST_CHANCE: Final = np.float32(1e-30)  # of a word; below, it adds nothing to a mean
+MOST_ERROR: Final = 500.0  # of scaled logits: beyond, odds are 0 or infinite in any number
 HALVINGS: Final = 24  # of the range in which a shift is looked for
 THRESHOLDS: Final = (1e-3, 1e-5, 0.0)  # weights that are sorted first: mostly a few are enough
 
@@ -177,8 +180,9 @@ class _Reach:
 
     def _sorted(self, error: float) -> tuple[float, float]:
         rising = -self._falling
-        above = int(np.searchsorted(rising, -self._weight * np.exp(2 * error), side="left"))
-        upto = int(np.searchsorted(rising, -self._weight * np.exp(-2 * error), side="right"))
+        far = _exp(2 * error)
+        above = int(np.searchsorted(rising, -self._weight * far, side="left"))
+        upto = int(np.searchsorted(rising, -self._weight / far, side="right"))
         before = _moved(float(self._sums[above - 1]), -2 * error) if above else 0.0
         if before > self._top_p + SLACK:
             return 1.0, 0.0  # whatever the error, it is no candidate
@@ -198,5 +202,9 @@ def _moved(share: float, error: float) -> float:
     """A share of the whole after its odds were multiplied by exp(error)."""
     if share <= 0 or share >= 1:
         return min(1.0, max(0.0, share))
-    odds = share * float(np.exp(error))
+    odds = share * _exp(error)
     return odds / (odds + (1 - share))
+
+
+def _exp(error: float) -> float:
+    return math.exp(max(-MOST_ERROR, min(MOST_ERROR, error)))
