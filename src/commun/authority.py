@@ -10,6 +10,8 @@ Rules:
 - an id is never a right: whose a conversation, an answer, a key or a link is, the store asks with every statement, and
   what is somebody else's is NotFound, word for word like what does not exist;
 - a disabled account has neither sessions nor keys: at every door its owner is a stranger;
+- what outlasts the session of whoever does it (``FRESH``) opens to who has shown in the last ten minutes who they are,
+  and asks others first (``web/is_it_you.py``): a browser that was left open, or a stolen cookie, adds no way in;
 - an administrator stands higher than a member at the doors of administration only. No row, and nothing behind one,
   gives anybody else's vault to anybody: there is no key to give;
 - a program with an API key may what ``KEY`` rows say, whoever owns the key: nobody administers with a key.
@@ -60,6 +62,14 @@ LOWEST: Final = {
 FOR_GUESTS: Final = frozenset({Door.PUBLIC, Door.ASKING})
 WITH_KEY: Final = frozenset({Door.KEY, Door.NEAR})
 ANY: Final = "ANY"  # instead of a method: the route takes all of them
+
+
+FRESH_S: Final = 600.0  # MediaWiki's $wgReauthenticateTime asks again after 300 seconds, since its 1.45 after 3600
+
+
+def is_fresh(since: float, now: float) -> bool:
+    """Whether who showed at ``since`` who they are need not do so again."""
+    return since <= now <= since + FRESH_S
 
 
 def refusal(door: Door, who: Who) -> CommunError | None:
@@ -166,6 +176,10 @@ TABLE: Final[dict[str, Door]] = {
     "POST /settings/passkeys/options": Door.MEMBER,
     "POST /settings/passkeys": Door.MEMBER,
     "POST /settings/ways-in/{id}/remove": Door.MEMBER,
+    "GET /is-it-you": Door.SIGNED_IN,
+    "POST /is-it-you": Door.SIGNED_IN,
+    "POST /is-it-you/passkey/options": Door.SIGNED_IN,
+    "POST /is-it-you/passkey": Door.SIGNED_IN,
     "POST /settings/sessions/revoke-others": Door.MEMBER,
     "GET /settings/data": Door.MEMBER,
     "GET /settings/export": Door.MEMBER,
@@ -260,4 +274,29 @@ TABLE: Final[dict[str, Door]] = {
     "POST /witness/add-checkpoint": Door.PUBLIC,
     "GET /witness/key": Door.PUBLIC,
     "GET /witness/{origin_hash}/checkpoint": Door.PUBLIC,
+}
+
+# The rows for which somebody must have shown lately who they are, and the page where each of them begins: there they go
+# on. Left out is what protects (signing other browsers out, revoking keys, withdrawing, disabling): it stays easy.
+FRESH: Final[dict[str, str]] = {
+    # Ways in: added, changed, taken away; and what becomes of the vault.
+    "POST /welcome/code": "/welcome",
+    "POST /unlock/start-over": "/unlock",
+    "POST /settings/recovery": "/settings#recovery",
+    "POST /settings/name": "/settings#password",
+    "POST /settings/password": "/settings#password",
+    "POST /settings/passphrase": "/settings#ways",
+    "POST /settings/provider": "/settings#ways",
+    "POST /settings/passkeys/options": "/settings#ways",
+    "POST /settings/passkeys": "/settings#ways",
+    "POST /settings/ways-in/{id}/remove": "/settings#ways",
+    "POST /settings/keys": "/settings#keys",
+    # Everything at once: out of the house, or gone.
+    "GET /settings/export": "/settings/data",
+    "GET /settings/delete": "/settings/delete",
+    "POST /settings/delete": "/settings/delete",
+    # Who else comes in, and as what.
+    "POST /people/invitations": "/people",
+    "POST /people/{id}/enable": "/people/{id}",
+    "POST /people/{id}/role": "/people/{id}",
 }

@@ -8,7 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from commun.api.keys import find_key
 from commun.api.metrics import is_local
-from commun.authority import ANY, TABLE, WITH_KEY, Door, Who, refusal, refusal_without_key
+from commun.authority import ANY, FRESH, TABLE, WITH_KEY, Door, Who, refusal, refusal_without_key
+from commun.web.is_it_you import check_fresh
 from commun.web.visit import services_of, session_token
 
 
@@ -18,7 +19,8 @@ def put_doors(routes: Iterable[BaseRoute]) -> None:
         doors = {method: TABLE.get(f"{method} {path}") for method in methods_of(route)}
         if None in doors.values():
             raise RuntimeError(f"{path} has no row for {sorted(doors)} in authority.TABLE: say who may")
-        route.app = BehindDoor(route.app, {method: door for method, door in doors.items() if door is not None})
+        fresh = {method: page for method in doors if (page := FRESH.get(f"{method} {path}")) is not None}
+        route.app = BehindDoor(route.app, {method: door for method, door in doors.items() if door is not None}, fresh)
 
 
 def leaves(routes: Iterable[BaseRoute], under: str = "") -> Iterator[tuple[str, Route]]:
@@ -38,17 +40,22 @@ def methods_of(route: Route) -> set[str]:
 
 
 class BehindDoor:
-    """An address as an ASGI application that refuses first. Raises what ``authority.refusal`` says."""
+    """An address as an ASGI application that refuses first. Raises what ``authority.refusal`` says, and IsItYou.
+    ``fresh``: the methods that ask for who has just shown who they are, and where each begins.
+    """
 
-    def __init__(self, app: ASGIApp, doors: Mapping[str, Door]) -> None:
+    def __init__(self, app: ASGIApp, doors: Mapping[str, Door], fresh: Mapping[str, str]) -> None:
         self._app = app
         self._doors = doors
+        self._fresh = fresh
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         door = self._doors.get(ANY) or self._doors[method]
         if door is not Door.PUBLIC:
             await _check(door, Request(scope))
+        if method in self._fresh:
+            await check_fresh(Request(scope), self._fresh[method])
         await self._app(scope, receive, send)
 
 

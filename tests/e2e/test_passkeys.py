@@ -1,13 +1,17 @@
 """Passkeys in a real browser, with Chromium's own virtual authenticator."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy import update
 
 from acts import ask_and_wait
+from commun.authority import FRESH_S
+from commun.store.schema import sessions
 from fake_engine import FakeEngine
 from site_server import Site, serving
 from test_accessibility import violations
@@ -105,3 +109,24 @@ def test_a_passkey_that_was_taken_away_opens_nothing(page: Page, watch) -> None:
     sign_out(page)
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_text("This passkey was not accepted.")).to_be_visible()
+
+
+def test_who_was_here_long_ago_shows_with_a_passkey_that_it_is_still_them(page: Page, site: Site, watch) -> None:
+    watch.allowed.append("403")
+    authenticator(page, derives=False)
+    ask_and_wait(page, "Still open afterwards")
+    make_passkey(page, "Old key")
+    long_ago = update(sessions).values(created=time.time() - FRESH_S - 60)
+    site.run(site.app.state.services.accounts.change(lambda connection: connection.execute(long_ago)))
+    page.goto("/settings")
+    page.get_by_role("button", name="Make a passkey").click()  # asked by the script
+    expect(page.locator("h1")).to_have_text("Is it you?")
+    assert violations(page) == []
+    page.goto("/settings")
+    page.get_by_role("button", name="Make one").click()  # asked by a form
+    expect(page.locator("h1")).to_have_text("Is it you?")
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page).to_have_url(f"{site.url}/settings#recovery")
+    page.get_by_role("button", name="Make one").click()
+    expect(page.locator("#new-code")).to_be_visible()
+    expect(page.locator("#list a")).to_have_text("Still open afterwards")

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from commun.store.people import Role
-from commun.web.passkeys import GOOD_FOR_S, Challenges, PasskeyRefused
+from commun.web.ceremonies import GOOD_FOR_S, Challenges, PasskeyRefused
 from fake_engine import FakeEngine
 from site_server import Site, serving
 from soft_authenticator import PRESENT, SoftAuthenticator

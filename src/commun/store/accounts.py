@@ -62,7 +62,8 @@ class Accounts:
             account_id = rows.ensure_founder(connection, now)
             kept = rows.find_session(connection, session, now) if session else None
             if kept is not None and session and kept.viewer.account_id == account_id:
-                return SignedIn(session, kept.viewer)
+                rows.mark_shown(connection, kept.viewer.session_id, now)
+                return SignedIn(session, self.again(connection, session))
             try:
                 return self.enter(connection, account_id, None, session=session)
             except NotFound:

@@ -104,6 +104,18 @@ class Passkeys:
         """For whom the signature was verified. ``session``: the browser's former cookie, which ends. Raises
         SignInFailed: taken away meanwhile, or used a second time with one answer.
         """
+        await self._count(passkey, sign_count)
+        return await self._ways_in.enter(passkey.way, _key_under(passkey.way, secret), session=session)
+
+    async def show(self, token: str, viewer: Viewer, passkey: Passkey, sign_count: int) -> SignedIn:
+        """That somebody who is signed in has it; for whom the signature was verified. Raises SignInFailed, as above,
+        and what ``WaysIn.shown`` raises.
+        """
+        await self._count(passkey, sign_count)
+        return await self._ways_in.shown(token, viewer, passkey.way)
+
+    async def _count(self, passkey: Passkey, sign_count: int) -> None:
+        """Raises SignInFailed."""
 
         def count(connection: Connection) -> None:
             way = find_way_by_id(connection, passkey.way.id)
@@ -112,7 +124,6 @@ class Passkeys:
             set_parameters(connection, way, {**way.parameters, "sign_count": sign_count})
 
         await self._accounts.change(count)
-        return await self._ways_in.enter(passkey.way, _key_under(passkey.way, secret), session=session)
 
 
 def _key_under(way: Way, secret: bytes | None) -> AccountKey | None:

@@ -31,7 +31,8 @@ class Viewer:
 
     ``language`` and ``theme``: "" until chosen (then the browser decides). ``told_edition``: the newest edition of the
     charter that the person was told of; None: nobody was told of any yet. ``name``: what the person signs in with; "":
-    none was chosen yet (the founder, who comes by a link).
+    none was chosen yet (the founder, who comes by a link). ``since``: when they last showed who they are in this
+    browser, by signing in or again; seconds since 1970.
     """
 
     account_id: str
@@ -43,6 +44,7 @@ class Viewer:
     told_edition: int | None = None
     role: Role = Role.MEMBER
     name: str = ""
+    since: float = 0.0
 
     @property
     def administers(self) -> bool:

@@ -92,6 +92,7 @@ def _viewer(row: Row[Any], token: str) -> Viewer:
         told_edition=row.told_edition,
         role=Role(row.role),
         name=row.name or "",
+        since=row.created,
     )
 
 
@@ -130,6 +131,11 @@ def end_others(connection: Connection, account_id: str, session_id: str) -> int:
     """Signs every other browser out; returns how many there were."""
     others = delete(sessions).where(sessions.c.account_id == account_id, sessions.c.id != session_id)
     return connection.execute(others).rowcount
+
+
+def mark_shown(connection: Connection, session_id: str, now: float) -> None:
+    """Whoever sits there has just shown who they are, as if they had signed in again."""
+    connection.execute(update(sessions).where(sessions.c.id == session_id).values(created=now))
 
 
 def renew_token(connection: Connection, token: str, session_id: str, account_id: str) -> str:

@@ -192,6 +192,7 @@ class WaysIn:
                 give_name(connection, viewer.account_id, chosen)
             self._put_password(connection, viewer, derived, parameters)
             rows.end_others(connection, viewer.account_id, viewer.session_id)
+            rows.mark_shown(connection, viewer.session_id, self._accounts.now)
             return self._renewed(connection, token, viewer)
 
         return await self._accounts.change(work)
@@ -251,6 +252,46 @@ class WaysIn:
     async def has_recovery_code(self, viewer: Viewer) -> bool:
         return any(way.kind is Kind.RECOVERY and way.opens for way in await self.list(viewer))
 
+    # Showing again who one is, in a browser that is signed in
+
+    async def shown_by(self, viewer: Viewer) -> frozenset[Kind]:
+        """With what they can. A provider is not among it: it may let in whoever sits before an open browser. Empty for
+        who has nothing yet but this browser (the founder's link, a provider alone): nothing can be asked of them.
+        """
+        return frozenset(way.kind for way in await self.list(viewer) if way.kind is not Kind.PROVIDER)
+
+    async def show_with_words(self, token: str, viewer: Viewer, typed: str) -> SignedIn:
+        """With the password or the passphrase. The browser gets a new token, and opens what it opened before. Raises
+        PasswordWrong, NotSignedIn if ``token`` is not this session's.
+        """
+        ways = await self._accounts.read(lambda connection: ways_of(connection, viewer.account_id))
+        for way in ways:
+            if way.kind in {Kind.PASSWORD, Kind.PASSPHRASE}:
+                derived = await self._hasher.derive(typed, Parameters.from_stored(way.parameters))
+                if derived.matches(way.verifier) or _key_of(way, derived.secret) is not None:
+                    return await self.shown(token, viewer, way)
+        raise PasswordWrong
+
+    async def show_with_code(self, token: str, viewer: Viewer, code: str) -> SignedIn:
+        """With the recovery code, which stays good. Raises RecoveryCodeMistyped, RecoveryCodeWrong, NotSignedIn."""
+        secret = read_code(code)
+        way = await self._accounts.read(lambda found: find_way(found, viewer.account_id, Kind.RECOVERY))
+        if way is None or _key_of(way, secret) is None:
+            raise RecoveryCodeWrong
+        return await self.shown(token, viewer, way)
+
+    async def shown(self, token: str, viewer: Viewer, way: Way) -> SignedIn:
+        """For who has shown that ``way`` is theirs. Raises Refused if it was changed or taken away meanwhile."""
+
+        def work(connection: Connection) -> SignedIn:
+            if way.account_id != viewer.account_id or not is_as_it_was(connection, way):
+                raise Refused
+            mark_used(connection, way, self._accounts.now)
+            rows.mark_shown(connection, viewer.session_id, self._accounts.now)
+            return self._renewed(connection, token, viewer)
+
+        return await self._accounts.change(work)
+
     # Opening the vault in a browser that is signed in
 
     async def unlock(self, token: str, viewer: Viewer, code: str) -> SignedIn:
@@ -273,6 +314,7 @@ class WaysIn:
         def work(connection: Connection) -> SignedIn:
             way, key = self._opened_by(connection, viewer, kind, secret)
             mark_used(connection, way, self._accounts.now)
+            rows.mark_shown(connection, viewer.session_id, self._accounts.now)
             return self.give(connection, token, viewer, key)
 
         return await self._accounts.change(work)

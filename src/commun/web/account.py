@@ -12,14 +12,15 @@ from commun.store.passwords import MIN_LENGTH
 from commun.store.people import Kind, UnlockInfo, Viewer
 from commun.web.attempts import attempts_of
 from commun.web.audits import consent_of, rate_of
+from commun.web.ceremonies import can_have_passkeys
 from commun.web.forms import field, form_of, number_up_to, see
 from commun.web.hold import HoldUnknown, OnHold, VaultOnHold, check_erasing
 from commun.web.i18n import LANGUAGES, long_date
 from commun.web.instructions import instructions_view
+from commun.web.is_it_you import is_asked
 from commun.web.leaving import NotTyped, check_typed
 from commun.web.limits import address_of
 from commun.web.pages import engine_view
-from commun.web.passkeys import can_have_passkeys
 from commun.web.readers import reader_days
 from commun.web.sent import sent_by
 from commun.web.sidebar import sidebar_of
@@ -164,6 +165,7 @@ async def settings_page(
         done=visit.request.query_params.get("done", ""),
         at=at,
         problem=problem,
+        is_asked=await is_asked(visit),
         consent=await consent_of(visit),
         consent_rate=rate_of(visit),
         new_key=new_key,

@@ -9,9 +9,10 @@ from starlette.responses import JSONResponse, Response
 from commun.charter.errors import CharterError
 from commun.errors import Busy, CommunError, NotSignedIn, VaultLocked
 from commun.services import Services
+from commun.web.ceremonies import can_have_passkeys
 from commun.web.forms import own_path
 from commun.web.i18n import choose_language, translator
-from commun.web.passkeys import can_have_passkeys
+from commun.web.is_it_you import IsItYou, asking
 from commun.web.rules import Refusal, why_nothing_is_answered
 from commun.web.templating import page
 from commun.web.visit import Visit, visit_of, zone_named
@@ -24,7 +25,12 @@ async def problem_response(request: Request, error: CommunError) -> Response:
     visit = await _visit(request)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Busy) else {}
     if visit.wants_data:
-        return JSONResponse({"error": problem_data(error, visit.language)}, status_code=error.status, headers=headers)
+        data: dict[str, object] = {"error": problem_data(error, visit.language)}
+        if isinstance(error, IsItYou):
+            data["url"] = error.url
+        return JSONResponse(data, status_code=error.status, headers=headers)
+    if isinstance(error, IsItYou):
+        return await asking(visit, error.wanted, error)
     if isinstance(error, CharterError) and error.status == UNAVAILABLE and visit.services.charter.error is not None:
         return page(visit, "no_charter.html", status=error.status, refusals=_own_first(visit, error))
     context = {

@@ -16,11 +16,11 @@ from commun.store.invitations import InvitationOver
 from commun.store.passwords import MIN_LENGTH
 from commun.store.people import SignedIn
 from commun.store.recovery import RecoveryCodeMistyped
-from commun.web.attempts import KNOWN, KNOWN_DAYS, SECURE_KNOWN, attempts_of, known_mark, new_mark
+from commun.web.attempts import KNOWN, KNOWN_DAYS, SECURE_KNOWN, attempts_of, choosing_a_name, known_mark, new_mark
+from commun.web.ceremonies import can_have_passkeys
 from commun.web.forms import field, form_of, own_path, see
 from commun.web.i18n import long_date
 from commun.web.limits import address_of
-from commun.web.passkeys import can_have_passkeys
 from commun.web.templating import page
 from commun.web.visit import (
     DAY_S,
@@ -169,7 +169,7 @@ async def invitation(request: Request) -> Response:
 
 async def _invitation_page(visit: Visit, *, name: str = "", error: CommunError | None = None) -> Response:
     found = await visit.services.invitations.find(visit.request.path_params["token"][:MAX_TOKEN])
-    return page(
+    response = page(
         visit,
         "invitation.html",
         status=error.status if error else 200,
@@ -181,6 +181,9 @@ async def _invitation_page(visit: Visit, *, name: str = "", error: CommunError |
         problem=error.text(visit.translate) if error else "",
         present=visit.viewer.name if visit.viewer is not None else None,
     )
+    if isinstance(error, Busy):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 async def accept(request: Request) -> Response:
@@ -190,7 +193,8 @@ async def accept(request: Request) -> Response:
     name, password = field(form, "name"), field(form, "password")
     token = request.path_params["token"][:MAX_TOKEN]
     try:
-        signed_in = await visit.services.invitations.accept(token, name, password, session=_former(request))
+        with choosing_a_name(request, f"invitation {token}"):
+            signed_in = await visit.services.invitations.accept(token, name, password, session=_former(request))
     except InvitationOver:
         raise
     except (BadRequest, Busy) as error:

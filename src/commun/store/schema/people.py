@@ -127,7 +127,12 @@ sessions = Table(
         unique=True,
         comment="Derived from the cookie by HKDF-SHA256: cannot be turned back.",
     ),
-    Column("created", Float, nullable=False, comment="In clear: when the browser signed in."),
+    Column(
+        "created",
+        Float,
+        nullable=False,
+        comment="In clear: when somebody signed in there, or last showed again who they are.",
+    ),
     Column("last_used", Float, nullable=False, comment="In clear: when it was last used, to the minute."),
     Column("expires", Float, nullable=False, comment="In clear: when it ends."),
     belongs_to(

@@ -1,5 +1,5 @@
-// Passkeys: making one in the settings, signing in with one. The authenticator's secret (“prf”), where it has one, goes
-// to the server as a password does.
+// Passkeys: making one in the settings, signing in with one, showing with one that it is still the same person. The
+// authenticator's secret (“prf”), where it has one, goes to the server as a password does.
 
 document.documentElement.classList.add("js");
 
@@ -7,7 +7,7 @@ const toBytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replace
 const toText = (bytes) =>
   btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 
-/** Asks the server; throws its own words where it refuses. */
+/** Asks the server; throws its own words where it refuses. Where it first wants to know who is there, it says where. */
 async function ask(address, body) {
   const response = await fetch(address, {
     method: "POST",
@@ -15,6 +15,10 @@ async function ask(address, body) {
     body: JSON.stringify(body ?? {}),
   });
   const data = await response.json();
+  if (!response.ok && data.url) {
+    location.assign(data.url);
+    return new Promise(() => {});
+  }
   if (!response.ok) throw new Error(`${data.error.problem} ${data.error.cure}`);
   return data;
 }
@@ -79,6 +83,14 @@ async function signIn(form) {
   });
 }
 
+async function show(form) {
+  const options = decoded(await ask("/is-it-you/passkey/options"));
+  const credential = await navigator.credentials.get({ publicKey: options });
+  return ask("/is-it-you/passkey", { credential: encoded(credential), next: new FormData(form).get("next") });
+}
+
+const ceremonies = { make, show, "sign-in": signIn };
+
 for (const form of document.querySelectorAll("form[data-passkey]")) {
   if (!globalThis.PublicKeyCredential) continue;
   form.hidden = false;
@@ -89,7 +101,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
     button.disabled = true;
     said.textContent = "";
     try {
-      const { url } = await (form.dataset.passkey === "make" ? make(form) : signIn(form));
+      const { url } = await ceremonies[form.dataset.passkey](form);
       const next = new URL(url, location.href);
       const here = next.pathname + next.search === location.pathname + location.search;
       if (here) location.reload();
