@@ -104,11 +104,11 @@ def context(before: Context, after: Context) -> Found:
     yield from from_to("context", before.most_tokens, after.most_tokens, up_or_down(_MORE_CONTEXT, _LESS_CONTEXT))
 
 
-# What a program may ask for: the sentence when it now may, and the one when it no longer may.
+# What whoever asks may ask for: the sentence when it now may, and the one when it no longer may.
 _CALLERS = {
     "system_messages": (
-        N_("Programs may now give the assistant instructions of their own, after the charter's."),
-        N_("Programs may no longer give the assistant instructions of their own."),
+        N_("People and programs may now give the assistant instructions of their own, after the charter's."),
+        N_("People and programs may no longer give the assistant instructions of their own."),
     ),
     "plain_completions": (
         N_("Programs may now have a text continued without the charter's system prompt."),

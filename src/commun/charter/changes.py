@@ -60,7 +60,7 @@ TITLES: Final = {
     "models": N_("Models"),
     "sampling": N_("How answers are drawn"),
     "context": N_("What is taken into account"),
-    "callers": N_("What programs may ask for"),
+    "callers": N_("What people and programs may ask for"),
     "retention": N_("How long conversations are kept"),
     "temporary": N_("Temporary conversations"),
     "audit": N_("Audits by others"),

@@ -27,7 +27,7 @@ PARTS = {
     "sampling.temperature": N_("Temperature"),
     "sampling.top_p": N_("Top-p"),
     "sampling.max_tokens": N_("Longest answer"),
-    "callers.system_messages": N_("Instructions of programs"),
+    "callers.system_messages": N_("Instructions of whoever asks"),
     "callers.plain_completions": N_("Plain completions"),
     "callers.structured_output": N_("Structured answers"),
     "callers.stop_strings": N_("Stop strings"),
