@@ -18,7 +18,7 @@ from commun.store.class_codes import new_code
 from commun.store.schema import classes, guests
 from commun.upkeep import purge_classes
 from commun.web.attempts import FREE_FOR_ADDRESS, FREE_FOR_CLASS_CODES, LONGEST_FOR_CLASS_CODES_S
-from commun.web.classroom import ENTRIES
+from commun.web.classroom import ENTRIES, TRIES
 from commun.web.limits import RateLimits
 from commun.web.visit import GUEST_RATE
 from fake_engine import FakeEngine
@@ -245,7 +245,19 @@ def test_one_person_does_not_take_all_places_at_once(tmp_path: Path) -> None:
         site.app.state.class_entries = standing_still(ENTRIES)
         code = open_class(site, places=100)
         statuses = [httpx2.post(f"{site.url}/class", data={"code": code}).status_code for _ in range(61)]
+        other = httpx2.post(f"{site.url}/class", data={"code": open_class(site)})
     assert statuses == [303] * 60 + [429]
+    assert other.status_code == 303, "another class behind the same address is kept out by nobody"
+
+
+def test_whoever_tries_one_code_after_the_other_is_counted_whatever_the_codes(tmp_path: Path) -> None:
+    most = int(TRIES.partition("/")[0])
+    with serving(tmp_path / "home", FakeEngine(), rate_limit=OFTEN) as site:
+        site.app.state.class_tries = standing_still(TRIES)
+        for _ in range(most - 1):
+            site.app.state.class_tries.check("127.0.0.1")
+        statuses = [httpx2.post(f"{site.url}/class", data={"code": new_code()}).status_code for _ in range(2)]
+    assert statuses == [401, 429]
 
 
 # --- asking
@@ -362,7 +374,7 @@ def test_a_question_that_is_stopped_in_the_queue_counts_for_the_class(tmp_path: 
 
 @contextlib.contextmanager
 def slow_school(home: Path) -> Iterator[tuple[Site, FakeEngine]]:
-    engine = FakeEngine(LONG, delay_s=0.01)
+    engine = FakeEngine(LONG, delay_s=0.05)
     with serving(home, engine, rate_limit=OFTEN, max_running=4, max_running_each=2) as site:
         yield site, engine
 

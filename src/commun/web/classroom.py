@@ -4,9 +4,11 @@
   cookie is the session's own, so that one browser is one person, and ends with the browser at the latest;
 - a wrong code is told from one that has ended by nothing. Each failure is counted for its address, and after
   FREE_FOR_CLASS_CODES the next try waits, LONGEST_FOR_CLASS_CODES_S at most. Whoever has the right code waits there,
-  too, and so the bounds are a school's: 50 random bits are not guessed at ENTRIES, wait or no wait;
-- nobody comes in more often than ENTRIES from one address, with the right code neither: enough for a class behind one
-  door, and whoever takes places to keep others out takes them slowly;
+  too, and so the bounds are a school's: 50 random bits are not guessed at TRIES, wait or no wait;
+- nobody comes into one class more often than ENTRIES from one address, with the right code neither: enough for a class
+  behind one door, and whoever takes places to keep others out takes them slowly. Another class's code is counted by
+  itself, so that a whole school behind one address, or everybody behind a proxy that does not say whose it forwards,
+  has ENTRIES for each class; TRIES bounds what comes from one address, whatever the code;
 - where the charter's clause ``temporary`` has no temporary chats, no class opens;
 - language and theme are in two cookies, which say nothing else.
 """
@@ -18,6 +20,7 @@ from starlette.responses import Response
 
 from commun.charter.errors import OutsideCharter
 from commun.errors import BadRequest, Busy, CommunError, Conflict, NotSignedIn
+from commun.store.class_codes import image_of
 from commun.web.attempts import FREE_FOR_CLASS_CODES, LONGEST_FOR_CLASS_CODES_S, Attempts
 from commun.web.forms import field, form_of, own_path, see
 from commun.web.i18n import LANGUAGES
@@ -38,7 +41,8 @@ from commun.web.visit import (
 )
 
 MAX_TYPED: Final = 40
-ENTRIES: Final = "60/minute"  # tries from one address, whatever the code
+ENTRIES: Final = "60/minute"  # tries with one code from one address
+TRIES: Final = "600/minute"  # from one address, whatever the code
 CHAT: Final = "/temporary"
 
 
@@ -77,7 +81,7 @@ async def enter(request: Request) -> Response:
     tries, address = _tries(request), address_of(request)
     try:
         check_temporary(visit)
-        _check_often(request, address)
+        _check_often(request, address, typed)
         tries.begin(address)
         entered = await visit.services.classes.enter(typed, session=session_token(request) or None)
     except Conflict as error:
@@ -91,9 +95,11 @@ async def enter(request: Request) -> Response:
     return response
 
 
-def _check_often(request: Request, address: str) -> None:
+def _check_often(request: Request, address: str, typed: str) -> None:
     """Also with the right code nobody comes in without end. Raises TooManyRequests."""
-    counted_apart(request.app.state, "class_entries", ENTRIES, setting="rate_limit").check(address)
+    counted_apart(request.app.state, "class_tries", TRIES, setting="rate_limit").check(address)
+    of_code = f"{image_of(typed).hex()} {address}"
+    counted_apart(request.app.state, "class_entries", ENTRIES, setting="rate_limit").check(of_code)
 
 
 def _tries(request: Request) -> Attempts:
