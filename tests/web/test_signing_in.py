@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from commun.store.people import Role
-from commun.web.attempts import SignInAttempts
+from commun.web.attempts import FREE, Attempts, SignInAttempts
 from commun.web.forms import own_path
 from fake_engine import FakeEngine
 from site_server import Site, serving
@@ -28,6 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def _nobody_waits_yet(site: Site) -> None:
     """And time stands still: however slow the machine, no wait ends."""
     site.app.state.sign_in_attempts = SignInAttempts(clock=lambda: 1000.0)
+    site.app.state.name_attempts = Attempts(FREE, clock=lambda: 1000.0)
 
 
 @contextlib.contextmanager
@@ -183,6 +184,26 @@ def test_a_name_is_changed_and_taken_once(site: Site) -> None:
         with httpx2.Client(base_url=site.url, timeout=60) as other:
             assert sign_in(other, "Léa").status_code == 401
             assert sign_in(other, "léa blanc").status_code == 303
+
+
+def test_whoever_may_choose_a_name_does_not_ask_for_one_after_another(site: Site) -> None:
+    """Else a member, or whoever holds one invitation, would learn in a minute who is here."""
+    token = site.run(site.app.state.services.invitations.make(Role.MEMBER))
+    with invited(site, "Anouk"), invited(site, "Noé") as member, httpx2.Client(base_url=site.url, timeout=60) as guest:
+
+        def as_member(name: str) -> httpx2.Response:
+            return member.post("/settings/name", data={"name": name})
+
+        def as_invited(name: str) -> httpx2.Response:
+            return guest.post(f"/invitation/{token}", data={"name": name, "password": PASSWORD})
+
+        for ask in (as_member, as_invited):
+            assert ask("?").status_code == 400  # nobody's name: nothing is learnt, nothing is counted
+            told = [ask("Anouk") for _ in range(FREE + 2)]
+            assert [each.status_code for each in told] == [400] * (FREE + 1) + [429]
+            assert int(told[-1].headers["retry-after"]) > 0
+            assert ask("Nobody yet").status_code == 429
+        assert sign_in(guest, "Noé").status_code == 303
 
 
 def test_a_passphrase_opens_what_the_founders_link_left_shut(site: Site) -> None:

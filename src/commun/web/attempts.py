@@ -6,23 +6,26 @@
   in before: such a browser holds a mark (``known_mark``) and is counted by itself, whatever others do at its address
   (all of them, where a proxy does not say whose it forwards). The longest wait is a quarter of an hour, and an hour of
   peace forgets everything: nobody is locked out for good.
+- Whoever chooses a name (invited, or in the settings) learns whether somebody has it: that, too, is a try, of that
+  invitation or account, however it ends.
 - All of it is in this process's memory, bounded: the longest unused goes first.
 """
 
+import contextlib
 import hashlib
 import hmac
 import math
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
 
-from commun.errors import TooManyRequests
-from commun.store.names import key_of
+from commun.errors import CommunError, TooManyRequests
+from commun.store.names import NameTaken, key_of
 from commun.web.visit import is_secure
 
 FREE: Final = 5  # failures that make nobody wait
@@ -107,6 +110,26 @@ class SignInAttempts:
         self._names.forget(_subject(name, mark))
         if not mark:
             self._addresses.forgive(address)
+
+
+@contextlib.contextmanager
+def choosing_a_name(request: Request, chooser: str) -> Iterator[None]:
+    """Around what gives somebody a name. ``chooser``: an account, an invitation, or whom a provider named. A name that
+    is free tells as much as one that is taken; only one that nobody can have tells nothing. Raises TooManyRequests.
+    """
+    state = request.app.state
+    names: Attempts | None = getattr(state, "name_attempts", None)
+    if names is None:
+        names = state.name_attempts = Attempts(FREE)
+    subject = hashlib.sha256(chooser.encode("utf-8", "replace")).hexdigest()
+    names.begin(subject)
+    try:
+        yield
+    except NameTaken:
+        raise
+    except CommunError:
+        names.forgive(subject)
+        raise
 
 
 def _subject(name: str, mark: str) -> str:

@@ -32,6 +32,7 @@ from commun.store.passwords import MIN_LENGTH
 from commun.store.provider_accounts import MarkTaken
 from commun.store.ways_in import SignInFailed
 from commun.web.account import settings_page
+from commun.web.attempts import choosing_a_name
 from commun.web.forms import field, form_of, own_path, see
 from commun.web.signing_in import MAX_SHOWN_NAME, MAX_TOKEN, form_page, signed_in_response
 from commun.web.templating import page
@@ -310,13 +311,14 @@ async def join(request: Request) -> Response:
         return form_page(visit, "/", error=TryOver(provider=provider.name))
     try:
         check_signing_in(request)
-        signed_in = await visit.services.provider_accounts.join(
-            arrival.person.mark,
-            name,
-            passphrase,
-            invitation=arrival.invitation,
-            session=session_token(request) or None,
-        )
+        with choosing_a_name(request, f"arrival {arrival.person.mark.hex()}"):
+            signed_in = await visit.services.provider_accounts.join(
+                arrival.person.mark,
+                name,
+                passphrase,
+                invitation=arrival.invitation,
+                session=session_token(request) or None,
+            )
     except MarkTaken:
         return form_page(visit, "/", error=LinkedElsewhere(provider=provider.name))
     except InvitationOver as error:

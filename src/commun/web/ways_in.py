@@ -6,7 +6,7 @@ from starlette.responses import Response
 from commun.errors import BadRequest, Busy, CommunError, NotFound, Refused
 from commun.store.ways_in import LastWayIn
 from commun.web.account import settings_page
-from commun.web.attempts import attempts_of
+from commun.web.attempts import attempts_of, choosing_a_name
 from commun.web.forms import field, form_of, see
 from commun.web.hold import LastWayOnHold, find_refusal
 from commun.web.limits import address_of
@@ -19,8 +19,9 @@ from commun.web.visit import Visit, member_of
 async def set_name(request: Request) -> Response:
     visit = await member_of(request)
     try:
-        await visit.services.accounts.set_name(visit.owner, field(await form_of(request), "name"))
-    except BadRequest as error:
+        with choosing_a_name(request, f"account {visit.owner.account_id}"):
+            await visit.services.accounts.set_name(visit.owner, field(await form_of(request), "name"))
+    except (BadRequest, Busy) as error:
         return await _again(visit, "name", error)
     return see("/settings?done=name#password")
 
