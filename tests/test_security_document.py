@@ -1,4 +1,4 @@
-"""docs/security.md leaves no point out, and every test that it names is there."""
+"""docs/security.md leaves no point out, and every test that it or another document names is there."""
 
 import re
 from collections import Counter
@@ -30,6 +30,7 @@ POINTS = re.findall(
 )
 NUMBER = re.compile(r"(?<![\w.])\d{1,2}\.\d{1,2}\.\d{1,2}(?![\w.]\d)")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+FILE = re.compile(r"tests/[\w/.*-]*[\w/*]")
 
 
 def test_every_point_is_told_once() -> None:
@@ -44,6 +45,17 @@ def test_every_test_that_is_named_is_there() -> None:
     assert len(named) > 60
     for path, name in named:
         assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), (path, name)
+
+
+def test_every_file_of_tests_that_a_document_names_is_there() -> None:
+    """Where a path is not whole (``tests/web/test_verify_charter*.py``), one that begins and ends so."""
+    named = {
+        (document.name, path)
+        for document in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"))
+        for path in FILE.findall(document.read_text())
+    }
+    assert len(named) > 60
+    assert [each for each in named if not list(ROOT.glob(each[1]))] == []
 
 
 def test_every_point_that_is_met_has_its_test() -> None:

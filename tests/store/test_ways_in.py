@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import select, update
 
 from commun.errors import LinkExpired, NotFound, NotSignedIn, VaultLocked
+from commun.store import passwords
 from commun.store.names import NameNotUsable, NameTaken
-from commun.store.passwords import Cost, Hasher, Parameters, PasswordTooCommon, PasswordTooShort
+from commun.store.passwords import Cost, Hasher, Parameters, PasswordTooCommon, PasswordTooShort, derive
 from commun.store.people import Kind, Role
 from commun.store.recovery import RecoveryCodeMistyped, RecoveryCodeWrong
 from commun.store.schema import accounts as accounts_table
@@ -53,13 +54,21 @@ def test_names_are_the_same_whatever_their_capitals_and_spaces(store, run):
     run(scenario())
 
 
-def test_nobody_learns_which_names_there_are(store, run):
+def test_nobody_learns_which_names_there_are(store, run, monkeypatch):
+    """Neither from what is told nor from how long it takes: one derivation each, at one cost."""
+    work = []
+
+    def derived(password, parameters):
+        work.append(parameters.cost)
+        return derive(password, parameters)
+
     async def scenario():
         await store.invited("Claire")
         gone = await store.invited("Denis")
         await disable(store, gone.viewer.account_id)
         founder = await store.founder()
         await store.accounts.set_name(founder, "Nameless")
+        monkeypatch.setattr(passwords, "derive", derived)
         told = set()
         for name, password in (
             ("Claire", OTHER),
@@ -73,6 +82,8 @@ def test_nobody_learns_which_names_there_are(store, run):
                 await store.ways_in.sign_in(name, password)
             told.add((failed.value.text(), failed.value.status, failed.value.code))
         assert len(told) == 1
+        assert len(work) == 6
+        assert len(set(work)) == 1
 
     run(scenario())
 
