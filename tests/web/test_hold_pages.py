@@ -9,14 +9,15 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from commun.charter.keys import SoftwareKey
 from commun.drafting.models import default_model_clause
 from commun.errors import CommunError
 from commun.store import sessions as rows
 from commun.store.people import Role
-from commun.store.schema import conversations
+from commun.store.schema import conversations, sessions
+from commun.store.tokens import identify
 from commun.upkeep import purge
 from commun.web.hold import AccountOnHold, HoldUnknown, LastWayOnHold, OnHold, VaultOnHold
 from commun.web.i18n import LANGUAGES, long_date, translator
@@ -181,15 +182,22 @@ def test_who_has_lost_everything_starts_over_and_what_was_theirs_stays_sealed(he
     services = held.site.app.state.services
 
     def lost(connection: Connection) -> tuple[str, str]:
-        """An account with a conversation that no way in opens."""
+        """An account with a conversation that no way in opens, and the cookie of one browser alone."""
         account_id = rows.new_account(connection, Role.MEMBER, 1.0)
         former = rows.new_session(connection, account_id, time.time(), 4e9)
         return former, rows.new_session(connection, account_id, time.time(), 4e9)
 
     former, token = held.site.run(services.database.write(lost))
+    problem, cure = sentences(held, VaultOnHold, "en")
     with httpx2.Client(base_url=held.site.url, timeout=120, cookies={"commun_session": former}) as client:
         address = str(client.post("/ask", data={"question": "Why?"}, headers=JSON).json()["url"])
     with httpx2.Client(base_url=held.site.url, timeout=120, cookies={"commun_session": token}) as client:
+        refused = client.post("/unlock/start-over", data={"words": "start over"})
+        assert refused.status_code == 409, "the other browser still opens it"
+        assert problem in refused.text
+        assert cure in refused.text
+        ended = delete(sessions).where(sessions.c.token_hash == identify(former))
+        held.site.run(services.accounts.change(lambda connection: connection.execute(ended)))
         assert client.post("/unlock/start-over", data={"words": "start over"}).status_code == 303
     kept = select(conversations.c.id).where(conversations.c.id == address.removeprefix("/c/"))
     assert held.site.run(services.database.read(lambda connection: connection.execute(kept).scalar()))

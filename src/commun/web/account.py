@@ -94,7 +94,7 @@ async def unlock(request: Request) -> Response:
 
 async def start_over(request: Request) -> Response:
     """For whoever has lost their key, and says so in writing. Under a legal hold for nobody who can still open what is
-    kept: afterwards nobody could.
+    kept, by a way in or in another browser: afterwards nobody could.
     """
     visit = await visit_of(request)
     viewer, ways_in = _known(visit), visit.services.ways_in
@@ -103,12 +103,19 @@ async def start_over(request: Request) -> Response:
         check_erasing(visit, VaultOnHold)
         raise NothingLost
     try:
-        if any(way.opens for way in await ways_in.list(viewer)):
+        if await _opens_anywhere(visit, viewer):
             check_erasing(visit, VaultOnHold)
         check_typed(_start_words(visit, viewer), field(form, "words"), StartNotTyped)
     except (NotTyped, OnHold, HoldUnknown) as error:
         return await _unlock_page(visit, start=error)
     return signed_in_response(request, await ways_in.start_over(visit.token, viewer))
+
+
+async def _opens_anywhere(visit: Visit, viewer: Viewer) -> bool:
+    """Whether a way in opens the vault, or the cookie of a browser that is signed in, whoever sits before it."""
+    if any(way.opens for way in await visit.services.ways_in.list(viewer)):
+        return True
+    return any(each.unlocked for each in await visit.services.accounts.sessions(viewer))
 
 
 def _start_words(visit: Visit, viewer: Viewer) -> str:

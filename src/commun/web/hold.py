@@ -3,7 +3,8 @@
 - deleting a conversation is never refused: it disappears from its owner's pages at once, and upkeep erases it when the
   hold has ended;
 - what erases at once is: a conversation, an account, the last way into it, without which nothing of it ever opens, and
-  starting over while the vault can still be opened, which takes all of them;
+  starting over while the vault can still be opened, by a way in or by a browser whose session lasts, which takes all of
+  them;
 - where no charter is in force nobody can tell whether there is a hold, and the same is refused.
 """
 
@@ -39,7 +40,10 @@ class LastWayOnHold(OnHold):
 
 
 class VaultOnHold(OnHold):
-    cure = N_("Open your conversations instead. Whoever has lost every way to open them can start over.")
+    cure = N_(
+        "Open your conversations instead, here or in a browser that is signed in and opens them. Whoever has lost "
+        "every way to open them, and has no such browser any more, can start over."
+    )
 
 
 class HoldUnknown(Conflict):
