@@ -108,6 +108,7 @@ export function startMenus({ change }) {
     line = button.closest("li");
     id = button.dataset.menu;
     $("[data-do=move]", menu).href = `/c/${id}/move`;
+    $("[data-do=readers]", menu).href = `/c/${id}/readers`;
     $("[data-do=md]", menu).href = `/c/${id}/export.md`;
     $("[data-do=json]", menu).href = `/c/${id}/export.json`;
     menu.showPopover();
