@@ -39,6 +39,12 @@ CHEAP = Cost(time=1, memory=64)
         "iloveyouiloveyou!",
         "               ",
         "!!!!!!!!!!!!!!!!!!",
+        "1qaz2wsx3edc4rfv",
+        "1QAZXSW23EDCVFR4",
+        "qazwsxedcrfvtgb",
+        "12345678900987654321",
+        "1234qwerasdfzxcv",
+        "aqwzsxedcrfvtgb",
     ],
 )
 def test_what_everybody_tries_first_is_refused(password):

@@ -7,7 +7,8 @@
   recommended option with one lane instead of four, above OWASP's least).
 - Derivations run in two threads and a short queue: a flood of sign-ins takes neither the memory nor the processor.
 - Length is what is asked (NIST SP 800-63B-4: fifteen characters where nothing else is asked for), and that it is not
-  made of what everybody tries first. No rule about capitals, digits or signs; no change from time to time.
+  made of what everybody tries first: common words, the person's name, numbers in order, neighbouring keys and
+  repetitions. No rule about capitals, digits or signs; no change from time to time.
 """
 
 import asyncio
@@ -37,6 +38,10 @@ _COMMON: Final = Path(__file__).parent / "common_passwords.txt"
 _SIGN_LETTERS: Final = str.maketrans("@$€", "ase")
 _VARIED: Final = 5  # different steps between digits that make a number more than one in order
 _SHORTEST_RUN: Final = 3
+_KEYBOARDS: Final = (
+    ("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm"),
+    ("1234567890", "azertyuiop", "qsdfghjklm", "wxcvbn"),
+)
 
 
 class PasswordTooShort(BadRequest):
@@ -177,7 +182,11 @@ def check_password(password: str, name: str) -> None:
 
 
 def is_common(password: str, name: str = "") -> bool:
-    """Whether nothing is left of it without common words, the person's name, numbers in order and repetitions."""
+    """Whether nothing is left of it without common words, the person's name, numbers in order and repetitions; or without
+    neighbouring keys.
+    """
+    if _is_walked(password.casefold()):
+        return True
     digits = [int(one) for one in password if one.isdecimal()]
     if not _letters(password, "") and len({after - before for before, after in pairwise(digits)}) >= _VARIED:
         return False
@@ -191,6 +200,32 @@ def _is_made_of(words: list[str], left: str) -> bool:
     for word in words:
         left = left.replace(word, " ")
     return sum(len(run) for run in left.split() if not _is_repeated(run)) < _SHORTEST_RUN
+
+
+@cache
+def _neighbours() -> frozenset[tuple[str, str]]:
+    """Keys of which one can be pressed after the other without lifting the hand, and each key after itself."""
+    beside = set()
+    for rows in _KEYBOARDS:
+        places = {(row, column): key for row, keys in enumerate(rows) for column, key in enumerate(keys)}
+        for (row, column), key in places.items():
+            around = ((0, 0), (0, 1), (1, -1), (1, 0))  # each row lies half a key to the right of the one above it
+            there = ((row + down, column + right) for down, right in around)
+            near = {places[place] for place in there if place in places}
+            beside |= {(key, other) for other in near} | {(other, key) for other in near}
+    return frozenset(beside)
+
+
+def _is_walked(keys: str) -> bool:
+    """“1qaz2wsx3edc4rfv”, “12345678900987654321”: walks over the keyboard and next to nothing else."""
+    left, run = 0, 1
+    for before, after in pairwise(f"{keys}\n"):
+        if (before, after) in _neighbours():
+            run += 1
+        else:
+            left += run if run < _SHORTEST_RUN else 0
+            run = 1
+    return left < _SHORTEST_RUN
 
 
 def _letters(text: str, digit_letters: str) -> str:
