@@ -23,7 +23,6 @@ from typing import Any
 from commun.audit.draws import draws, share_of
 from commun.engine.logits import LogitReader
 from commun.engine.runtime import Runtime
-from commun.engine.sampling import fact_of
 
 TOKENS = 512
 ROUNDS = 5
@@ -71,11 +70,9 @@ def generate(runtime: Runtime, prompt: list[int], seeds: Sequence[int], tokens: 
 
 def audit(reader: LogitReader, prompt: list[int], seed: int, answer: list[int]) -> None:
     """Also looks that it is the answer which the seed gives: a wrong one would cost more."""
-    unlike = 0
-    rows = reader.rows(tuple(prompt), tuple(answer))
-    for row, token, draw in zip(rows, answer, draws(seed, len(answer)), strict=True):
-        fact = fact_of(row, token, temperature=TEMPERATURE, top_p=TOP_P, share=share_of(draw))
-        unlike += not fact.is_drawn
+    shares = [share_of(draw) for draw in draws(seed, len(answer))]
+    facts = reader.facts_of(tuple(prompt), tuple(answer), shares, temperature=TEMPERATURE, top_p=TOP_P)
+    unlike = sum(not fact.is_drawn for fact in facts)
     if unlike > len(answer) // 2:
         raise AssertionError(unlike)
 

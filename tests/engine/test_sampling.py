@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from commun.audit.draws import LEAST_TEMPERATURE
 from commun.audit.facts import SHIFT_LIMIT
-from commun.engine.sampling import SLACK, candidates, fact_of, logprob_of, shift_of
+from commun.engine.sampling import SLACK, candidates, fact_of, logprob_of, shift_of, weights_of
 
 WORDS = 400
 SETTINGS = [(0.3, 0.5), (0.7, 0.95), (1, 1), (1, 0.9), (2, 1)]
@@ -71,6 +71,19 @@ def test_what_an_error_of_the_logits_picks_is_never_said_to_be_farther_than_that
     noise = np.random.default_rng(seed + 1000).uniform(-error, error, WORDS).astype(np.float32)
     token = candidates(logits + noise, temperature, top_p).pick(share)
     assert fact(logits, token, temperature, top_p, share).shift <= error * 1.001 + 1e-6
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), SETTINGS)
+def test_weights_and_figures_are_summed_one_after_the_other_in_32_bits(temperature, top_p) -> None:
+    logits = np.concatenate([logits_of(seed) for seed in range(40)])
+    below = logits - logits.max()
+    scaled = np.exp(below if temperature == 1 else below * (np.float32(1) / np.float32(temperature)))
+    whole, weight = np.float32(0), np.float32(0)
+    for raw, scaled_one in zip(np.exp(below), scaled, strict=True):
+        whole, weight = whole + raw, weight + scaled_one
+    assert (weights_of(logits, temperature) == scaled / weight).all()
+    logprob = float(logits[7] - (logits.max() + np.log(whole)))
+    assert logprob_of(logits, 7) == fact(logits, 7, temperature, top_p, 0.5).logprob == logprob
 
 
 def test_two_words_that_are_almost_equally_likely_may_change_places() -> None:

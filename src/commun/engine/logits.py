@@ -9,9 +9,11 @@
 Token ids come from a stranger's file: those that the model has not are refused before it sees them (UnknownToken).
 """
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from commun.audit.calibration import Machine
 from commun.audit.case import CannotAudit, Case, Why
@@ -27,6 +29,8 @@ from commun.engine.runtime import DEVICE, PROFILES
 from commun.engine.sampling import fact_of
 from commun.receipts.commitments import TEXT_ROLE
 
+UNPINNED: Final = {"ENABLE_CPU_PINNING": "NO"}  # a thread that is bound to a core waits where that core is another's
+
 Progress = Callable[[int, int], None]
 
 
@@ -34,9 +38,10 @@ class LogitReader:
     """``folder``: a model's, verified by the caller. ``threads``: 0 means every core. Not thread-safe."""
 
     def __init__(self, folder: Path, *, profile: str, threads: int = 0) -> None:
-        properties = dict(PROFILES[profile])
+        properties = {**PROFILES[profile], **UNPINNED}
         if threads:
             properties["INFERENCE_NUM_THREADS"] = str(threads)
+        self._threads = threads or len(os.sched_getaffinity(0))
         self._model = PagedModel(folder, DEVICE, properties)
         self._machine = machine_here(profile, threads)
 
@@ -49,7 +54,8 @@ class LogitReader:
         """The logits (float32, one for each word) that each token of the answer was chosen from, in order. A row is
         valid until the next one is asked for.
         """
-        return self._model.rows([*prompt, *answer[:-1]], len(prompt) - 1)  # after the last token nothing was chosen
+        for part in self._parts(prompt, answer):
+            yield from part
 
     def shift_at(self, case: Case, before: int, token: int) -> float:
         """How far the draw is from ``token`` after the first ``before`` tokens of the answer, or after all of them."""
@@ -59,9 +65,37 @@ class LogitReader:
 
     def facts(self, case: Case) -> Iterator[Fact]:
         """Of an answer that no grammar bound."""
-        shares = case.shares()
-        for row, token, share in zip(self.rows(case.prompt, case.answer), case.answer, shares, strict=True):
-            yield fact_of(row, token, temperature=case.temperature, top_p=case.top_p, share=share)
+        return self.facts_of(case.prompt, case.answer, case.shares(), temperature=case.temperature, top_p=case.top_p)
+
+    def facts_of(
+        self,
+        prompt: tuple[int, ...],
+        answer: tuple[int, ...],
+        shares: Sequence[float | None],
+        *,
+        temperature: float,
+        top_p: float,
+    ) -> Iterator[Fact]:
+        """``shares``: of the draws, one for each token of the answer, as ``fact_of`` takes it."""
+
+        def reduced(places: tuple[Any, Sequence[int], Sequence[float | None]]) -> list[Fact]:
+            every = zip(*places, strict=True)
+            return [
+                fact_of(row, token, temperature=temperature, top_p=top_p, share=share) for row, token, share in every
+            ]
+
+        done = 0
+        with ThreadPoolExecutor(self._threads) as pool:  # NumPy lets go of the interpreter's lock
+            for part in self._parts(prompt, answer):
+                each = -(-len(part) // self._threads)
+                cuts = [slice(start, start + each) for start in range(0, len(part), each)]
+                tokens, drawn = answer[done : done + len(part)], shares[done : done + len(part)]
+                done += len(part)
+                for facts in pool.map(reduced, [(part[cut], tokens[cut], drawn[cut]) for cut in cuts]):
+                    yield from facts
+
+    def _parts(self, prompt: tuple[int, ...], answer: tuple[int, ...]) -> Iterator[Any]:
+        return self._model.parts([*prompt, *answer[:-1]], len(prompt) - 1)  # after the last token nothing was chosen
 
 
 def machine_here(profile: str, threads: int) -> Machine:

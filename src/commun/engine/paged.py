@@ -42,16 +42,17 @@ class PagedModel:
         self._request = compiled.create_infer_request()
         self._blocks = 0
 
-    def rows(self, token_ids: Sequence[int], first: int) -> Iterator[Any]:
-        """The logits (float32, one for each word) after each token from place ``first`` on. A row is valid until the
-        next one is asked for.
+    def parts(self, token_ids: Sequence[int], first: int) -> Iterator[Any]:
+        """The logits (float32, a row for each place, one for each word) after the tokens from place ``first`` on, in
+        order, at most CHUNK rows at a time. A part is valid until the next one is asked for.
         """
         self._make_room(len(token_ids))
         for start in range(0, len(token_ids), CHUNK):
             chunk = token_ids[start : start + CHUNK]
             picked = range(max(first, start) - start, len(chunk))
             logits = self._infer(chunk, start, picked)
-            yield from logits.reshape(-1, logits.shape[-1])[: len(picked)]
+            if picked:
+                yield logits.reshape(-1, logits.shape[-1])[: len(picked)]
 
     def _make_room(self, tokens: int) -> None:
         import openvino

@@ -85,7 +85,61 @@ class Candidates:
 
 def candidates(logits: Floats, temperature: float, top_p: float) -> Candidates:
     """``temperature`` > 0."""
-    weights = weights_of(logits, temperature)
+    return _kept(weights_of(logits, temperature), top_p)
+
+
+def weights_of(logits: Floats, temperature: float) -> Floats:
+    """Probabilities, as the sampler computes them."""
+    return _probabilities(logits - logits.max(), temperature)[0]
+
+
+def logprob_of(logits: Floats, token: int) -> float:
+    """As the engine records it."""
+    peak = logits.max()
+    return _recorded(logits[token], peak, np.add.accumulate(np.exp(logits - peak))[-1])
+
+
+def fact_of(logits: Floats, token: int, *, temperature: float, top_p: float, share: float | None) -> Fact:
+    """One position, reduced. ``share``: of the draw; None where nobody knows the seed."""
+    if temperature == 0:
+        logprob, best = logprob_of(logits, token), int(logits.argmax())
+        low, high = (0.0, 1.0) if token == best else (0.0, 0.0)
+        shift = 0.0 if token == best else min(SHIFT_LIMIT, float(logits[best] - logits[token]) / 2)
+        return Fact(token, low, high, token == best, shift, logprob, 0.0, 0.0)
+    peak = logits.max()
+    weights, whole = _probabilities(logits - peak, temperature)
+    logprob = _recorded(logits[token], peak, whole)
+    drawn_from = _kept(weights, top_p)
+    low, high = drawn_from.interval(token)
+    entropy, variance = drawn_from.surprise()
+    if share is None:
+        return Fact(token, low, high, high > low, 0.0, logprob, entropy, variance)
+    is_drawn = drawn_from.pick(share) == token
+    shift = 0.0 if is_drawn else shift_of(logits, token, temperature=temperature, top_p=top_p, share=share)
+    return Fact(token, low, high, is_drawn, shift, logprob, entropy, variance)
+
+
+def _probabilities(below: Floats, temperature: float) -> tuple[Floats, np.float32]:
+    """Under the temperature; and the sum of the exponentials without it. ``below``: the logits less their largest."""
+    raw = np.exp(below)
+    if np.float32(temperature) == 1:
+        whole = np.add.accumulate(raw)[-1]
+        return raw / whole, whole
+    below *= np.float32(1) / np.float32(temperature)
+    weights: Floats = np.exp(below, out=below)
+    # Either sum waits for its last addition at every word; as the two parts of complex numbers they wait together.
+    both = np.empty(len(raw), dtype=np.complex64)
+    both.real, both.imag = raw, weights
+    sums = np.add.accumulate(both, out=both)[-1]
+    weights /= sums.imag
+    return weights, sums.real
+
+
+def _recorded(logit: np.float32, peak: np.float32, whole: np.float32) -> float:
+    return float(logit - (peak + np.log(whole)))
+
+
+def _kept(weights: Floats, top_p: float) -> Candidates:
     if np.float32(top_p) == 1:
         return Candidates(None, weights, np.add.accumulate(weights))
     for threshold in THRESHOLDS:
@@ -97,41 +151,6 @@ def candidates(logits: Floats, temperature: float, top_p: float) -> Candidates:
             ids = ids[: place + 1]
             break
     return Candidates(ids, weights[ids], sums[: len(ids)])
-
-
-def weights_of(logits: Floats, temperature: float) -> Floats:
-    """Probabilities, as the sampler computes them."""
-    scaled = logits - logits.max()
-    if np.float32(temperature) != 1:
-        scaled *= np.float32(1) / np.float32(temperature)
-    weights: Floats = np.exp(scaled, out=scaled)
-    weights /= np.add.accumulate(weights)[-1]
-    return weights
-
-
-def logprob_of(logits: Floats, token: int) -> float:
-    """As the engine records it."""
-    peak = logits.max()
-    total = np.add.accumulate(np.exp(logits - peak))[-1]
-    return float(logits[token] - (peak + np.log(total)))
-
-
-def fact_of(logits: Floats, token: int, *, temperature: float, top_p: float, share: float | None) -> Fact:
-    """One position, reduced. ``share``: of the draw; None where nobody knows the seed."""
-    logprob = logprob_of(logits, token)
-    if temperature == 0:
-        best = int(logits.argmax())
-        low, high = (0.0, 1.0) if token == best else (0.0, 0.0)
-        shift = 0.0 if token == best else min(SHIFT_LIMIT, float(logits[best] - logits[token]) / 2)
-        return Fact(token, low, high, token == best, shift, logprob, 0.0, 0.0)
-    drawn_from = candidates(logits, temperature, top_p)
-    low, high = drawn_from.interval(token)
-    entropy, variance = drawn_from.surprise()
-    if share is None:
-        return Fact(token, low, high, high > low, 0.0, logprob, entropy, variance)
-    is_drawn = drawn_from.pick(share) == token
-    shift = 0.0 if is_drawn else shift_of(logits, token, temperature=temperature, top_p=top_p, share=share)
-    return Fact(token, low, high, is_drawn, shift, logprob, entropy, variance)
 
 
 def shift_of(logits: Floats, token: int, *, temperature: float, top_p: float, share: float) -> float:
