@@ -13,7 +13,7 @@ from types import TracebackType
 
 import httpx2
 
-START_S = 120  # the first start converts the model
+START_S = 300  # the first start converts the model
 LINK = re.compile(r"(http://\S+)/sign-in\?token=(\S+)")
 BROWSER = {"accept": "application/json", "sec-fetch-site": "same-origin"}
 

@@ -252,7 +252,7 @@ def test_a_smaller_bound_refuses_and_cuts_nothing(home: Path) -> None:
 
 
 def test_a_full_waiting_room_refuses(home: Path) -> None:
-    engine = FakeEngine("word " * 500, delay_s=0.01)
+    engine = FakeEngine("word " * 500, delay_s=0.1)
     settings = settings_of(home, {"max_running": 1, "max_waiting": 0})
     with (
         serving(settings, engine) as client,

@@ -63,7 +63,7 @@ def test_the_asynchronous_client_streams_many_answers_at_once() -> None:
         async with AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0) as client:
             return await asyncio.gather(*(ask(client) for _ in range(8)))
 
-    with running_api(FakeEngine(delay_s=0.005), running=3, waiting=8) as api:
+    with running_api(FakeEngine(delay_s=0.1), running=3, waiting=8) as api:
         assert asyncio.run(all_of_them(api.url)) == [ANSWER] * 8
         assert api.engine.most_running == 3
 

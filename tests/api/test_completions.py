@@ -117,7 +117,7 @@ def test_a_character_in_two_tokens_has_the_offsets_of_whole_characters() -> None
 
 
 def test_one_request_with_many_prompts_leaves_places_to_others() -> None:
-    with running_api(FakeEngine("x", delay_s=0.01), running=32) as api:
+    with running_api(FakeEngine("x", delay_s=0.2), running=32) as api:
         body = {"model": "default", "prompt": ["a"] * 40}
         answer = httpx2.post(f"{api.url}/v1/completions", json=body, headers={"authorization": f"Bearer {KEY}"}).json()
         assert len(answer["choices"]) == 40

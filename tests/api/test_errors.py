@@ -92,7 +92,7 @@ def test_without_a_ready_engine_the_answer_is_503_with_retry_after(
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_full_waiting_room_is_503_also_for_streams(stream: bool) -> None:
     with (
-        running_api(FakeEngine(delay_s=0.2), running=1, waiting=0) as api,
+        running_api(FakeEngine("word " * 200, delay_s=0.2), running=1, waiting=0) as api,
         httpx2.Client(base_url=api.url, headers={"authorization": f"Bearer {KEY}"}) as client,
         client.stream("POST", "/v1/chat/completions", json=CHAT | {"stream": True}) as first,
     ):

@@ -158,7 +158,7 @@ def test_a_refusal_before_the_beginning_names_none(api: RunningApi) -> None:
 
 
 def test_whoever_leaves_has_had_a_turn_and_it_has_a_receipt() -> None:
-    with running_api(FakeEngine("word " * 500, delay_s=0.02)) as api:
+    with running_api(FakeEngine("word " * 500, delay_s=0.1)) as api:
         with httpx2.stream(
             "POST", f"{api.url}/v1/chat/completions", json=CHAT | {"stream": True},
             headers={"authorization": f"Bearer {KEY}"},

@@ -31,7 +31,7 @@ def wait_until(met: Any, seconds: float = 120) -> bool:
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
 def test_a_client_that_leaves_a_stream_frees_its_place_at_once(path: str) -> None:
-    with running_api(FakeEngine("word " * 500, delay_s=0.02)) as api:
+    with running_api(FakeEngine("word " * 500, delay_s=0.1)) as api:
         body = CHAT if "chat" in path else {"model": "default", "prompt": "x", "stream": True, "max_tokens": 500}
         with httpx2.stream("POST", api.url + path, json=body, headers=HEADERS) as response:
             lines = response.iter_lines()
@@ -42,7 +42,7 @@ def test_a_client_that_leaves_a_stream_frees_its_place_at_once(path: str) -> Non
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
 def test_a_client_that_leaves_a_whole_answer_frees_its_place_too(path: str) -> None:
-    with running_api(FakeEngine("word " * 500, delay_s=0.02)) as api:
+    with running_api(FakeEngine("word " * 500, delay_s=0.1)) as api:
         body = {"model": "default", "prompt": ["x"] * 3, "max_tokens": 500} if "chat" not in path else CHAT
         with pytest.raises(httpx2.ReadTimeout):
             httpx2.post(api.url + path, json=body | {"stream": False}, headers=HEADERS, timeout=0.3)
@@ -124,7 +124,7 @@ def test_nothing_is_stored_unless_asked(api: RunningApi) -> None:
 
 def test_an_answer_that_the_server_s_end_cut_is_not_told_as_whole() -> None:
     with (
-        running_api(FakeEngine("word " * 500, delay_s=0.02)) as api,
+        running_api(FakeEngine("word " * 500, delay_s=0.1)) as api,
         httpx2.stream("POST", f"{api.url}/v1/chat/completions", json=CHAT, headers=HEADERS) as response,
     ):
         lines = response.iter_lines()

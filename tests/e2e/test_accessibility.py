@@ -72,7 +72,7 @@ def test_axe_finds_nothing_on_any_page(context, site: Site, engine: FakeEngine, 
     look("editing")
     page.keyboard.press("Escape")
     engine.answer = "word " * 400
-    engine.delay_s = 0.02
+    engine.delay_s = 0.2
     page.locator("#question").fill("Longer")
     page.keyboard.press("Enter")
     page.locator(".answer[data-running]").wait_for()
@@ -80,6 +80,7 @@ def test_axe_finds_nothing_on_any_page(context, site: Site, engine: FakeEngine, 
     page.locator("#stop").click()
     expect(page.locator(".answer[data-running]")).to_have_count(0)
     look("stopped")
+    engine.delay_s = 0
     engine.fail_after = 2
     ask_and_wait(page, "Fail")
     look("failed")

@@ -22,12 +22,13 @@ def test_a_question_is_answered_in_place_and_listed(page: Page) -> None:
 
 def test_the_answer_appears_while_it_is_written_and_the_question_at_once(page: Page, engine: FakeEngine) -> None:
     engine.answer = "one two three four five six seven eight nine ten " * 4
-    engine.delay_s = 0.05
+    engine.delay_s = 0.4
     answer = ask(page, "Count")
     expect(page.locator(".question .bubble")).to_have_text("Count")
     expect(written(answer)).to_contain_text("one two")
     assert answer.get_attribute("data-running") == ""
     expect(page.locator("#stop")).to_be_visible()
+    engine.delay_s = 0
     finished(answer)
     expect(page.locator("#stop")).to_be_hidden()
 
@@ -53,7 +54,7 @@ def test_what_was_streamed_is_what_a_reload_shows(page: Page, engine: FakeEngine
 
 def test_stopping_keeps_what_was_written_and_says_so(page: Page, engine: FakeEngine) -> None:
     engine.answer = "word " * 500
-    engine.delay_s = 0.05
+    engine.delay_s = 0.2
     answer = ask(page, "Go on for ever")
     expect(written(answer)).to_contain_text("word word")
     page.locator("#stop").click()
@@ -67,7 +68,7 @@ def test_stopping_keeps_what_was_written_and_says_so(page: Page, engine: FakeEng
 
 def test_escape_stops(page: Page, engine: FakeEngine) -> None:
     engine.answer = "word " * 500
-    engine.delay_s = 0.05
+    engine.delay_s = 0.2
     answer = ask(page, "Go on")
     expect(written(answer)).to_contain_text("word")
     page.keyboard.press("Escape")
@@ -203,9 +204,10 @@ def test_dropped_messages_are_told(page: Page, engine: FakeEngine) -> None:
 
 
 def test_the_answer_is_announced_but_not_read_token_by_token(page: Page, engine: FakeEngine) -> None:
-    engine.delay_s = 0.1
+    engine.answer, engine.delay_s = "word " * 200, 0.2
     answer = ask(page, "Speak")
     expect(page.locator("#announce")).to_have_text("The answer has begun.")
+    engine.delay_s = 0
     finished(answer)
     expect(page.locator("#announce")).to_have_text("The answer is finished.")
     assert page.locator("#transcript").get_attribute("aria-live") == "off"
@@ -223,8 +225,8 @@ def test_code_can_be_copied(page: Page, engine: FakeEngine) -> None:
 
 
 def test_a_conversation_with_a_running_answer_takes_no_second_question(page: Page, engine: FakeEngine) -> None:
-    engine.answer = "word " * 100
-    engine.delay_s = 0.05
+    engine.answer = "word " * 400
+    engine.delay_s = 0.2
     answer = ask(page, "One")
     expect(written(answer)).to_contain_text("word")
     page.locator("#question").fill("Two")

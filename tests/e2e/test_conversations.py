@@ -179,8 +179,10 @@ def test_a_reader_who_scrolls_up_is_left_alone(page: Page, engine: FakeEngine) -
     assert page.evaluate("innerHeight + scrollY > document.documentElement.scrollHeight - 120")
     page.mouse.move(700, 300)
     page.mouse.wheel(0, -1500)
-    page.wait_for_timeout(150)
-    before = page.evaluate("scrollY")
+    page.wait_for_function("innerHeight + scrollY < document.documentElement.scrollHeight - 1000")
+    before = -1
+    while before != (before := page.evaluate("scrollY")):  # until the wheel has come to rest
+        page.wait_for_timeout(150)
     expect(written(answer).locator("p").nth(110)).to_be_attached()
     assert page.evaluate("scrollY") == before
     page.locator("#to-end").click()

@@ -105,7 +105,7 @@ def test_nothing_is_asked_for_before_the_seal_is_opened(page: Page) -> None:
 
 
 def test_a_running_answer_has_no_seal_and_a_stopped_one_has(page: Page, engine: FakeEngine) -> None:
-    engine.answer, engine.delay_s = "word " * 300, 0.02
+    engine.answer, engine.delay_s = "word " * 300, 0.2
     answer = ask(page, "Long")
     expect(answer.locator("[data-part=answer]")).to_contain_text("word")
     expect(answer.locator("[data-seal]")).to_have_count(0)

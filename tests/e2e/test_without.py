@@ -64,7 +64,7 @@ def test_the_page_opens_while_the_model_is_loaded_and_then_sends(tmp_path, brows
 
 
 def test_who_waits_sees_the_place_and_who_finds_no_room_is_told(tmp_path, browser) -> None:
-    engine = FakeEngine("word " * 200, delay_s=0.02)
+    engine = FakeEngine("word " * 400, delay_s=0.2)
     with serving(tmp_path / "home", engine, max_running=1, max_waiting=1) as site:
         context = browser.new_context(base_url=site.url, locale="en-GB")
         first, second, third = (context.new_page() for _ in range(3))

@@ -185,7 +185,7 @@ def test_who_has_no_other_way_in_does_not_lose_their_vault(site: Site, administr
 
 
 def test_a_running_answer_is_stopped_and_its_stream_closed(site: Site, administrator: Person, member: Person) -> None:
-    site.engine.answer, site.engine.delay_s = LONG, 0.01
+    site.engine.answer, site.engine.delay_s = LONG, 0.05
     try:
         with member.browser() as client:
             asked = client.post("/ask", data={"question": "?"}, headers=JSON).json()
@@ -210,7 +210,7 @@ def test_a_running_answer_is_stopped_and_its_stream_closed(site: Site, administr
 def test_a_programs_running_answer_is_cut(site: Site, administrator: Person, member: Person, stream: bool) -> None:
     key = member.new_key()
     body = {"model": "default", "messages": [{"role": "user", "content": "?"}], "stream": stream}
-    site.engine.answer, site.engine.delay_s = LONG, 0.01
+    site.engine.answer, site.engine.delay_s = LONG, 0.05
     told: list[str] = []
 
     def call() -> None:

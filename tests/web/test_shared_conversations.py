@@ -293,7 +293,7 @@ def test_not_while_an_answer_is_written_which_the_reader_sees_grow(site: Site, a
     conversation, answer = ada.ask(QUESTION)
     reading = accepted(ada, bob, conversation)
     (end,) = ends(ada, conversation)
-    site.engine.answer, site.engine.delay_s = "canary-slow " * 400, 0.02
+    site.engine.answer, site.engine.delay_s = "canary-slow " * 400, 0.2
     try:
         with at(ada) as client:
             asked = client.post(f"/c/{conversation}/ask", data={"question": "Slowly", "parent": answer}, headers=JSON)

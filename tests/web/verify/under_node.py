@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-RUN_S = 300
+RUN_S = 900
 
 
 def node() -> str:
