@@ -42,7 +42,7 @@ from peers import Missing, say
 from serve import WORDS
 from visitors import Page, Visitor
 
-BAR_MS = 250.0
+BAR_MS = 1000.0
 MESSAGES, MESSAGE_CHARACTERS = MAX_NODES, 600  # 30 MB: an import takes 32 of one conversation
 ROUNDS, PAGES, WRITES, CONTROL_S = 3, 5.0, 5.0, 10.0
 RANDOM = random.Random(7)

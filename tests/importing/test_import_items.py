@@ -175,7 +175,7 @@ def test_a_damaged_archive_is_refused_wherever_it_is_damaged(tmp_path: Path) -> 
 
 
 def test_nesting_that_is_too_deep_is_one_item_that_is_skipped(tmp_path: Path) -> None:
-    deep = b'{"a": ' * 200_000 + b"1" + b"}" * 200_000
+    deep = b'{"a": ' * 50_000 + b"1" + b"}" * 50_000
     with spool(tmp_path, b"[" + deep + b', {"b": 1}, 3, "x", [4]]') as file:
         export = Export(file)
         assert list(export.items()) == [{"b": 1}]

@@ -71,6 +71,16 @@ def test_a_chatgpt_zip_larger_than_any_other_request_comes_in_whole_and_only_onc
     assert "0 conversations were brought in. 40 were already there." in told
 
 
+def test_a_long_conversation_comes_in_beside_short_ones(member: httpx2.Client) -> None:
+    long = two_branches("long", "A long one")
+    long["mapping"]["a3"]["message"]["content"]["parts"] = ["lorem ipsum " * (items.LONG // 12 + 1)]
+    broken = {"mapping": {}, "filler": "x" * items.LONG}
+    told = bring_in(member, chatgpt_zip([two_branches(), long, broken, two_branches("last", "The last")]))
+    assert "3 conversations were brought in. 1 could not be read" in told
+    assert opened(member, "A long one").count("lorem ipsum") > items.LONG // 12
+    assert "Third answer." in opened(member, "The last")
+
+
 def test_an_answer_of_another_assistant_says_so_and_has_no_receipt(member: httpx2.Client) -> None:
     bring_in(member, chatgpt_zip([two_branches()]))
     page = opened(member, "Weather")

@@ -23,6 +23,7 @@ from commun.errors import N_
 from commun.importing.spool import BadImport, Spool
 
 MAX_ITEM_BYTES: Final = 32 << 20
+LONG: Final = 512 << 10  # bytes: to read as much takes ten milliseconds, in which no other thread does anything
 MAX_MEMBERS: Final = 100_000
 ACCOUNT_MEMBER: Final = "account.json"
 MAX_ACCOUNT_BYTES: Final = 4 << 20
@@ -56,8 +57,8 @@ class Export:
         self._packed = 0
         self.skipped = 0
 
-    def items(self) -> Iterator[dict[str, Any]]:
-        """Raises BadImport."""
+    def items(self) -> Iterator[dict[str, Any] | bytes]:
+        """Bytes: one that is LONG or longer, as it stands there, for a process of its own. Raises BadImport."""
         try:
             for member in self._members():
                 yield from self._of_one(member)
@@ -68,9 +69,12 @@ class Export:
         """What Commun's own export says of the account; empty where there is none, or none that is believed."""
         try:
             self._file.seek(0)
-            with zipfile.ZipFile(self._file) as archive, archive.open(ACCOUNT_MEMBER) as member:
-                data = member.read(MAX_ACCOUNT_BYTES + 1)
-            value = json.loads(data) if len(data) <= MAX_ACCOUNT_BYTES else None
+            with zipfile.ZipFile(self._file) as archive:
+                info = archive.getinfo(ACCOUNT_MEMBER)
+                if info.compress_type not in _METHODS or info.file_size > MAX_ACCOUNT_BYTES:
+                    return {}
+                with archive.open(info) as member:
+                    value = json.loads(member.read(MAX_ACCOUNT_BYTES))
         except (*_DAMAGE, KeyError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
@@ -96,10 +100,13 @@ class Export:
             self._told(self._read)
             yield chunk
 
-    def _of_one(self, chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+    def _of_one(self, chunks: Iterator[bytes]) -> Iterator[dict[str, Any] | bytes]:
         for data in split(chunks):
             if data is None:
                 self.skipped += 1
+                continue
+            if len(data) >= LONG:
+                yield data
                 continue
             value = _parsed(data)
             if isinstance(value, dict):

@@ -13,6 +13,7 @@ FILE: Final = N_("[File left out: %(name)s]")
 SOUND: Final = N_("[Sound left out]")
 TOOL: Final = N_("[What the tool “%(name)s” gave was left out]")
 CALL: Final = N_("[Asked the tool “%(name)s”]")
+WORDS: Final = (IMAGE, FILE, SOUND, TOOL, CALL)
 
 Translate = Callable[[str], str]
 

@@ -29,6 +29,7 @@ from commun.importing import chatgpt, open_webui, own
 from commun.importing.formats import conversation_of
 from commun.importing.items import Export
 from commun.importing.outline import ImportedConversation, NotAConversation
+from commun.importing.reading import Translate
 from commun.importing.spool import BadImport, Spool
 from commun.store.folders import MAX_INSTRUCTIONS
 from commun.store.imports import FoldersToo, Imports, Stored
@@ -36,6 +37,7 @@ from commun.store.people import Viewer
 from commun.store.rows import unlocked
 from commun.store.vault import bind
 from commun.web.i18n import number
+from commun.web.reading_apart import conversation_apart
 from commun.web.rules import check_stored
 from commun.web.visit import Visit, check_asking, member_of
 
@@ -232,9 +234,9 @@ def _context(viewer: Viewer) -> bytes:
     return bind("imports", "offered", viewer.account_id, viewer.vault_id)
 
 
-async def _take(visit: Visit, viewer: Viewer, imports: Imports, value: dict[str, Any], job: Import) -> None:
+async def _take(visit: Visit, viewer: Viewer, imports: Imports, value: dict[str, Any] | bytes, job: Import) -> None:
     try:
-        found = await asyncio.to_thread(conversation_of, value, visit.translate, now=time.time())
+        found = await asyncio.to_thread(_found, value, visit.translate)
     except NotAConversation:
         job.strange += 1
         if job.strange > MOST_STRANGE:
@@ -242,6 +244,13 @@ async def _take(visit: Visit, viewer: Viewer, imports: Imports, value: dict[str,
         return
     stored = await imports.add(viewer, found)
     job.count(stored, found)
+
+
+def _found(value: dict[str, Any] | bytes, translate: Translate) -> ImportedConversation:
+    """Raises NotAConversation."""
+    if isinstance(value, bytes):
+        return conversation_apart(value, translate, now=time.time())
+    return conversation_of(value, translate, now=time.time())
 
 
 def told_of_import(visit: Visit) -> tuple[Import, tuple[str, ...]] | None:
