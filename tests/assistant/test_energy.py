@@ -36,6 +36,6 @@ def test_without_a_counter_the_configured_power_counts_and_the_method_says_so(tm
     meter = EnergyMeter(watt=3600, rapl=tmp_path)
     reading = meter.begin()
     time.sleep(0.02)
-    assert 0.02 <= meter.end(reading) < 5
+    assert 0.02 <= meter.end(reading) < 120
     assert "configured" in meter.method
     assert "estimated" in EnergyMeter(rapl=tmp_path, cores=2).method
