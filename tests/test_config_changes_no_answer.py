@@ -51,6 +51,7 @@ KEYS: dict[str, tuple[str, Any, Any]] = {
     "host": (PLACES, "127.0.0.1", "0.0.0.0"),
     "port": (PLACES, 8000, 8001),
     "public_url": (PLACES, "", "https://chat.example.org"),
+    "proxies": (REFUSES, "", "10.0.0.0/8"),  # by which address a stranger is counted
     "models_from": (PLACES, "https://huggingface.co", "https://mirror.example.org"),  # what comes answers once adopted
     "remote_key": (REFUSES, "", "sk-other"),  # another server's door: it opens or it does not
     "max_waiting": (REFUSES, 0, 64),

@@ -44,6 +44,12 @@ class Settings(BaseSettings):
         default="",
         description="How browsers reach this Commun, such as https://chat.example.org; empty: http://HOST:PORT.",
     )
+    proxies: str = Field(
+        default="127.0.0.1,::1",
+        pattern=r"^[0-9A-Fa-f.:/, ]*$",
+        description="Addresses and networks of proxies that are believed when they say whom they forward "
+        "(X-Forwarded-For), with commas between; empty: nobody.",
+    )
 
     engine_threads: int = Field(default=0, ge=0, le=512, description="Threads of the engine; 0: every core.")
     kv_cache_gb: int = Field(

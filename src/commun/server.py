@@ -59,6 +59,7 @@ def serve_until_stopped(app: Starlette, settings: Settings, announce: Callable[[
         access_log=False,
         lifespan="on",
         h11_max_incomplete_event_size=settings.max_header_bytes,
+        forwarded_allow_ips=settings.proxies,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
