@@ -1,7 +1,7 @@
 """The engine's real process around a scripted pipeline: it says bytes in order, and breaks where a prompt asks it to.
 
 Prompt [n, ...]: n tokens are said, one per step. The last id says what goes wrong (FAULTS). Vocabulary: 256 bytes and
-one special token. Half a character cannot be read.
+one special token. Half a character cannot be read; after the text LOSING nothing can.
 """
 
 import os
@@ -14,6 +14,7 @@ from commun.engine.worker import main
 RAISE, HANG, DIE, SLOW, SLOWEST = 1001, 1002, 1003, 1004, 1005
 PAUSES = {SLOW: 0.02, SLOWEST: 0.5}
 SPECIAL = 256
+LOSING = "from here on it reads nothing"
 
 
 class Request:
@@ -30,6 +31,7 @@ class Scripted:
         if Path(settings["path"], "broken").exists():
             raise RuntimeError("a secret text that must not be told")
         self.requests: list[Request] = []
+        self.is_lost = False
 
     def about(self) -> dict[str, Any]:
         return {
@@ -69,10 +71,13 @@ class Scripted:
         return [ids, [-0.5] * len(ids), finish]
 
     def encode(self, text: str) -> list[int]:
+        self.is_lost |= text == LOSING
+        if self.is_lost:
+            raise RuntimeError("a secret text that must not be told")
         return list(text.encode())
 
     def render(self, messages: list[list[str]]) -> list[int]:
-        return list("".join(content for _, content in messages).encode())
+        return self.encode("".join(content for _, content in messages))
 
     def score(self, token_ids: list[int]) -> list[list[float]]:
         return [[token, -0.5, token, -0.5] for token in token_ids[1:]]

@@ -28,7 +28,7 @@ from commun.errors import (
     MessageTooLong,
     UnsupportedModel,
 )
-from engine.scripted_worker import DIE, HANG, RAISE, SLOW, SLOWEST
+from engine.scripted_worker import DIE, HANG, LOSING, RAISE, SLOW, SLOWEST
 
 pytestmark = pytest.mark.anyio
 COMMAND = (sys.executable, str(Path(__file__).with_name("scripted_worker.py")))
@@ -132,6 +132,26 @@ async def test_what_it_cannot_read_is_refused_and_breaks_nothing(tmp_path):
         _, _, finish = await read(running)
         assert finish.completion_tokens == 200
         assert engine.state is EngineState.READY
+
+
+async def encoded_again(engine: OpenVINOEngine, text: str) -> Prompt:
+    """As soon as a fresh process is there."""
+    async with asyncio.timeout(120):
+        while True:
+            with contextlib.suppress(EngineFailed, EngineLoading):
+                return await engine.encode(text)
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("kind", ["render", "encode"])
+async def test_a_tokenizer_that_reads_nothing_any_more_is_started_again(tmp_path, kind):
+    async with started(tmp_path) as engine:
+        lost = engine.render([Message("user", LOSING)]) if kind == "render" else engine.encode(LOSING)
+        with pytest.raises(EngineFailed):
+            await lost
+        assert (await encoded_again(engine, "hé")).token_ids == tuple("hé".encode())
+        _, tokens, _ = await read(engine.generate(prompt(3), sampling()))
+        assert tokens == 3
 
 
 async def test_before_the_first_load_it_says_that_it_is_loading(tmp_path):

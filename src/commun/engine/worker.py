@@ -7,7 +7,8 @@ native crash, or a step that never ends, can be survived from outside only. ``en
 - requests join and leave between steps; with nothing to do the process sleeps on its socket;
 - any exception in the pipeline ends the process: its state is unknown then. Texts of exceptions are never told, they
   may quote a prompt; their kind and place are;
-- a text that the tokenizer cannot read is refused, and is the trouble of nobody but whoever sent it;
+- a text that the tokenizer cannot read is refused, and is the trouble of nobody but whoever sent it. One that does not
+  read any more what it read at the start is broken for good, and ends the process;
 - the socket's end is the end of the process, so a killed server leaves nothing behind.
 """
 
@@ -30,6 +31,7 @@ READ_BYTES = 1 << 20
 TELL_EVERY_S = 0.08
 CROWD = 4
 READING = {"render": "messages", "encode": "prompt"}  # what the tokenizer reads, by the API's name for it
+READABLE: dict[str, list[Any]] = {"render": [[["user", "a"]]], "encode": ["a"]}  # by most models
 UNREADABLE = N_("the model cannot read this text")
 
 
@@ -78,6 +80,7 @@ class Loop:
         self._untold: dict[int, list[Any]] = {}
         self._begun: set[int] = set()  # their first token was told
         self._told_at = 0.0
+        self._read_at_start = {kind: self._tried(kind) for kind in READING}
 
     def run(self) -> None:
         while True:
@@ -116,14 +119,24 @@ class Loop:
                 self._line.send(["reply", number, reply])
 
     def _called(self, kind: str, arguments: list[Any]) -> Any:
-        """Raises InvalidParameter for a text that cannot be read."""
+        """Raises InvalidParameter for a text that cannot be read; any other exception means that all is broken."""
         call: Callable[..., Any] = getattr(self._runtime, kind)
         if kind not in READING:
             return call(*arguments)
         try:
             return call(*arguments)
         except Exception as error:
+            if self._tried(kind) != self._read_at_start[kind]:
+                raise
             raise InvalidParameter(parameter=READING[kind], reason=UNREADABLE) from error
+
+    def _tried(self, kind: str) -> list[int] | None:
+        """How a text that most models can read is read now; None where it is not."""
+        try:
+            ids: list[int] = getattr(self._runtime, kind)(*READABLE[kind])
+        except Exception:  # noqa: BLE001  (a model without a chat template, or a broken tokenizer)
+            return None
+        return ids
 
     def _collect(self) -> bool:
         """Adds what the step brought to what is untold. Whether it must be told now."""
