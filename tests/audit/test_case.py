@@ -54,6 +54,14 @@ def test_whatever_is_withheld_is_asked_for(name: str) -> None:
     assert why_not(made_receipt("turn").bundle().without(name).data()) is Why.WITHHELD
 
 
+def test_whoever_names_the_charter_is_told_that_a_bundle_withholds_it() -> None:
+    receipt = made_receipt("turn")
+    trust = Trust(charter=receipt.statement.charter.first_root)
+    with pytest.raises(CannotAudit) as refused:
+        case_of(receipt.bundle().data(), trust)
+    assert (refused.value.why, refused.value.details["detail"]) == (Why.WITHHELD, "charter")
+
+
 def test_what_the_receipt_does_not_commit_to_is_not_missed() -> None:
     case = made_case(values=replace(VALUES, logprobs=None, prompt_messages=None, stop=None))
     assert (case.recorded, case.messages, case.stop) == (None, None, ())

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from test_audit_command import SCHEMA, claimed, commun, opened, verdicts
+from test_audit_command import SCHEMA, claimed, commun, opened, unexplained, verdicts
 
 from commun.audit.replay import Replay, compare
 from commun.receipts.statement import Scheme, Seed
@@ -85,6 +85,7 @@ def test_a_dishonest_answer_differs_beyond_a_near_tie_and_the_verdict_stays_the_
     assert "No near tie: logits would have to be off by " in result.stdout
     assert "No verdict follows from the first difference" in result.stdout
     found = verdicts(commun("audit", "--replay", "--json", other, home=elsewhere))["answers"][0]
+    assert unexplained(found) == set(), "its specification has each name"
     assert found["replay"]["agree"] + 1 == next(
         place for place, fact in enumerate(found["facts"], 1) if not fact["is_drawn"]
     )

@@ -26,6 +26,7 @@ from running import RunningCommun, with_models
 
 pytestmark = pytest.mark.engine
 
+SPECIFICATION = (Path(__file__).parents[2] / "docs" / "spec" / "audit.md").read_text()
 SCHEMA = {
     "type": "object",
     "properties": {"tree": {"type": "string"}, "tall": {"type": "boolean"}},
@@ -96,6 +97,14 @@ def verdicts(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return found
 
 
+def unexplained(found: Any) -> set[str]:
+    """Names of an audit's JSON that its specification does not have. A receipt's own are in receipt.md."""
+    if isinstance(found, dict):
+        below = (unexplained(value) for name, value in found.items() if name != "receipt")
+        return {name for name in found if f"`{name}`" not in SPECIFICATION}.union(*below)
+    return set().union(*map(unexplained, found)) if isinstance(found, list) else set()
+
+
 def test_answers_of_a_server_are_identical_in_another_house(answers, elsewhere) -> None:
     result = commun("audit", *answers, home=elsewhere)
     assert (result.returncode, result.stderr.strip()) == (0, "")
@@ -105,6 +114,8 @@ def test_answers_of_a_server_are_identical_in_another_house(answers, elsewhere) 
     assert "A grammar chose among the words" in result.stdout
     assert "Nothing was drawn" in result.stdout
     assert result.stdout.count("Likelihood") == 2, "of the two that were drawn freely"
+    assert "It ends for want of room" in result.stdout, "what the receipt only states stands beside the verdict"
+    assert "files are not in the bundle" not in result.stdout
 
 
 def test_one_changed_word_is_refused_by_the_receipt_and_not_audited(answers, elsewhere, tmp_path) -> None:
@@ -147,6 +158,7 @@ def test_what_a_simulator_signed_is_inconsistent(answers, models, elsewhere, tmp
         "prompt": "inconsistent",
         "answer-1.bundle": "identical",
     }
+    assert unexplained(found) == set()
     assert "draws" in judged["seed"]["findings"]
     assert "draws" in judged["space"]["findings"]
     assert judged["prompt"]["findings"] == ["prompt"]

@@ -144,6 +144,7 @@ def test_it_is_verified_and_audited_as_identical_in_another_house(given: Given, 
     audited = commun("audit", given.bundle_later)
     assert audited.returncode == 0, audited.stdout + audited.stderr
     assert "Identical: each token is the one" in audited.stdout
+    assert f"the model was told {len(ADDED)} characters that whoever asked had added" in audited.stdout
 
 
 def test_a_word_that_is_changed_in_them_is_noticed(given: Given, tmp_path: Path) -> None:

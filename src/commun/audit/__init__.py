@@ -13,6 +13,7 @@ In reading order:
 - ``calibration.py``  the figures of honest answers, to compare with
 - ``verdict.py``      what follows, in words; several answers in one verdict
 - ``comparing.py``    which comparison can be made
+- ``stated.py``       what no audit can compute: told beside the verdict
 - ``replay.py``       an answer, and the same generated again: the first difference
 
 A verdict never says fraud. It says whether figures are those that rounding explains, whether honest answers have such

@@ -2,7 +2,8 @@
 
 - a bundle that ``receipts.verification`` refuses is not audited: nobody has stated what would be compared;
 - an audit takes the prompt's and the answer's token ids, the answer's text, and where the receipt commits to them the
-  messages, the log-probabilities and the stop strings. What is withheld can still be shown, and audited then;
+  messages, the log-probabilities and the stop strings. What is withheld can still be shown, and audited then. A reader
+  who names the charter is told its files are withheld where the bundle has none: the prompt could not be compared;
 - only the sampler that is known here is recomputed. An answer that another server drew (sampler ``remote``) is a case
   without a seed, and without the prompt's token ids where that server kept them: it is compared by its figures only,
   with what a server lists (``listed.py``);
@@ -21,8 +22,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from commun.audit.draws import can_draw, draws, share_of
+from commun.charter.clauses import Charter
 from commun.errors import N_, CommunError
-from commun.receipts.adopted import check_adopted
+from commun.receipts.adopted import added_by_caller, check_adopted
 from commun.receipts.bundle import Bundle
 from commun.receipts.commitments import LEAST_LOGPROB, LOGPROB_UNITS
 from commun.receipts.statement import OPENVINO_SAMPLER, REMOTE_SAMPLER, Statement
@@ -81,7 +83,8 @@ class Case:
     """One answer. ``seed`` None: nothing was drawn (temperature 0), or by another server. ``prompt``: empty where that
     server kept its tokens. ``recorded``: the log-probabilities that the receipt commits to; None for one that was no
     number. ``messages``: (role, text), or none that were disclosed. ``most_tokens``: of a conversation, as the edition
-    has it; None where that is not in the bundle.
+    has it; None where that is not in the bundle. ``added``: what whoever asked is said to have put after the adopted
+    prompt.
     """
 
     statement: Statement
@@ -96,6 +99,7 @@ class Case:
     top_p: float
     seed: int | None
     most_tokens: int | None = None
+    added: str = field(default="", repr=False)
 
     @property
     def is_remote(self) -> bool:
@@ -121,7 +125,11 @@ def case_of(data: bytes, trust: Trust) -> tuple[Case, Report]:
     if report.verdict is Verdict.REFUSED or statement is None:
         raise CannotAudit(Why.RECEIPT_REFUSED, report.detail)
     bundle = Bundle.from_bytes(data)
+    if trust.charter and bundle.charter is None:
+        raise CannotAudit(Why.WITHHELD, "charter")
     prompt, answer = _tokens(bundle, statement)
+    messages = _optional(bundle, statement, "prompt_messages")
+    charter = _charter_of(bundle, statement)
     stop = _optional(bundle, statement, "stop") or ()
     if len(prompt) + len(answer) > MAX_AUDITED_TOKENS or len(stop) > MAX_STOPS:
         raise CannotAudit(Why.TOO_LONG)
@@ -134,23 +142,22 @@ def case_of(data: bytes, trust: Trust) -> tuple[Case, Report]:
         prompt=tuple(prompt),
         answer=tuple(answer),
         text=_needed(bundle, statement, "answer_text"),
-        messages=_optional(bundle, statement, "prompt_messages"),
+        messages=messages,
         recorded=None if recorded is None else tuple(map(_logprob, recorded)),
         stop=stop,
         schema=_optional(bundle, statement, "schema"),
         temperature=temperature,
         top_p=top_p,
         seed=statement.seed.value if temperature > 0 and statement.sampler.id != REMOTE_SAMPLER else None,
-        most_tokens=_most_tokens(bundle, statement),
+        most_tokens=None if charter is None else charter.context.most_tokens,
+        added="" if charter is None else added_by_caller(charter, statement, messages or ()),
     )
     return case, report
 
 
-def _most_tokens(bundle: Bundle, statement: Statement) -> int | None:
+def _charter_of(bundle: Bundle, statement: Statement) -> Charter | None:
     """What the verification has looked at already."""
-    if bundle.charter is None:
-        return None
-    return check_adopted(bundle.charter, statement).edition.charter.context.most_tokens
+    return None if bundle.charter is None else check_adopted(bundle.charter, statement).edition.charter
 
 
 def _tokens(bundle: Bundle, statement: Statement) -> tuple[Any, Any]:

@@ -20,6 +20,7 @@ from commun.audit.calibration import Machine
 from commun.audit.case import CannotAudit
 from commun.audit.comparing import Likeness, likeness, machine_of
 from commun.audit.measures import Measures
+from commun.audit.stated import HEAD, Stated, stated
 from commun.audit.verdict import SHIFT_BOUND, Comparison, Judgement, Outcome, Pooled, pool
 from commun.auditing.again import NOT_AGAIN, Again, again_json
 from commun.auditing.again import sentences as told_again
@@ -120,8 +121,7 @@ def told(
                 yield from (f"    {line(sentence)}" for sentence in machines(machine_of(one.case.statement), one.here))
             yield from (f"    – {line(sentence)}" for sentence in unjudged(one))
         if one.judgement is not None:
-            yield from (f"  {line(sentence)}" for sentence in one.judgement.sentences())
-            yield from (f"    – {line(sentence)}" for sentence in (*processors(one), *figures(one.judgement)))
+            yield from (f"{mark}{line(sentence)}" for mark, sentence in _judged(one, one.judgement))
         if again is not None and not one.is_refused:
             yield from (f"  {line(sentence)}" for sentence in told_again(again[index]))
             trouble = None if (found := again[index]) is None else found.trouble
@@ -141,6 +141,19 @@ def of_receipt(one: Audited) -> Iterator[Sentence]:
     yield Sentence(RECEIPTS[one.report.verdict], {"detail": one.report.detail})
     if one.report.seed is not None:
         yield Sentence(STANDINGS[one.report.seed])
+
+
+def _judged(one: Audited, judgement: Judgement) -> Iterator[tuple[str, Sentence]]:
+    """Each with what stands before it in its line."""
+    yield from (("  ", sentence) for sentence in judgement.sentences())
+    yield from (("    – ", sentence) for sentence in (*processors(one), *figures(judgement)))
+    if said := _stated(one):
+        yield "  ", Sentence(HEAD)
+    yield from (("    – ", sentence) for _, sentence in said)
+
+
+def _stated(one: Audited) -> list[tuple[Stated, Sentence]]:
+    return [] if one.case is None else [*stated(one.case)]
 
 
 def processors(one: Audited) -> Iterator[Sentence]:
@@ -167,6 +180,11 @@ def figures(judgement: Judgement) -> Iterator[Sentence]:
         N_(
             "Shift: %(worst)s at most, %(share)s per nat of surprise: by how much this model's logits would have to be "
             "wrong for the draws to give these tokens. Rounding alone stays below %(bound)s."
+        )
+        if judgement.comparison is Comparison.EXACT
+        else N_(
+            "Shift: %(worst)s at most, %(share)s per nat of surprise: by how much this model’s logits would have to be "
+            "wrong for the draws to give these tokens."
         ),
         {"share": _short(found.shift), "worst": _short(found.worst_shift), "bound": _short(SHIFT_BOUND)},
     )
@@ -235,6 +253,7 @@ def _answer_json(one: Audited) -> dict[str, Any]:
         "processors": None
         if one.case is None or one.here is None
         else likeness(machine_of(one.case.statement), one.here).value,
+        "stated": [what.value for what, _ in _stated(one)],
         "judgement": None if judgement is None else _plain(dataclasses.asdict(judgement)),
         "sentences": [filled(each) for each in _sentences(one)],
         "facts": [] if one.recomputed is None else [_plain(dataclasses.asdict(fact)) for fact in one.recomputed.facts],
