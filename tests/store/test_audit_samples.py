@@ -5,10 +5,13 @@ import json
 import os
 import secrets
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
@@ -274,7 +277,6 @@ def test_a_key_that_fails_costs_no_answer(store, run):
     run(scenario())
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_a_killed_process_has_kept_answer_and_sample_or_neither(tmp_path):
     """Five times, at random moments: each answer that was said to be kept has its sample, each sample its answer."""
     store = open_store(tmp_path)
@@ -290,20 +292,18 @@ def test_a_killed_process_has_kept_answer_and_sample_or_neither(tmp_path):
     store.database.close()
     said: list[str] = []
     for round_ in range(5):
-        heard, mouth = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                _write_until_killed(tmp_path, token, kept.secret, mouth)
-            finally:
-                os._exit(1)  # only a kill may end it
-        os.close(mouth)
-        with os.fdopen(heard, "rb") as lines:
+        here = Path(__file__)
+        child = subprocess.Popen(
+            [sys.executable, here, tmp_path, token, kept.secret.hex()],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join((str(here.parent), str(here.parents[1])))},
+        )
+        with child, child.stdout as lines:
             text = lines.readline().decode()  # it is at work
             time.sleep(0.01 + 0.02 * round_)
-            os.kill(child, signal.SIGKILL)
+            child.kill()
             text += lines.read().decode()
-        os.waitpid(child, 0)
+        assert child.returncode == -signal.SIGKILL, "only a kill may end it"
         said += [json.loads(line) for line in text.splitlines() if line.endswith('"')]
     assert len(said) >= 5
     again = open_store(tmp_path)
@@ -313,7 +313,7 @@ def test_a_killed_process_has_kept_answer_and_sample_or_neither(tmp_path):
     assert set(said) <= both[0]
 
 
-def _write_until_killed(home, token: str, secret: bytes, mouth: int) -> None:
+def _write_until_killed(home: Path, token: str, secret: bytes) -> None:
     store = open_store(home)
     kept = Kept(store)
     kept.secret = secret
@@ -322,7 +322,7 @@ def _write_until_killed(home, token: str, secret: bytes, mouth: int) -> None:
         viewer = await store.accounts.viewer(token)
         while True:
             _turn, receipt = await kept.answer(viewer)
-            os.write(mouth, f"{json.dumps(receipt.statement.receipt)}\n".encode())
+            os.write(sys.stdout.fileno(), f"{json.dumps(receipt.statement.receipt)}\n".encode())
 
     asyncio.run(main())
 
@@ -332,3 +332,7 @@ async def _receipts_and_samples(store) -> tuple[set[str], set[str]]:
         return set(await store.database.read(lambda one: one.exec_driver_sql(query).scalars().all()))
 
     return await ids("SELECT id FROM receipts"), await ids("SELECT receipt_id FROM audit_samples")
+
+
+if __name__ == "__main__":
+    _write_until_killed(Path(sys.argv[1]), sys.argv[2], bytes.fromhex(sys.argv[3]))
