@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from commun.engine import remote
 from commun.engine.base import Delta, EngineState, Finish, FinishReason, Message, Prompt, Sampling
-from commun.engine.remote import RemoteEngine, estimated_tokens
+from commun.engine.remote import RemoteEngine
+from commun.engine.remote_request import estimated_tokens
 from commun.errors import (
     ConfigError,
     EngineFailed,

@@ -10,7 +10,8 @@ import pytest
 
 from commun.drafting.models import adopted_model
 from commun.engine.base import Delta, EngineState, Finish, FinishReason, Message, Prompt, Sampling
-from commun.engine.remote import RemoteEngine, estimated_tokens
+from commun.engine.remote import RemoteEngine
+from commun.engine.remote_request import estimated_tokens
 from commun.engine.weights import ModelLibrary
 from commun.errors import EngineFailed, MessageTooLong
 from founded import found_for_tests

@@ -1,7 +1,6 @@
 """Any OpenAI-compatible server as engine: vLLM at scale, llama.cpp, another Commun.
 
-- A chat goes to ``/chat/completions`` as messages (the server applies the model's template), a plain text or token
-  ids to ``/completions``. Ids and log-probabilities are passed on where the server tells them (vLLM).
+- What is asked: ``remote_request.py``. Ids and log-probabilities are passed on where the server tells them (vLLM).
 - Prompts are counted by vLLM's ``/tokenize``; elsewhere by an upper estimate (``estimated_tokens``). When the server
   still finds the prompt too long the caller gets MessageTooLong: nothing is ever cut.
 - All that the server sends is a stranger's (``wire.py``): bounded, checked, and never repeated in an error or a log.
@@ -35,6 +34,7 @@ from commun.engine.base import (
     Score,
 )
 from commun.engine.remote_address import check_address
+from commun.engine.remote_request import counting_of, estimated_tokens, request_of
 from commun.engine.wire import (
     WIRE_BYTES_BASE,
     WIRE_BYTES_PER_TOKEN,
@@ -62,26 +62,8 @@ BACKOFF_S = 0.1  # before the second attempt; doubled before the third
 MAX_REPLY = 4 << 20  # bytes of a reply that is no stream: a list of models, of token ids
 DEFAULT_CONTEXT = 8192  # tokens, where the server does not tell and no setting says
 MAX_RETRY_AFTER = 300
-TEMPLATE_TOKENS = 8  # per message: what chat templates put around it
-
-_FREQUENT = bytes(range(65, 91)) + bytes(range(97, 123)) + b" \n"  # two or more of these share a token
 
 log = structlog.get_logger()
-
-
-def estimated_tokens(prompt: Prompt) -> int:
-    """At least as many tokens as any byte-level vocabulary makes of a text that people wrote: one for two ASCII
-    letters, spaces or line ends, one for each byte of anything else (digits, signs, other alphabets).
-    """
-    if prompt.token_ids is not None:
-        return len(prompt.token_ids)
-    texts = [message.content for message in prompt.messages] or [prompt.text or ""]
-    total = TEMPLATE_TOKENS * (len(texts) + 1)
-    for text in texts:
-        data = text.encode("utf-8", "replace")
-        rare = len(data.translate(None, _FREQUENT))
-        total += rare + (len(data) - rare + 1) // 2
-    return total
 
 
 class RemoteEngine:
@@ -163,11 +145,7 @@ class RemoteEngine:
         """Exact where the server has ``/tokenize`` (vLLM), else ``estimated_tokens``."""
         if prompt.token_ids is not None or not self._counts_exactly:
             return estimated_tokens(prompt)
-        body: dict[str, Any] = {"model": self._model}
-        if prompt.messages:
-            body |= {"messages": _as_json(prompt.messages), "add_generation_prompt": True}
-        else:
-            body |= {"prompt": prompt.text or ""}
+        body = counting_of(self._model, prompt)
         count = (await self._ask("POST", f"{self._root}/tokenize", body)).get("count")
         return count if type(count) is int and count >= 0 else estimated_tokens(prompt)
 
@@ -224,7 +202,8 @@ class RemoteEngine:
 
     async def _open(self, stack: contextlib.AsyncExitStack, prompt: Prompt, sampling: Sampling) -> httpx2.Response:
         """The response whose body is the answer's stream; ``stack`` closes it. Tries again before the first byte."""
-        path, body = self._request(prompt, sampling)
+        tells_ids = self._info is not None and self._info.name == "vllm"
+        path, body = request_of(self._model, prompt, sampling, tells_ids=tells_ids)
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         headers = {"content-type": "application/json", "accept": "text/event-stream"}
         for attempt in range(1, ATTEMPTS + 1):
@@ -241,35 +220,6 @@ class RemoteEngine:
                     return response
             await asyncio.sleep(BACKOFF_S * 2 ** (attempt - 1))
         raise AssertionError  # the last attempt returns or raises
-
-    def _request(self, prompt: Prompt, sampling: Sampling) -> tuple[str, dict[str, Any]]:
-        body: dict[str, Any] = {
-            "model": self._model,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "seed": sampling.seed,
-        }
-        if sampling.stop:
-            body["stop"] = list(sampling.stop)
-        if sampling.ignore_eos:
-            body["ignore_eos"] = True
-        if sampling.json_schema is not None:
-            body["response_format"] = _response_format(sampling.json_schema)
-        tells_ids = self._info is not None and self._info.name == "vllm"
-        if tells_ids:
-            body["return_token_ids"] = True
-        if prompt.messages:
-            body["messages"] = _as_json(prompt.messages)
-            if tells_ids:
-                body["logprobs"] = True
-            return "/chat/completions", body
-        body["prompt"] = list(prompt.token_ids) if prompt.token_ids is not None else prompt.text or ""
-        if tells_ids:
-            body["logprobs"] = 1
-        return "/completions", body
 
     async def _check(self, response: httpx2.Response, prompt: Prompt, sampling: Sampling) -> None:
         """Raises what a status other than 200, or a body that is no event stream, means."""
@@ -357,17 +307,6 @@ class RemoteEngine:
         if self._state is not EngineState.CLOSED:
             self._state = EngineState.FAILED
         return EngineFailed(retry_after=int(PROBE_S))
-
-
-def _as_json(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
-
-
-def _response_format(schema: str) -> dict[str, Any]:
-    parsed = json.loads(schema)
-    if parsed == {}:
-        return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": parsed, "strict": True}}
 
 
 async def _body(response: httpx2.Response, limit: int) -> bytes:
