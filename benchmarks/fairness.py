@@ -29,6 +29,8 @@ from pathlib import Path
 
 import peers
 import rules
+from commun.config import load_settings
+from commun.logs import configure_logs
 from commun.store.accounts import Accounts
 from commun.store.database import DATABASE_FILE, Database
 from commun.store.invitations import Invitations
@@ -176,6 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, help="a models folder to share, so that nothing is converted again")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
+    configure_logs(load_settings(log_level="warning"))  # to standard error: what is printed is the figures alone
     with tempfile.TemporaryDirectory(prefix="commun-fairness-") as folder:
         work = Path(folder)
         home = work / "home"
