@@ -143,6 +143,8 @@ TABLE: Final[dict[str, Door]] = {
     "GET /sign-in/provider/back": Door.PUBLIC,
     "GET /sign-in/provider/join": Door.PUBLIC,
     "POST /sign-in/provider/join": Door.PUBLIC,
+    "POST /sign-in/provider/join/passkey/options": Door.PUBLIC,
+    "POST /sign-in/provider/join/passkey": Door.PUBLIC,
     "POST /invitation/{token}/provider": Door.PUBLIC,
     "GET /invitation/{token}": Door.PUBLIC,
     "POST /invitation/{token}": Door.PUBLIC,

@@ -102,7 +102,7 @@ def test_starting_over_leaves_the_old_conversations_sealed(page: Page, context, 
 def test_signing_out_ends_the_session(page: Page, watch) -> None:
     watch.allowed.append("401")
     page.goto("/settings")
-    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.locator("#main").get_by_role("button", name="Sign out", exact=True).click()
     expect(page.locator("h1")).to_have_text("Sign in")
     page.goto("/")
     expect(page.locator("h1")).to_have_text("You are not signed in.")

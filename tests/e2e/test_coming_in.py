@@ -88,7 +88,7 @@ def test_the_founder_sets_a_password_and_keeps_the_conversations(page: Page, con
     page.goto("/")
     expect(page.locator("#list a")).to_have_text("Before there was a password")
     page.goto("/settings")
-    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.locator("#main").get_by_role("button", name="Sign out", exact=True).click()
     expect(page.locator("h1")).to_have_text("Sign in")
     sign_in(page, "Ada")
     expect(page.locator("#list a")).to_have_text("Before there was a password")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import CDPSession, Page, expect
 from sqlalchemy import update
 
 from acts import ask_and_wait
@@ -24,8 +24,8 @@ def site(tmp_path: Path, engine: FakeEngine) -> Iterator[Site]:
         yield replace(running, url=running.url.replace("127.0.0.1", "localhost"))
 
 
-def authenticator(page: Page, *, derives: bool) -> None:
-    """A fingerprint reader on this device. ``derives``: it has the extension “prf”."""
+def authenticator(page: Page, *, derives: bool) -> tuple[CDPSession, str]:
+    """A fingerprint reader on this device, and how to ask it. ``derives``: it has the extension “prf”."""
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
     options = {
@@ -38,7 +38,8 @@ def authenticator(page: Page, *, derives: bool) -> None:
         "hasPrf": derives,
         "automaticPresenceSimulation": True,
     }
-    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    made = session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    return session, str(made["authenticatorId"])
 
 
 def make_passkey(page: Page, name: str) -> None:
@@ -50,7 +51,7 @@ def make_passkey(page: Page, name: str) -> None:
 
 def sign_out(page: Page) -> None:
     page.goto("/settings")
-    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.locator("#main").get_by_role("button", name="Sign out", exact=True).click()
     expect(page.locator("h1")).to_have_text("Sign in")
 
 

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from commun.store.people import Role
 from fake_engine import FakeEngine
 from site_server import Site, serving
 from test_accessibility import violations
+from test_passkeys import authenticator
 
 HERE = Path(__file__).parent
 PYTHON = HERE.parents[1] / ".venv-provider/bin/python"
@@ -65,6 +66,7 @@ def canaille(tmp_path: Path) -> Iterator[Canaille]:
 
 @pytest.fixture
 def site(tmp_path: Path, engine: FakeEngine, canaille: Canaille) -> Iterator[Site]:
+    """Under a name: browsers bind no passkey to an address."""
     with serving(
         tmp_path / "home",
         engine,
@@ -73,8 +75,9 @@ def site(tmp_path: Path, engine: FakeEngine, canaille: Canaille) -> Iterator[Sit
         oidc_client_secret=SECRET,
         oidc_name="The town hall",
     ) as running:
-        canaille.register(f"{running.url}/sign-in/provider/back")
-        yield running
+        named = replace(running, url=running.url.replace("127.0.0.1", "localhost"))
+        canaille.register(f"{named.url}/sign-in/provider/back")
+        yield named
 
 
 def sign_in_there(page: Page) -> None:
@@ -105,10 +108,10 @@ def test_from_the_invitation_to_the_next_sign_in(context, site: Site, canaille: 
     assert violations(page) == []
     expect(page.get_by_label("Name")).to_have_value("camille.durand")
     page.get_by_label("Passphrase").fill("aaaaaaaaaaaaaaaa")
-    page.get_by_role("button", name="Come in").click()
+    page.get_by_role("button", name="Come in", exact=True).click()
     expect(page.locator("#problem")).to_be_visible()
     page.get_by_label("Passphrase").fill(PASSPHRASE)
-    page.get_by_role("button", name="Come in").click()
+    page.get_by_role("button", name="Come in", exact=True).click()
     expect(page.locator("h1")).to_have_text("Welcome, camille.durand")
     page.get_by_role("button", name="Show me my recovery code").click()
     expect(page.locator("#new-code")).to_be_visible()
@@ -117,7 +120,7 @@ def test_from_the_invitation_to_the_next_sign_in(context, site: Site, canaille: 
     page.goto("/settings")
     expect(page.locator("section[aria-labelledby=ways]")).to_contain_text("The town hall")
     assert violations(page) == []
-    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.locator("#main").get_by_role("button", name="Sign out", exact=True).click()
 
     # the next time: the provider knows them already; the conversations open with the passphrase, and not before
     page.get_by_role("button", name="Sign in with The town hall").click()
@@ -141,6 +144,38 @@ def test_without_scripts_an_account_is_linked_and_signs_in(context, site: Site, 
     page.get_by_role("button", name="Accept").click()
     expect(page).to_have_url(re.compile(r"/settings\?done=provider#ways$"))
     expect(page.get_by_text("From now on The town hall signs you in.")).to_be_visible()
-    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.locator("#main").get_by_role("button", name="Sign out", exact=True).click()
     page.get_by_role("button", name="Sign in with The town hall").click()
     expect(page.locator("#question")).to_be_visible()  # nothing was sealed yet that a new key would lose
+
+
+def test_a_passkey_is_the_first_way_to_open_where_the_device_derives_a_secret(
+    context, site: Site, canaille: Canaille, watch
+) -> None:
+    watch.allowed += [*THEIRS, canaille.issuer, "400", "401", "403"]
+    page = context().new_page()
+    device, number = authenticator(page, derives=False)
+    page.goto(f"{site.url}/invitation/{site.run(site.app.state.services.invitations.make(Role.MEMBER))}")
+    page.get_by_role("button", name="Come in with The town hall").click()
+    sign_in_there(page)
+    page.get_by_role("button", name="Accept").click()
+
+    # a device that derives nothing: told, and nothing is left, neither here nor on the device
+    page.get_by_role("button", name="Come in with a passkey").click()
+    expect(page.locator("[data-passkey=join] [role=status]")).to_contain_text("derives no secret")
+    assert violations(page) == []
+    assert device.send("WebAuthn.getCredentials", {"authenticatorId": number})["credentials"] == []
+    device.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": number})
+
+    # one that does, on the same page
+    authenticator(page, derives=True)
+    page.get_by_role("button", name="Come in with a passkey").click()
+    expect(page.locator("h1")).to_have_text("Welcome, camille.durand")
+    page.goto(f"{site.url}/")
+    ask_and_wait(page, "From Camille")
+    page.goto(f"{site.url}/settings")
+    page.locator("#main").get_by_role("button", name="Sign out", exact=True).click()
+    page.get_by_role("button", name="Sign in with The town hall").click()
+    expect(page.locator("h1")).to_have_text("Open your conversations")
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.locator("#list a")).to_have_text("From Camille")

@@ -3,7 +3,7 @@
 Where the authenticator can derive a secret (WebAuthn's extension ``prf``), that secret wraps the vault's key, and the
 passkey opens the vault. Where it cannot, the passkey only signs in, and another way in opens the vault.
 
-What the browser sends is verified by ``web/passkeys.py``, with the library that knows WebAuthn.
+What the browser sends is verified by ``web/ceremonies.py``, with the library that knows WebAuthn.
 """
 
 from dataclasses import dataclass, field
@@ -45,6 +45,41 @@ class Passkey:
     sign_count: int
 
 
+@dataclass(frozen=True, slots=True)
+class NewPasskey:
+    """One that an authenticator has just made. ``secret``: what it derives, 32 bytes; None where it cannot."""
+
+    credential: bytes
+    public_key: bytes
+    sign_count: int
+    name: str
+    secret: bytes | None = field(repr=False)
+
+
+def add_passkey(connection: Connection, viewer: Viewer, made: NewPasskey, now: float) -> None:
+    """Raises TooManyPasskeys, PasskeyTaken."""
+    mine = [way for way in ways_of(connection, viewer.account_id) if way.kind is Kind.PASSKEY]
+    if len(mine) >= MOST:
+        raise TooManyPasskeys(most=MOST)
+    if find_by_credential(connection, Kind.PASSKEY, made.credential, also_disabled=True) is not None:
+        raise PasskeyTaken
+    parameters = {
+        "credential": made.credential.hex(),
+        "public_key": made.public_key.hex(),
+        "sign_count": made.sign_count,
+    }
+    add_way(
+        connection,
+        viewer,
+        Kind.PASSKEY,
+        now,
+        secret=made.secret,
+        parameters=parameters,
+        name=made.name,
+        credential=made.credential,
+    )
+
+
 class Passkeys:
     def __init__(self, accounts: Accounts, ways_in: WaysIn) -> None:
         self._accounts = accounts
@@ -55,41 +90,11 @@ class Passkeys:
         ways = await self._accounts.read(lambda connection: ways_of(connection, viewer.account_id))
         return [bytes.fromhex(str(way.parameters["credential"])) for way in ways if way.kind is Kind.PASSKEY]
 
-    async def add(
-        self,
-        viewer: Viewer,
-        credential: bytes,
-        *,
-        public_key: bytes,
-        sign_count: int,
-        name: str,
-        secret: bytes | None,
-    ) -> None:
-        """``secret``: what the authenticator derives, 32 bytes; None where it cannot. Raises VaultLocked,
-        TooManyPasskeys, PasskeyTaken.
-        """
+    async def add(self, viewer: Viewer, made: NewPasskey) -> None:
+        """Raises VaultLocked and what ``add_passkey`` raises."""
         if viewer.key is None:
             raise VaultLocked
-        parameters = {"credential": credential.hex(), "public_key": public_key.hex(), "sign_count": sign_count}
-
-        def work(connection: Connection) -> None:
-            mine = [way for way in ways_of(connection, viewer.account_id) if way.kind is Kind.PASSKEY]
-            if len(mine) >= MOST:
-                raise TooManyPasskeys(most=MOST)
-            if find_by_credential(connection, Kind.PASSKEY, credential, also_disabled=True) is not None:
-                raise PasskeyTaken
-            add_way(
-                connection,
-                viewer,
-                Kind.PASSKEY,
-                self._accounts.now,
-                secret=secret,
-                parameters=parameters,
-                name=name,
-                credential=credential,
-            )
-
-        await self._accounts.change(work)
+        await self._accounts.change(lambda connection: add_passkey(connection, viewer, made, self._accounts.now))
 
     async def find(self, credential: bytes) -> Passkey | None:
         """None where nobody has it, and for an account that is disabled."""

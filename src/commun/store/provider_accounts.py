@@ -7,20 +7,25 @@ Rules:
 - it is linked by its owner, signed in (``link``), or in the moment in which the account here is made (``join``). One
   account there opens one account here, and the other way round;
 - it is a way in that signs in and opens nothing (``unlocks.py``): the provider can impersonate a person, and reads
-  nothing of theirs. So ``join`` takes a passphrase, which alone opens the new vault;
+  nothing of theirs. So whoever joins brings a passphrase, or a passkey that derives a secret, which alone opens the new
+  vault;
 - a mark whose owner is disabled signs nobody in, and stays taken.
 """
 
-from sqlalchemy import Connection
+from collections.abc import Callable
+
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
-from commun.errors import N_, Conflict
+from commun.errors import N_, BadRequest, Conflict
 from commun.store import sessions as rows
 from commun.store.accounts import Accounts, give_name
 from commun.store.invitations import Invitations
-from commun.store.names import read_name
+from commun.store.names import NameTaken, key_of, read_name
+from commun.store.passkeys import NewPasskey, add_passkey
 from commun.store.passwords import Hasher, check_password
 from commun.store.people import Kind, Role, SignedIn, Viewer
+from commun.store.schema import accounts
 from commun.store.unlocks import Way, add_way, find_by_credential
 from commun.store.ways_in import WaysIn
 
@@ -29,6 +34,12 @@ class MarkTaken(Conflict):
     code = "provider_account_taken"
     problem = N_("That account is linked to somebody else here.")
     cure = N_("Sign in with it, or use another one.")
+
+
+class PasskeyOpensNothing(BadRequest):
+    code = "passkey_opens_nothing"
+    problem = N_("A passkey of this device derives no secret: it would sign you in and open nothing.")
+    cure = N_("No account was made yet: choose a passphrase, or make the passkey on another device.")
 
 
 class ProviderAccounts:
@@ -75,19 +86,67 @@ class ProviderAccounts:
         chosen = read_name(name)
         check_password(passphrase, chosen)
         derived, parameters = await self._hasher.derive_new(passphrase)
+        secret, stored = derived.secret, parameters.to_stored()
+
+        def open_with_words(connection: Connection, viewer: Viewer) -> None:
+            add_way(connection, viewer, Kind.PASSPHRASE, self._accounts.now, secret=secret, parameters=stored)
+
+        return await self._join(mark, chosen, open_with_words, invitation=invitation, session=session)
+
+    async def join_with_passkey(
+        self,
+        mark: bytes,
+        name: str,
+        passkey: NewPasskey,
+        *,
+        account_id: str,
+        invitation: str | None,
+        session: str | None,
+    ) -> SignedIn:
+        """The same with a passkey, which knows the account already as ``account_id`` and signs in, too. Raises
+        PasskeyOpensNothing and what ``join`` raises, without its words.
+        """
+        if passkey.secret is None:
+            raise PasskeyOpensNothing
+
+        def open_with_passkey(connection: Connection, viewer: Viewer) -> None:
+            add_passkey(connection, viewer, passkey, self._accounts.now)
+
+        return await self._join(
+            mark, read_name(name), open_with_passkey, invitation=invitation, session=session, account_id=account_id
+        )
+
+    async def _join(
+        self,
+        mark: bytes,
+        name: str,
+        make_opening: Callable[[Connection, Viewer], None],
+        *,
+        invitation: str | None,
+        session: str | None,
+        account_id: str | None = None,
+    ) -> SignedIn:
+        """All of it or nothing."""
 
         def work(connection: Connection) -> SignedIn:
             now = self._accounts.now
             role = Role.MEMBER if invitation is None else self._invitations.spend(connection, invitation)
-            account_id = rows.new_account(connection, role, now)
-            give_name(connection, account_id, chosen)
-            signed_in = self._accounts.enter(connection, account_id, None, session=session)
-            secret, stored = derived.secret, parameters.to_stored()
-            add_way(connection, signed_in.viewer, Kind.PASSPHRASE, now, secret=secret, parameters=stored)
+            made = rows.new_account(connection, role, now, account_id=account_id)
+            give_name(connection, made, name)
+            signed_in = self._accounts.enter(connection, made, None, session=session)
+            make_opening(connection, signed_in.viewer)
             self._add(connection, signed_in.viewer, mark)
             return signed_in
 
         return await self._accounts.change(work)
+
+    async def check_name(self, name: str) -> str:
+        """As it will be written, before a passkey is made under it. Raises NameTaken and what ``read_name`` raises."""
+        chosen = read_name(name)
+        query = select(accounts.c.id).where(accounts.c.name_key == key_of(chosen))
+        if await self._accounts.read(lambda connection: connection.execute(query).scalar()) is not None:
+            raise NameTaken
+        return chosen
 
     def _add(self, connection: Connection, viewer: Viewer, mark: bytes) -> None:
         try:

@@ -36,9 +36,11 @@ def ensure_founder(connection: Connection, now: float) -> str:
     return find_founder(connection) or new_account(connection, Role.ADMINISTRATOR, now, founder=True)
 
 
-def new_account(connection: Connection, role: Role, now: float, *, founder: bool = False) -> str:
-    """An account without a name and without a vault."""
-    account_id = new_id()
+def new_account(
+    connection: Connection, role: Role, now: float, *, founder: bool = False, account_id: str | None = None
+) -> str:
+    """An account without a name and without a vault. ``account_id``: by which a passkey knows it already."""
+    account_id = account_id or new_id()
     row = {"id": account_id, "role": role.value, "created": now, "language": "", "theme": "", "founder": int(founder)}
     connection.execute(insert(accounts), row)
     return account_id

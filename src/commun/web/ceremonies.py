@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from commun.errors import N_, BadRequest, NotSignedIn
-from commun.store.passkeys import Passkey
+from commun.store.passkeys import NewPasskey, Passkey
 from commun.web.visit import services_of
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _with_prf(text: str) -> dict[str, Any]:
     return {**options, "extensions": {"prf": {"eval": {"first": first}}}}
 
 
-async def sent_by(request: Request) -> dict[str, Any]:
+async def body_of(request: Request) -> dict[str, Any]:
     """Raises BadRequest."""
     body = await request.body()
     if len(body) > MAX_BODY:
@@ -159,7 +159,15 @@ async def sent_by(request: Request) -> dict[str, Any]:
         sent = json.loads(body)
     except (ValueError, RecursionError):
         raise BadRequest from None
-    if not isinstance(sent, dict) or not isinstance(sent.get("credential"), dict):
+    if not isinstance(sent, dict):
+        raise BadRequest
+    return sent
+
+
+async def sent_by(request: Request) -> dict[str, Any]:
+    """With an authenticator's answer. Raises BadRequest."""
+    sent = await body_of(request)
+    if not isinstance(sent.get("credential"), dict):
         raise BadRequest
     return sent
 
@@ -197,6 +205,10 @@ def registered(request: Request, credential: dict[str, Any], challenge: bytes) -
         )
     except (WebAuthnException, ValueError, KeyError, TypeError) as error:
         raise PasskeyRefused from error
+
+
+def new_passkey(made: "VerifiedRegistration", name: str, secret: bytes | None) -> NewPasskey:
+    return NewPasskey(made.credential_id, made.credential_public_key, made.sign_count, name, secret)
 
 
 def verified(request: Request, credential: dict[str, Any], challenge: bytes, passkey: Passkey) -> int:

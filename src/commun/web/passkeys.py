@@ -19,6 +19,7 @@ from commun.web.ceremonies import (
     challenges_of,
     derived_of,
     is_its_owners,
+    new_passkey,
     number_of,
     options_to_register,
     options_to_use,
@@ -59,14 +60,8 @@ async def make(request: Request) -> Response:
     visit = await member_of(request)
     sent = await sent_by(request)
     made = registered(request, sent["credential"], challenges_of(request).take(_making(visit.owner)))
-    await visit.services.passkeys.add(
-        visit.owner,
-        made.credential_id,
-        public_key=made.credential_public_key,
-        sign_count=made.sign_count,
-        name=" ".join(str(sent.get("name", "")).split())[:NAME_LIMIT],
-        secret=derived_of(sent),
-    )
+    name = " ".join(str(sent.get("name", "")).split())[:NAME_LIMIT]
+    await visit.services.passkeys.add(visit.owner, new_passkey(made, name, derived_of(sent)))
     return as_json({"url": "/settings?done=passkey#ways"})
 
 

@@ -8,8 +8,8 @@
   Where the try links an account, the session must be the one that began it. Nothing in the provider's answer says where
   to go: the try does (``own_path``).
 - Who comes back with an account that somebody here has linked is signed in, the vault shut. Who does not and was
-  invited, or may come uninvited (``oidc_accounts``), chooses a name and a passphrase first: then the account is made,
-  its vault and both ways in at once.
+  invited, or may come uninvited (``oidc_accounts``), chooses a name and a passphrase first, or makes a passkey that
+  derives a secret: then the account is made, its vault and both ways in at once, or nothing of it.
 """
 
 import secrets
@@ -23,18 +23,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from commun.errors import BadRequest, Busy, CommunError, NotFound
+from commun.errors import BadRequest, CommunError, NotFound
 from commun.openid.errors import LinkedElsewhere, TryOver, Unlinked
 from commun.openid.provider import Asked, Person, Provider
-from commun.store.invitations import InvitationOver
-from commun.store.names import NameNotUsable, read_name
-from commun.store.passwords import MIN_LENGTH
 from commun.store.provider_accounts import MarkTaken
+from commun.store.tree import new_id
 from commun.store.ways_in import SignInFailed
 from commun.web.account import settings_page
-from commun.web.attempts import choosing_a_name
 from commun.web.forms import field, form_of, own_path, see
-from commun.web.signing_in import MAX_SHOWN_NAME, MAX_TOKEN, form_page, signed_in_response
+from commun.web.signing_in import MAX_TOKEN, form_page, signed_in_response
 from commun.web.templating import page
 from commun.web.visit import Visit, check_signing_in, is_secure, member_of, session_token, visit_of
 
@@ -88,24 +85,25 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Somebody who may have an account here and has none yet."""
+    """Somebody who may have an account here and has none yet. ``account_id``: under which it will be made; a passkey is
+    told before.
+    """
 
     person: Person
     invitation: str | None
+    account_id: str
 
 
 def provider_routes() -> list[BaseRoute]:
     return [
         Route("/sign-in/provider", sign_in, methods=["POST"]),
         Route(BACK, back),
-        Route(JOIN, join_form),
-        Route(JOIN, join, methods=["POST"]),
         Route("/invitation/{token}/provider", accept, methods=["POST"]),
         Route("/settings/provider", link, methods=["POST"]),
     ]
 
 
-def _provider(visit: Visit) -> Provider:
+def provider_of(visit: Visit) -> Provider:
     """Raises NotFound where there is none."""
     if visit.services.provider is None:
         raise NotFound
@@ -120,7 +118,7 @@ def _tries(request: Request) -> Tries[Try]:
     return made
 
 
-def _arrivals(request: Request) -> Tries[Arrival]:
+def arrivals_of(request: Request) -> Tries[Arrival]:
     made: Tries[Arrival] | None = getattr(request.app.state, "provider_arrivals", None)
     if made is None:
         made = request.app.state.provider_arrivals = Tries()
@@ -159,7 +157,7 @@ async def link(request: Request) -> Response:
 
 
 async def _send(visit: Visit, *, wanted: str = "/", invitation: str | None = None, session_id: str = "") -> Response:
-    provider, request = _provider(visit), visit.request
+    provider, request = provider_of(visit), visit.request
     base = visit.services.settings.public_url or str(request.base_url)
     url, asked = await provider.begin(base.rstrip("/") + BACK)
     token = _tries(request).keep(Try(asked, wanted, invitation, session_id))
@@ -181,13 +179,13 @@ def _remember(request: Request, response: Response, token: str) -> None:
     )
 
 
-def _forget(request: Request, response: Response) -> None:
+def forget_try(request: Request, response: Response) -> None:
     secure = is_secure(request)
     name = SECURE_COOKIE if secure else COOKIE
     response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
 
 
-def _token(request: Request) -> str:
+def token_of(request: Request) -> str:
     return request.cookies.get(SECURE_COOKIE if is_secure(request) else COOKIE, "")
 
 
@@ -198,8 +196,8 @@ async def back(request: Request) -> Response:
     if request.method == "HEAD":
         return Response(status_code=204)  # who only looks spends nothing
     visit = await visit_of(request)
-    provider = _provider(visit)
-    begun = _tries(request).take(_token(request))
+    provider = provider_of(visit)
+    begun = _tries(request).take(token_of(request))
     if begun is None:
         return form_page(visit, "/", error=TryOver(provider=provider.name))
     try:
@@ -207,7 +205,7 @@ async def back(request: Request) -> Response:
         return await _arrive(visit, begun, person)
     except CommunError as error:
         response = await _told(visit, begun, error)
-        _forget(request, response)
+        forget_try(request, response)
         return response
 
 
@@ -236,7 +234,7 @@ async def _settings_again(visit: Visit, error: CommunError) -> Response:
 async def _arrive(visit: Visit, begun: Try, person: Person) -> Response:
     if begun.session_id:
         return await _link(visit, begun, person)
-    accounts, name = visit.services.provider_accounts, _provider(visit).name
+    accounts, name = visit.services.provider_accounts, provider_of(visit).name
     way = await accounts.find(person.mark)
     if way is not None:
         try:
@@ -244,88 +242,24 @@ async def _arrive(visit: Visit, begun: Try, person: Person) -> Response:
         except SignInFailed:
             raise Unlinked(provider=name) from None
         response = signed_in_response(visit.request, signed_in, begun.wanted)
-        _forget(visit.request, response)
+        forget_try(visit.request, response)
         return response
     uninvited = begun.invitation is None and visit.services.settings.oidc_accounts != "anybody"
     if uninvited or await accounts.is_taken(person.mark):
         raise Unlinked(provider=name)
     response = see(JOIN)
-    _remember(visit.request, response, _arrivals(visit.request).keep(Arrival(person, begun.invitation)))
+    _remember(visit.request, response, arrivals_of(visit.request).keep(Arrival(person, begun.invitation, new_id())))
     return response
 
 
 async def _link(visit: Visit, begun: Try, person: Person) -> Response:
     viewer = visit.viewer
     if viewer is None or viewer.key is None or viewer.session_id != begun.session_id:
-        raise TryOver(provider=_provider(visit).name)
+        raise TryOver(provider=provider_of(visit).name)
     try:
         await visit.services.provider_accounts.link(viewer, person.mark)
     except MarkTaken:
-        raise LinkedElsewhere(provider=_provider(visit).name) from None
+        raise LinkedElsewhere(provider=provider_of(visit).name) from None
     response = see("/settings?done=provider#ways")
-    _forget(visit.request, response)
-    return response
-
-
-# --- a new account
-
-
-async def join_form(request: Request) -> Response:
-    visit = await visit_of(request)
-    provider = _provider(visit)
-    arrival = _arrivals(request).find(_token(request))
-    if arrival is None:
-        return form_page(visit, "/", error=TryOver(provider=provider.name))
-    return _join_page(visit, _usable(arrival.person.proposed))
-
-
-def _usable(proposed: str) -> str:
-    """A name that the provider has for somebody, as a proposal; "" where nobody could be called that here."""
-    try:
-        return read_name(proposed)
-    except NameNotUsable:
-        return ""
-
-
-def _join_page(visit: Visit, name: str, error: CommunError | None = None) -> Response:
-    response = page(
-        visit,
-        "join.html",
-        status=error.status if error else 200,
-        name=name[:MAX_SHOWN_NAME],
-        least=MIN_LENGTH,
-        problem=error.text(visit.translate) if error else "",
-    )
-    if isinstance(error, Busy):
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
-
-
-async def join(request: Request) -> Response:
-    visit = await visit_of(request)
-    provider = _provider(visit)
-    form = await form_of(request)
-    name, passphrase = field(form, "name"), field(form, "passphrase")
-    arrival = _arrivals(request).find(_token(request))
-    if arrival is None:
-        return form_page(visit, "/", error=TryOver(provider=provider.name))
-    try:
-        check_signing_in(request)
-        with choosing_a_name(request, f"arrival {arrival.person.mark.hex()}"):
-            signed_in = await visit.services.provider_accounts.join(
-                arrival.person.mark,
-                name,
-                passphrase,
-                invitation=arrival.invitation,
-                session=session_token(request) or None,
-            )
-    except MarkTaken:
-        return form_page(visit, "/", error=LinkedElsewhere(provider=provider.name))
-    except InvitationOver as error:
-        return form_page(visit, "/", error=error)
-    except (BadRequest, Busy) as error:
-        return _join_page(visit, name, error)
-    _arrivals(request).take(_token(request))
-    response = signed_in_response(request, signed_in, "/welcome")
-    _forget(request, response)
+    forget_try(visit.request, response)
     return response

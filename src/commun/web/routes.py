@@ -27,6 +27,7 @@ from commun.web.assets import serve_static
 from commun.web.feedback import feedback_routes
 from commun.web.folders import folder_routes
 from commun.web.is_it_you import is_it_you_routes
+from commun.web.joining import joining_routes
 from commun.web.provider import provider_routes
 from commun.web.readers import readers_routes
 from commun.web.reading import reading_routes
@@ -153,6 +154,7 @@ def web_routes() -> list[BaseRoute]:
         Route("/static/{version}/{path:path}", serve_static),
         *data_routes(),
         *provider_routes(),
+        *joining_routes(),
         *is_it_you_routes(),
         *feedback_routes(),
         *folder_routes(),

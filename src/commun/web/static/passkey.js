@@ -1,4 +1,4 @@
-// Passkeys: making one in the settings, signing in with one, showing with one that it is still the same person. The
+// Passkeys: making one in the settings or for a new account, signing in with one, showing with one that it is still the same person. The
 // authenticator's secret (“prf”), where it has one, goes to the server as a password does.
 
 document.documentElement.classList.add("js");
@@ -6,6 +6,9 @@ document.documentElement.classList.add("js");
 const toBytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (each) => each.charCodeAt(0));
 const toText = (bytes) =>
   btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+
+/** What is told as it stands. */
+class Refusal extends Error {}
 
 /** Asks the server; throws its own words where it refuses. Where it first wants to know who is there, it says where. */
 async function ask(address, body) {
@@ -19,7 +22,7 @@ async function ask(address, body) {
     location.assign(data.url);
     return new Promise(() => {});
   }
-  if (!response.ok) throw new Error(`${data.error.problem} ${data.error.cure}`);
+  if (!response.ok) throw new Refusal(`${data.error.problem} ${data.error.cure}`);
   return data;
 }
 
@@ -83,13 +86,31 @@ async function signIn(form) {
   });
 }
 
+/** For a new account: a passkey that derives nothing would open nothing. One that was made in vain is taken back, where
+    the browser can; one of which nobody knows whether the server has it stays. */
+async function join(form) {
+  const name = document.querySelector("#name");
+  if (!name.reportValidity()) return null;
+  const options = decoded(await ask("/sign-in/provider/join/passkey/options", { name: name.value }));
+  const credential = await navigator.credentials.create({ publicKey: options });
+  try {
+    const prf = derived(credential) ?? (await derivedAfterwards(credential, options));
+    if (!prf) throw new Refusal(form.dataset.opensNothing);
+    return await ask("/sign-in/provider/join/passkey", { name: name.value, credential: encoded(credential), prf });
+  } catch (error) {
+    const vain = error instanceof Refusal || error instanceof DOMException;
+    if (vain) await PublicKeyCredential.signalUnknownCredential?.({ rpId: options.rp.id, credentialId: credential.id });
+    throw error;
+  }
+}
+
 async function show(form) {
   const options = decoded(await ask("/is-it-you/passkey/options"));
   const credential = await navigator.credentials.get({ publicKey: options });
   return ask("/is-it-you/passkey", { credential: encoded(credential), next: new FormData(form).get("next") });
 }
 
-const ceremonies = { make, show, "sign-in": signIn };
+const ceremonies = { make, join, show, "sign-in": signIn };
 
 for (const form of document.querySelectorAll("form[data-passkey]")) {
   if (!globalThis.PublicKeyCredential) continue;
@@ -101,7 +122,12 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
     button.disabled = true;
     said.textContent = "";
     try {
-      const { url } = await ceremonies[form.dataset.passkey](form);
+      const done = await ceremonies[form.dataset.passkey](form);
+      if (!done) {
+        button.disabled = false;
+        return;
+      }
+      const { url } = done;
       const next = new URL(url, location.href);
       const here = next.pathname + next.search === location.pathname + location.search;
       if (here) location.reload();
