@@ -27,6 +27,7 @@ CHANGING = sorted(row for row in TABLE if not row.startswith(("GET", ANY)) and T
 READING = sorted(row for row in TABLE if row.startswith("GET"))
 PAGES = [row for row in READING if TABLE[row] not in WITH_KEY]
 OTHER_LOGS = ("/witness/",)  # read no cookie: heads are signed
+STEPS = ("/welcome", "/welcome/try", "/settings/delete", "/what-we-can-see")  # of one purpose, on the way to a page
 MACHINES = ("/openapi.json", "/healthz", "/readyz", "/metrics")
 
 
@@ -58,6 +59,12 @@ def address(row: str, value: str = "1" * 24) -> str:
 def send(client: httpx2.Client, row: str, **more: object) -> httpx2.Response:
     method = row.split(maxsplit=1)[0]
     return client.request("GET" if method == ANY else method, address(row), **more)
+
+
+def person_asks(person: Person) -> str:
+    """A conversation of theirs; its id."""
+    with browser(person) as client:
+        return client.post("/ask", data={"question": "q"}).headers["location"].removeprefix("/c/").partition("#")[0]
 
 
 # --- requests that another site makes
@@ -151,6 +158,21 @@ def test_a_cookie_is_the_hosts_alone_and_out_of_reach_of_scripts(administrator: 
         assert {"httponly", "secure", "path=/"} <= said
         assert said & {"samesite=lax", "samesite=strict"}
         assert "domain" not in cookie.lower()
+
+
+def test_every_page_that_asks_for_signing_in_leads_to_signing_out(site: Site) -> None:
+    """To the settings, where it is said beside the button whether somebody could come back."""
+    person, seen = inhabitant(site, Who.ADMINISTRATOR), 0
+    conversation = person_asks(person)
+    for row in PAGES:
+        if TABLE[row] in {Door.PUBLIC, Door.ASKING} or row.split()[1] in STEPS:
+            continue
+        with browser(person) as client:
+            answered = client.get(address(row, conversation))
+        if answered.status_code == 200 and answered.headers["content-type"].startswith("text/html"):
+            assert 'href="/settings#sessions"' in answered.text or 'action="/sign-out"' in answered.text, row
+            seen += 1
+    assert seen > 10
 
 
 # --- where a browser is sent, and what stands in a head

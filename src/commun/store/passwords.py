@@ -182,8 +182,8 @@ def check_password(password: str, name: str) -> None:
 
 
 def is_common(password: str, name: str = "") -> bool:
-    """Whether nothing is left of it without common words, the person's name, numbers in order and repetitions; or without
-    neighbouring keys.
+    """Whether nothing is left of it without common words, the person's name, numbers in order and repetitions, or
+    without neighbouring keys.
     """
     if _is_walked(password.casefold()):
         return True
