@@ -48,6 +48,10 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_its_page(
     page.keyboard.press("Enter")
     page.locator("#new-link").wait_for()
     look("a new invitation")
+    link, words = (page.locator(f".secret > {each}").bounding_box() for each in ("#new-link", "p"))
+    assert link is not None
+    assert words is not None
+    assert link["y"] >= words["y"] + words["height"], "the link stands on lines of its own, not in what the words leave"
     assert {name: each for name, each in found.items() if each} == {}
 
 
