@@ -305,7 +305,7 @@ def test_a_member_leaves_by_an_amendment_and_no_longer_signs(board):
 
 
 def test_every_mistake_of_a_folder_is_told_with_its_place(alice, capsys):
-    from commun.cli.main import tell
+    from commun.cli.words import tell
 
     folder = changed_folder(alice, "default = 0.3", "default = 9")
     (folder / "prompts" / "system.fr.md").unlink()

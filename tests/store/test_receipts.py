@@ -14,7 +14,7 @@ from commun.receipts.commitments import check_commitment
 from commun.receipts.statement import receipt_id
 from commun.store import rows
 from commun.store.conversations import MessageState
-from commun.store.receipts import Receipts
+from commun.store.receipts import Receipts, place_rows
 from commun.store.schema import messages, receipts
 from commun.store.tree import new_id
 from commun.store.vault import VaultError, bind, open_under
@@ -269,8 +269,7 @@ def test_positions_are_learnt_and_the_rest_is_told_oldest_first(store, kept, run
         names = [(one.statement.receipt, hashlib.sha256(one.envelope).hexdigest()) for one in made]
         assert await kept.unlogged(10) == names
         assert await kept.unlogged(1) == names[:1]
-        kept.place([(names[1][0], 41)])
-        assert await store.database.write(lambda _: None) is None
+        await store.database.write(lambda connection: place_rows(connection, [(names[1][0], 41)]))
         assert await kept.unlogged(10) == [names[0], names[2]]
         assert await kept.find_position(names[1][1]) == 41
         assert await kept.find_position(names[1][0]) == 41
@@ -287,7 +286,8 @@ def test_nobodys_receipts_are_purged_by_age_once_the_ledger_has_them(store, kept
         logged, waits = made_receipt("logged"), made_receipt("waits")
         await kept.keep(logged)
         await kept.keep(waits)
-        kept.place([(logged.statement.receipt, 1), (owned.statement.receipt, 2)])
+        placed = [(logged.statement.receipt, 1), (owned.statement.receipt, 2)]
+        await store.database.write(lambda connection: place_rows(connection, placed))
         assert await kept.purge_nobodys(older_than_s=60) == 0
         store.clock.offset = 61
         assert await kept.purge_nobodys(older_than_s=60) == 1

@@ -23,7 +23,7 @@ from typer.core import TyperGroup
 from commun.cli.audit_sample import sample
 from commun.cli.files import read_calibration, read_file, write_file
 from commun.cli.progress import progress
-from commun.cli.words import Home, _, example
+from commun.cli.words import Home, _, example, tell
 from commun.errors import N_, CommunError
 
 if TYPE_CHECKING:
@@ -243,8 +243,6 @@ class _NotAuditedOnError:
 
     def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
         if isinstance(error, CommunError):
-            from commun.cli.main import tell
-
             tell(error)
             raise typer.Exit(NOT_AUDITED) from error
 

@@ -15,7 +15,7 @@ import typer
 
 from commun.cli.files import NoFile, read_calibration, read_file
 from commun.cli.progress import progress
-from commun.cli.words import Home, _
+from commun.cli.words import Home, _, tell
 from commun.errors import N_, CommunError
 
 if TYPE_CHECKING:
@@ -93,8 +93,6 @@ def sample(
             _audit_here(settings, calibration or []) if results is None else _record_results(settings, results, by)
         )
     except CommunError as error:
-        from commun.cli.main import tell
-
         tell(error)
         raise typer.Exit(NOT_DONE) from error
     _tell_recorded(statement, json=json)

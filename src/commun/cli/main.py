@@ -19,7 +19,7 @@ from commun.cli.people import user_app
 from commun.cli.receipt import receipt_app
 from commun.cli.settings import config_app
 from commun.cli.witness import witness_app
-from commun.cli.words import _, example
+from commun.cli.words import _, example, tell
 from commun.errors import CommunError
 
 app = typer.Typer(
@@ -67,16 +67,6 @@ def root(
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False,
 ) -> None:
     del version
-
-
-def tell(error: CommunError) -> None:
-    """The error, and under it every mistake that it found (``charter.errors.CharterMistakes``)."""
-    typer.echo(error.text(_), err=True)
-    for mistake in getattr(error, "mistakes", ()):
-        place = f"{mistake.file}:{mistake.line}" if mistake.line else mistake.file
-        details = {name: _(value) if name == "reason" else value for name, value in mistake.details}
-        sentences = (_(text) % details if details else _(text) for text in (mistake.problem, mistake.cure))
-        typer.echo(f"  {place}: {' '.join(sentences)}", err=True)
 
 
 def main() -> None:

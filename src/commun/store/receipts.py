@@ -196,11 +196,6 @@ class Receipts:
 
         return await self._database.read(work) if digests else {}
 
-    def place(self, found: Sequence[tuple[str, int]]) -> None:
-        """Posted: never blocks, and what a crash loses is found in the ledger again."""
-        given = tuple(found)
-        self._database.post(lambda connection: place_rows(connection, given))
-
     async def purge_nobodys(self, older_than_s: float) -> int:
         """Removes for good the rows of answers that nobody keeps; returns how many. None that the ledger lacks."""
         old = delete(receipts).where(
