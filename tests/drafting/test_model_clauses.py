@@ -11,8 +11,8 @@ from commun.charter.source_mistakes import Mistakes
 from commun.charter.source_model import read_model
 from commun.drafting.models import adopted_model, default_model_clause, model_file, model_path, training_summary
 from commun.engine import default_model
+from commun.engine.converted import CONVERTED_FILE, engine_version
 from commun.engine.manifest import MANIFEST_FILE, FileEntry, Manifest, read_manifest
-from commun.engine.weights import CONVERTED_FILE, engine_version
 from commun.errors import CorruptModel
 
 REMOTE = Manifest(

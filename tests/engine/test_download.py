@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from commun.engine import download, weights
+from commun.engine import converted, download
 from commun.engine.download import HuggingFace, is_reference
 from commun.engine.weights import ModelLibrary
 from commun.errors import DownloadFailed, ModelTooLarge, UnsupportedModel
@@ -101,7 +101,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def library(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> ModelLibrary:
-    monkeypatch.setattr(weights, "convert", fake_convert)
+    monkeypatch.setattr(converted, "convert", fake_convert)
     hub.files["tiny.gguf"] = write_tiny(tmp_path / "source.gguf").read_bytes()
     return ModelLibrary(tmp_path / "home", endpoint=hub.url)
 

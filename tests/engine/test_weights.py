@@ -16,7 +16,7 @@ import pytest
 from commun.charter.clauses import Model
 from commun.charter.errors import ModelNotAdopted
 from commun.drafting.models import adopted_model, default_model_clause
-from commun.engine import default_model, verified, weights
+from commun.engine import converted, default_model, verified
 from commun.engine.manifest import FileEntry, describe_files, is_inside, read_manifest, sha256_of
 from commun.engine.verified import VerifiedFiles
 from commun.engine.weights import ModelLibrary
@@ -47,7 +47,7 @@ def fake_convert(source: Path, target: Path, progress: object, *, thorough: bool
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelLibrary:
-    monkeypatch.setattr(weights, "convert", fake_convert)
+    monkeypatch.setattr(converted, "convert", fake_convert)
     return ModelLibrary(tmp_path / "home")
 
 
@@ -77,7 +77,7 @@ def adopted(library: ModelLibrary, model_id: str = "tiny-model") -> Model:
 
 def test_a_second_start_converts_nothing(library: ModelLibrary, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library.add(str(tiny), progress=quiet)
-    monkeypatch.setattr(weights, "convert", refuse_to_run)
+    monkeypatch.setattr(converted, "convert", refuse_to_run)
     ready = library.prepare(adopted(library), progress=quiet)
     assert (ready.folder / "openvino_model.xml").is_file()
     ready.check()
@@ -93,7 +93,7 @@ def test_a_new_engine_converts_again_at_each_start_until_its_conversion_is_adopt
     library.add(str(tiny), progress=quiet)
     before = adopted(library)
     old = library.prepare(before, progress=quiet).folder
-    monkeypatch.setattr(weights, "engine_version", lambda: "2099.1")
+    monkeypatch.setattr(converted, "engine_version", lambda: "2099.1")
     calls = count_conversions(monkeypatch)
     ready = library.prepare(before, progress=quiet)
     again = library.prepare(before, progress=quiet)
@@ -112,7 +112,7 @@ def count_conversions(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         calls.append(source)
         return fake_convert(source, target, progress, thorough=thorough)
 
-    monkeypatch.setattr(weights, "convert", counted)
+    monkeypatch.setattr(converted, "convert", counted)
     return calls
 
 
@@ -146,7 +146,7 @@ def test_a_conversion_that_is_not_the_adopted_one_is_made_again(
     library.prepare(clause, progress=quiet)
     assert b"a lie" not in (folder / "openvino_model.bin").read_bytes()
     assert "does not name" not in capsys.readouterr().out
-    elsewhere = replace(clause, converted=((weights.engine_version(), "0" * 64),))  # another processor's last bits
+    elsewhere = replace(clause, converted=((converted.engine_version(), "0" * 64),))  # another processor's last bits
     for _ in range(2):
         library.prepare(elsewhere, progress=quiet)
         assert "does not name" in capsys.readouterr().out
@@ -340,7 +340,7 @@ def test_what_is_converted_is_what_was_hashed(
         original.write_bytes(good)
         return figures
 
-    monkeypatch.setattr(weights, "convert", convert)
+    monkeypatch.setattr(converted, "convert", convert)
     ready = library.prepare(unnamed, progress=quiet)
     assert (ready.folder / "openvino_model.bin").read_bytes() == good[:100]
     other = library.add(str(tiny), name="other", progress=quiet)
@@ -357,7 +357,7 @@ def test_a_copy_that_is_written_to_while_it_is_converted_is_refused(
         source.write_bytes(source.read_bytes())
         return fake_convert(source, target, progress, thorough=thorough)
 
-    monkeypatch.setattr(weights, "convert", convert)
+    monkeypatch.setattr(converted, "convert", convert)
     with pytest.raises(CorruptModel, match="were changed"):
         library.add(str(tiny), progress=quiet)
     assert left_in(tmp_path) == set()
@@ -369,7 +369,7 @@ def test_an_original_that_is_not_the_adopted_one_is_not_converted(
     library.add(str(tiny), progress=quiet)
     unnamed = replace(adopted(library), converted=())
     (original,) = (tmp_path / "home" / "models" / "tiny-model" / "original").iterdir()
-    monkeypatch.setattr(weights, "convert", refuse_to_run)
+    monkeypatch.setattr(converted, "convert", refuse_to_run)
     original.write_bytes(b"EVIL" + original.read_bytes()[4:])
     with pytest.raises(ModelNotAdopted, match="SHA-256"):
         library.prepare(unnamed, progress=quiet)
@@ -470,7 +470,7 @@ def test_an_interrupted_or_unfaithful_conversion_leaves_nothing(
         (target / "half").write_text("done")
         raise error
 
-    monkeypatch.setattr(weights, "convert", fail)
+    monkeypatch.setattr(converted, "convert", fail)
     with pytest.raises(type(error)):
         library.add(str(tiny), progress=quiet)
     assert left_in(tmp_path) == set()

@@ -9,35 +9,34 @@
 
 - a model is built in a folder beside (``.new-<process>-…``) and renamed into place: it is there whole or not at all;
   what a killed process left is removed by the next that adds one;
-- a conversion is keyed by the model's digest and the engine's version: a new engine converts again from ``original``;
 - which model is loaded is the charter's business: ``prepare`` gives the adopted one, every byte of it checked
-  (verified.py), or refuses. What binds is the digest of the original; the digest of a conversion saves the time of
-  converting again. A conversion that lies here is loaded only where the charter names its digest for this engine
-  version. Else the verified original is converted again at each start, and what came out is loaded, with a warning that
-  names the line to adopt: also where the charter names another digest for this very version. (Conversions were the same
-  to the byte on every x86 processor that was tried; on an untried one the first start must not fail for it. So whoever
-  adopts a conversion's digest promises speed, not that no other conversion of the same original will answer);
-- what is converted is a private copy, hashed before and looked at again afterwards: the original's files may have other
-  names (hard links) that are written to.
+  (verified.py), or refuses. What binds is the digest of the original; ``converted.py`` says which conversion is loaded.
 """
 
 import builtins
-import importlib.metadata
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
 from commun.charter.clauses import Model
 from commun.charter.errors import ModelNotAdopted
 from commun.engine import default_model
+from commun.engine.converted import (
+    BESIDE,
+    CONVERTED_FACTOR,
+    CONVERTED_FILE,
+    CONVERTED_PREFIX,
+    CONVERTING_FACTOR,
+    digests_of,
+    loadable,
+    make,
+)
 from commun.engine.manifest import CHECKING, MANIFEST_FILE, Manifest, Progress, describe_files, read_manifest
 from commun.engine.room import check_disk, check_memory
 from commun.engine.staging import put, staging_in, take
-from commun.engine.verified import VerifiedFiles, private_copy
+from commun.engine.verified import VerifiedFiles
 from commun.errors import CorruptModel, InvalidParameter, ModelError, ModelNotFound, UnsupportedModel
 
 if TYPE_CHECKING:
@@ -47,17 +46,9 @@ __all__ = ["Manifest", "ModelLibrary", "Progress", "ReadyModel"]
 
 MODELS_FOLDER = "models"
 ORIGINAL = "original"
-CONVERTED_FILE = "converted.toml"
-CONVERTED_PREFIX = "ir-"
-BESIDE = frozenset({CONVERTED_FILE, ".verified"})  # (.verified: of a Commun before the charter)
 PARTIAL = ".partial"
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 UNKNOWN_LICENCE = "unknown"
-CONVERTED_FACTOR = 1.5  # the converted files over the original, at most (6-bit codes take 8)
-SKELETON_FACTOR = 1.1  # the skeleton and the graph made from it, while converting
-CONVERTING_FACTOR = 1 + CONVERTED_FACTOR + SKELETON_FACTOR  # and a copy of the original
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +143,7 @@ class ModelLibrary:
         """Of each conversion that lies here: the engine version and the digest of what it loads, as a charter adopts
         it. Raises ModelNotFound, CorruptModel.
         """
-        suffix = f"-{self.get(model_id).digest[:16]}"
-        found = {}
-        for file in sorted((self._root / model_id).glob(f"{CONVERTED_PREFIX}*{suffix}/{CONVERTED_FILE}")):
-            version = file.parent.name.removeprefix(CONVERTED_PREFIX).removesuffix(suffix)
-            found[version] = read_manifest(file.parent, CONVERTED_FILE).digest
-        return found
+        return digests_of(self._root / model_id, self.get(model_id))
 
     def loaded_bytes(self, adopted: Model) -> int:
         """About how much the engine loads of it."""
@@ -172,7 +158,7 @@ class ModelLibrary:
             manifest = self._find_adopted(adopted, progress)
             folder, loaded = self._root / manifest.id / ORIGINAL, manifest
             if manifest.format == "gguf-converted":
-                folder, loaded = self._conversion(manifest, dict(adopted.converted), progress)
+                folder, loaded = loadable(self._root, manifest, folder, dict(adopted.converted), progress)
             check_memory(adopted.id, loaded.size)
             files = VerifiedFiles(folder, loaded.files, model=adopted.id, progress=progress, beside=BESIDE)
         except CorruptModel as error:
@@ -197,25 +183,6 @@ class ModelLibrary:
             "another model has its name here" if (self._root / adopted.id).exists() else "it is not on this machine"
         )
         raise ModelNotAdopted(model=adopted.id, reason=reason)
-
-    def _conversion(self, manifest: Manifest, adopted: dict[str, str], progress: Progress) -> tuple[Path, Manifest]:
-        """The folder that this engine version loads, and what it must hold."""
-        folder = self._root / manifest.id / _converted_name(manifest)
-        expected = adopted.get(engine_version())
-        try:
-            loaded = read_manifest(folder, CONVERTED_FILE)
-        except CorruptModel:
-            loaded = None  # there is none, or none that can be read
-        if loaded is None or loaded.digest != expected:
-            loaded = self._convert_untrusting(manifest, folder, progress)
-            if loaded.digest != expected:
-                log.warning(
-                    "the charter does not name this conversion of its model: it is made again at each start, from the "
-                    "original; propose an edition with this line under [converted] in the model's file",
-                    model=manifest.id,
-                    line=f'"{engine_version()}" = "{loaded.digest}"',
-                )
-        return folder, loaded
 
     def _add_default(self, progress: Progress) -> Manifest:
         try:
@@ -327,44 +294,10 @@ class ModelLibrary:
             (folder / ORIGINAL).mkdir(parents=True)
             take(path, folder / ORIGINAL / path.name)
             manifest = replace(manifest, files=describe_files(folder / ORIGINAL, [path.name]))
-            manifest = self._convert(manifest, folder / ORIGINAL, folder, staging, progress, thorough=thorough)
+            manifest = make(manifest, folder / ORIGINAL, folder, staging, progress, thorough=thorough)
             manifest.write(folder)
             put(folder, self._root / manifest.id)
         return manifest
-
-    def _convert(
-        self, manifest: Manifest, original: Path, folder: Path, staging: Path, progress: Progress, *, thorough: bool
-    ) -> Manifest:
-        """Makes ``folder/ir-…`` from the file in ``original``. Returns the manifest with the figures of its check.
-
-        Raises CorruptModel unless that is the manifest's file, byte for byte, from its copy to the end.
-        """
-        target = folder / _converted_name(manifest)
-        target.mkdir()
-        with private_copy(original, manifest, staging, progress) as copy:
-            figures = convert(copy, target.resolve(), progress, thorough=thorough)
-        manifest = replace(manifest, fidelity=figures)
-        files = describe_files(target, [path.name for path in target.iterdir()])
-        replace(manifest, files=files).write(target, CONVERTED_FILE)
-        return manifest
-
-    def _convert_untrusting(self, manifest: Manifest, ready: Path, progress: Progress) -> Manifest:
-        """Converts, and leaves what lies in ``ready`` only where it is the same to the byte (an engine may use it).
-        Returns what ``ready`` must hold.
-        """
-        check_disk(manifest.id, self._root, int(manifest.size * CONVERTING_FACTOR))
-        thorough = manifest.id != default_model.DEFAULT_ID
-        with staging_in(self._root) as staging:
-            self._convert(manifest, ready.parent / ORIGINAL, staging, staging, progress, thorough=thorough)
-            fresh = read_manifest(staging / ready.name, CONVERTED_FILE)
-            try:
-                VerifiedFiles(ready, fresh.files, model=manifest.id, progress=progress, beside=BESIDE)
-                if read_manifest(ready, CONVERTED_FILE).digest == fresh.digest:
-                    return fresh
-            except CorruptModel:
-                pass
-            put(staging / ready.name, ready)
-        return fresh
 
     def _free_id(self, wish: str) -> str:
         """An id from a name. Raises InvalidParameter, and ModelError where it is taken."""
@@ -391,21 +324,5 @@ def described(gguf: "Gguf", model_id: str) -> Manifest:
     )
 
 
-def engine_version() -> str:
-    """The installed engine's version, without importing it: that is the business of the engine's own process."""
-    return importlib.metadata.version("openvino-genai")
-
-
 def not_adopted(model: str, error: CorruptModel) -> ModelNotAdopted:
     return ModelNotAdopted(model=model, reason=error.details["reason"])
-
-
-def _converted_name(manifest: Manifest) -> str:
-    return f"{CONVERTED_PREFIX}{engine_version()}-{manifest.digest[:16]}"
-
-
-def convert(source: Path, target: Path, progress: Progress, *, thorough: bool) -> dict[str, str | float]:
-    """See ``conversion.convert``. Imported here, with NumPy, because most starts convert nothing."""
-    from commun.engine import conversion
-
-    return conversion.convert(source, target, progress, thorough=thorough)
