@@ -7,8 +7,8 @@ from sqlalchemy import Column, ForeignKey, MetaData, String
 metadata = MetaData()
 
 
-def random_id() -> Column[str]:
-    return Column("id", String, primary_key=True, comment="A random name. Reveals nothing.")
+def random_id(comment: str = "A random name. Reveals nothing.") -> Column[str]:
+    return Column("id", String, primary_key=True, comment=comment)
 
 
 def belongs_to(name: str, table: str, *, comment: str, **facts: Any) -> Column[str]:

@@ -7,7 +7,7 @@ from commun.store.schema.base import belongs_to, metadata, random_id
 folders = Table(
     "folders",
     metadata,
-    random_id(),
+    random_id("A random name, or for what was brought in one that only its owner's key leads to. Reveals nothing."),
     belongs_to(
         "account_id",
         "accounts",
