@@ -277,13 +277,13 @@ def create_app(settings: Settings, *, engine: Engine | None = None) -> Starlette
             await recorder.open()
             app.state.first_charter = await found_where_none_is(charter, settings.home)
             await early.settle(charter.find())
+            interrupted = await services.conversations.recover()
         except Exception as error:
             app.state.startup_error = told(error, settings.home)
             await early.settle(None)
             await recorder.close()
             database.close()
             raise
-        interrupted = await services.conversations.recover()
         if interrupted:
             log.info("answers were interrupted by the last stop", count=interrupted)
         background = [
@@ -325,7 +325,7 @@ def told(error: Exception, home: Path) -> CommunError:
     """What the command line tells where the server could not start. What is unforeseen stands in the log."""
     if isinstance(error, CommunError):
         return error
-    reason = find_reason(error)
+    reason = find_reason(error, home)
     if reason is not None:
         return DataFolderUnusable(home=str(home), reason=reason)
     log.error("the start failed", exc_info=error)

@@ -29,6 +29,7 @@ from commun.app import (
     follow_charter,
     guard_rules,
     record_loaded,
+    told,
 )
 from commun.assistant.bounds import check_wishes
 from commun.assistant.in_force import CharterInForce, Published, utc_now
@@ -75,7 +76,10 @@ def run_server(settings: Settings, translate: Translate) -> None:
         first: FirstCharter | None = app.state.first_charter
         if first is not None:
             print(f"\n{founding_note(first, translate)}\n", flush=True)  # noqa: T201
-        token = await app.state.services.accounts.make_link()
+        try:
+            token = await app.state.services.accounts.make_link()
+        except Exception as error:
+            raise told(error, settings.home) from error
         print(translate("Commun is running. Open this link (it works once):"), flush=True)  # noqa: T201
         print(f"\n    {url}/sign-in?token={token}\n", flush=True)  # noqa: T201
 

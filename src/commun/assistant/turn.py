@@ -110,6 +110,13 @@ class Assistant:
         """Before ``begin``, for each question. ``nonce`` None: the caller sent none. Raises NonceUsed."""
         await self._issuer.check_nonce(nonce)
 
+    async def check_schema(self, question: Question, terms: Terms, share: Share) -> None:
+        """Before ``begin``: a JSON Schema is refused before it takes a place. One that the charter does not grant is
+        not even looked at: ``begin`` refuses it. Raises what ``Engine.check_schema`` does.
+        """
+        if question.json_schema is not None and terms.charter.callers.structured_output:
+            await terms.engine.check_schema(question.json_schema, share.owner)
+
     async def share_of(self, account: str, key: str = "") -> Share:
         """Whose question is to begin; before each. ``key``: the API key's id, or "". Raises DailyTokensUsed."""
         return await self._quotas.share_of(account, key) if self._quotas else Share(account, key=key)
@@ -117,6 +124,11 @@ class Assistant:
     async def share_of_guest(self, guest: str, class_id: str) -> Share:
         """As ``share_of``, for whoever is in a class. Raises ClassTokensUsed."""
         return await self._quotas.share_of_guest(guest, class_id) if self._quotas else Share(guest, class_id=class_id)
+
+    async def check_again(self, share: Share) -> None:
+        """Others of the same person were answered since ``share_of``. Raises what that does."""
+        if self._quotas:
+            await self._quotas.check_again(share)
 
     # One turn: steps 4 to 10
 
@@ -173,8 +185,10 @@ class Assistant:
             error = InternalError()
             error.__cause__ = failure
         finally:
-            self._count(turn, draft)  # before the place is another's: whose turn comes next is refused by it
-            ticket.leave()
+            try:
+                self._count(turn, draft)  # before the place is another's: whose turn comes next is refused by it
+            finally:
+                ticket.leave()
         if turn.stopped:
             state = MessageState.STOPPED
         if error is not None:
@@ -189,7 +203,8 @@ class Assistant:
         prepared = draft.prepared = await prepare(engine, charter, question)  # step 6
         draft.sampling = sampling_for(charter, question, prepared.room, draft.sampling.seed)
         await ticket.wait()
-        await self._check_again(ticket)
+        if ticket.waited:
+            await self.check_again(ticket.share)
         draft.queued_s = time.monotonic() - draft.asked
         turn.tell(Began(prepared.tokens, prepared.dropped_messages))
         draft.reached = True  # step 7
@@ -231,11 +246,6 @@ class Assistant:
         for watcher in self._watchers:
             watcher(answer, error)
         asyncio.get_running_loop().call_later(REMEMBER_S, self._turns.pop, turn.id, None)
-
-    async def _check_again(self, ticket: Ticket) -> None:
-        """Others of the same person were answered while this question waited. Raises DailyTokensUsed."""
-        if self._quotas and ticket.waited:
-            await self._quotas.check_again(ticket.share)
 
     def _count(self, turn: Turn, draft: Draft) -> None:
         if self._quotas:
@@ -309,7 +319,8 @@ class Assistant:
         self._engines.hold(terms.engine)
         try:
             await ticket.wait()
-            await self._check_again(ticket)
+            if ticket.waited:
+                await self.check_again(ticket.share)
             if self._quotas:
                 self._quotas.count(share, read=len(token_ids), written=0)
             return await terms.engine.score(token_ids)

@@ -35,14 +35,22 @@ _OF_SQLITE: Final = {
 }
 
 
-def find_reason(error: BaseException) -> str | None:
-    """Why the system or SQLite refuses to work in a folder; None where that is not what ``error`` says."""
+def find_reason(error: BaseException, home: Path) -> str | None:
+    """Why the system or SQLite refuses to work in the folder; None where ``error`` does not say that of this folder."""
     if isinstance(error, OSError):
-        return _OF_SYSTEM.get(error.errno or 0, N_("the system refuses to read it or to write there"))
+        return _OF_SYSTEM.get(error.errno or 0) if _is_about(error, home) else None
     cause = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(cause, sqlite3.Error):
         return None
     return _OF_SQLITE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)  # the lower byte: without the further code
+
+
+def _is_about(error: OSError, home: Path) -> bool:
+    """A file of the folder, or a folder that it lies in. What fills the disk names no file."""
+    if error.filename is None:
+        return _OF_SYSTEM.get(error.errno or 0) == _FULL
+    place = Path(os.fsdecode(error.filename))
+    return place.is_relative_to(home) or home.is_relative_to(place)
 
 
 @contextmanager
@@ -51,7 +59,7 @@ def usable(home: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = find_reason(error)
+        reason = find_reason(error, home)
         if reason is None:
             raise
         raise DataFolderUnusable(home=str(home), reason=reason) from error

@@ -100,7 +100,7 @@ def upgrade(path: Path, to: str = "head") -> None:
         except BaseException as error:
             with suppress(DBAPIError):  # a full disk has undone it already
                 connection.exec_driver_sql("ROLLBACK")
-            if not isinstance(error, Exception) or find_reason(error) is not None:
+            if not isinstance(error, Exception) or find_reason(error, path.parent) is not None:
                 raise
             log.exception("the database could not be migrated", before=before)
             raise UpgradeFailed(home=str(path.parent)) from error
