@@ -79,6 +79,9 @@ class FakeEngine:
     async def count(self, prompt: Prompt) -> int:
         return len(prompt.token_ids or ())
 
+    async def check_schema(self, schema: str, asker: str = "") -> None:
+        """What is no JSON is refused by ``generate``."""
+
     async def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncIterator[Delta | Finish]:
         self._refuse(sampling)
         self.calls.append((prompt, sampling))

@@ -36,6 +36,11 @@ def problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]
     return body["error"]
 
 
+def of_pattern(pattern: str) -> dict[str, Any]:
+    schema = {"type": "string", "pattern": pattern}
+    return {"type": "json_schema", "json_schema": {"name": "text", "schema": schema}}
+
+
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize(
     "header", [None, "Bearer cm_wrong", "Bearer", "Basic eDp5", f"Bearer {KEY}x", "Bearer " + "k" * 500]
@@ -174,6 +179,7 @@ def test_a_way_of_drawing_that_no_audit_could_follow_is_refused_with_its_reason(
         ({"stream_options": {"include_usage": True}}, "stream_options"),
         ({"response_format": {"type": "xml"}}, "response_format"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        ({"response_format": of_pattern("^(([a-z]{1,1000}){1,1000}){1,1000}$")}, "response_format"),
         ({"metadata": {"a": "b"}}, "metadata"),
         ({"model": None}, "model"),
     ],

@@ -1,15 +1,19 @@
 """The API on the embedded model: seeds, log-probabilities, schemas and scores are the real engine's."""
 
+import contextlib
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from openai import OpenAI
+from openai import BadRequestError, OpenAI
 
 from running import RunningCommun
 
@@ -58,6 +62,58 @@ def test_a_schema_is_obeyed_by_the_real_model(client: OpenAI) -> None:
         model="default", messages=ASK, response_format=wished, max_tokens=40, seed=1
     )
     assert json.loads(answer.choices[0].message.content)["colour"] in ("red", "green")
+
+
+def processes_of(commun: RunningCommun, module: str) -> list[int]:
+    """Those that run ``module`` for this Commun."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int(folder.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            if parent == commun.process.pid and module.encode() in folder.joinpath("cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def test_a_schema_that_compiles_for_ever_is_refused_and_ends_nobody_s_answer(
+    commun: RunningCommun, client: OpenAI
+) -> None:
+    patterns = [f"^((([{letter}-z]{{1,9}}x?){{1,9}}y?){{1,9}}){{1,9}}$" for letter in "abcdefghijklmnopqrst"]
+    fields = {f"field {n}": {"type": "string", "pattern": pattern} for n, pattern in enumerate(patterns)}
+    schema = {"type": "object", "properties": fields, "required": [*fields]}  # within every bound of schema_bounds.py
+    wished: Any = {"type": "json_schema", "json_schema": {"name": "endless", "schema": schema}}
+
+    def refused() -> bool:
+        with pytest.raises(BadRequestError, match="cannot be compiled") as error:
+            client.chat.completions.create(model="default", messages=ASK, response_format=wished, max_tokens=8)
+        return error.value.code == "invalid_parameter"
+
+    engine = processes_of(commun, "commun.engine.worker")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(refused)
+        while True:  # others are answered meanwhile, and whoever is not fails here
+            answer = client.chat.completions.create(model="default", messages=ASK, max_tokens=8)
+            assert answer.usage.completion_tokens
+            if asked.done():
+                break
+    assert asked.result()
+    assert processes_of(commun, "commun.engine.grammar_apart") == []  # the system ended it
+    assert refused()
+    assert processes_of(commun, "commun.engine.grammar_apart") == []  # what was refused is remembered
+    assert processes_of(commun, "commun.engine.worker") == engine != []
+
+
+def test_a_schema_is_tried_apart_once(commun: RunningCommun, client: OpenAI) -> None:
+    schema = {"type": "object", "properties": {"hue": {"enum": ["blue"]}}, "required": ["hue"]}
+    schema["additionalProperties"] = False
+    asked: Any = {"model": "default", "messages": ASK, "max_tokens": 40}
+    asked["response_format"] = {"type": "json_schema", "json_schema": {"name": "hue", "schema": schema}}
+    first = client.chat.completions.create(**asked)
+    [tried] = processes_of(commun, "commun.engine.grammar_apart")
+    os.kill(tried, signal.SIGKILL)
+    again = client.chat.completions.create(**asked)
+    assert {json.loads(each.choices[0].message.content)["hue"] for each in (first, again)} == {"blue"}
+    assert processes_of(commun, "commun.engine.grammar_apart") == []
 
 
 def test_a_score_agrees_with_what_was_recorded_while_writing(client: OpenAI) -> None:

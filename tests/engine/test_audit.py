@@ -1,4 +1,14 @@
-"""Honest answers of the real engine are identical, alone and in company; dishonest ones of each kind are not."""
+"""Honest answers of the real engine are identical, alone and in company; dishonest ones of each kind are not.
+
+The exact profile; ``test_audit_fast.py`` has the other. Every arm of ``benchmarks/audit.py`` has its row here or there,
+at small n, but two, which need what the tests do not install:
+
+- transformers as the auditor: it comes with torch, which is no dependency (``benchmarks/audit_outsider.py``);
+- the text of Qwen2.5-Coder-1.5B, whose weights no test downloads. Here another model is the default one with two layers
+  left out.
+
+The engine answers in a process of its own, and the plain OpenVINO runtime reads in this one.
+"""
 
 import asyncio
 import json
@@ -7,28 +17,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from claimed_answers import ASK, CLAIMED, SYSTEM, TOKENS, answered, receipt_for, sampling
 from commun.audit.case import CannotAudit, Case, Why, case_of
 from commun.audit.comparing import machine_of
 from commun.audit.draws import draws, share_of
 from commun.audit.verdict import SHIFT_BOUND, Finding, Judgement, Outcome, judge_exact
-from commun.engine.base import Finish, Message, Prompt, Sampling
+from commun.engine import grammar_check
+from commun.engine.base import Message, Prompt, Sampling
 from commun.engine.logits import LogitReader, recompute
 from commun.engine.rendering import Renderer, UnknownToken
 from commun.engine.replaying import Replayer
 from commun.engine.sampling import candidates, logprob_of
 from commun.receipts.commitments import Values, whole_logprobs
 from commun.receipts.issue import Receipt, engine_used
-from commun.receipts.statement import OPENVINO_SAMPLER, ContextUsed, Sampler, Scheme, Seed, decimal_text
+from commun.receipts.statement import ContextUsed
 from commun.receipts.verification import Trust
 from made_receipt import made_receipt
 from other_weights import changed
 
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
 
-SYSTEM = "You are a helpful assistant. Answer in a few sentences."
-ASK = "What does a quorum protect a town council from?"
-CLAIMED = (("system", SYSTEM), ("user", ASK))
-TOKENS = 96
 OTHERS_TOKENS = 64  # of answers by other weights
 SCHEMA = json.dumps(
     {
@@ -50,57 +58,8 @@ def renderer(model) -> Renderer:
     return Renderer(model.folder)
 
 
-def sampling(**wishes) -> Sampling:
-    return Sampling(**{"seed": 1234, "max_tokens": TOKENS, "temperature": 0.8, "top_p": 0.95} | wishes)
-
-
 def said_of(schema: str) -> Sampling:
     return sampling(json_schema=schema)
-
-
-async def answered(
-    engine, sampling: Sampling, *, told=CLAIMED, claimed=CLAIMED, said: Sampling | None = None
-) -> Receipt:
-    """What the engine answers with ``sampling`` when it is ``told`` something, with a receipt that claims ``claimed``
-    and says it was drawn as ``said``.
-    """
-    prompt = await engine.render([Message(role, text) for role, text in told])
-    ids, logprobs, text, finish = [], [], "", ""
-    async for part in engine.generate(prompt, sampling):
-        if isinstance(part, Finish):
-            finish = part.reason.value
-        else:
-            ids += part.token_ids
-            logprobs += part.logprobs
-            text += part.text
-    rendered = await engine.render([Message(role, text) for role, text in claimed])
-    return receipt_for(rendered, said or sampling, ids, logprobs, text, finish=finish, claimed=claimed)
-
-
-def receipt_for(prompt: Prompt, said: Sampling, ids, logprobs, text, *, finish="length", claimed=CLAIMED) -> Receipt:
-    values = Values(
-        prompt_token_ids=prompt.token_ids,
-        prompt_messages=tuple(claimed),
-        answer_token_ids=tuple(ids),
-        answer_text=text,
-        logprobs=whole_logprobs(logprobs),
-        stop=said.stop or None,
-        schema=said.json_schema,
-    )
-    return made_receipt(
-        "turn",
-        values,
-        finish=finish,
-        sampler=Sampler(
-            OPENVINO_SAMPLER,
-            decimal_text(said.temperature),
-            decimal_text(said.top_p),
-            said.max_tokens,
-            ignore_eos=said.ignore_eos,
-        ),
-        seed=Seed(Scheme.DRAWN, said.seed),
-        context=ContextUsed("chat", "oldest-turns-first", sum(role != "system" for role, _ in claimed), 0),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +135,8 @@ async def dishonest_answers(engine) -> dict[str, Receipt]:
         "a dropped turn": answered(engine, honest, claimed=TURNS),
         "temperature +1 %": answered(engine, sampling(temperature=0.808), said=honest),
         "temperature -1 %": answered(engine, sampling(temperature=0.792), said=honest),
+        "temperature +10 %": answered(engine, sampling(temperature=0.88), said=honest),
+        "temperature -10 %": answered(engine, sampling(temperature=0.72), said=honest),
         "another top_p": answered(engine, sampling(top_p=0.94), said=honest),
         "another seed": answered(engine, sampling(seed=1235), said=honest),
     }
@@ -190,7 +151,7 @@ async def test_each_dishonest_answer_is_inconsistent_by_its_draws(engine, audite
         assert judgement.measures.worst_shift > 20 * 5e-5, kind
 
 
-@pytest.mark.parametrize("kind", ["again", "noise", "smaller"])
+@pytest.mark.parametrize("kind", ["q8_0", "q4_0", "noise", "smaller"])
 async def test_an_answer_of_other_weights_is_inconsistent_also_with_the_right_figures(
     model, reader, audited, tmp_path, kind
 ) -> None:
@@ -290,6 +251,16 @@ async def test_an_answer_under_a_schema_is_drawn_again_by_the_engine_s_own_sampl
         answered(engine, sampling(json_schema=SCHEMA), told=towns, claimed=towns, said=sampling()),
     ):
         assert Finding.DRAWS in audited(await other).findings
+
+
+def test_a_schema_that_would_compile_for_ever_is_given_up(reader, renderer, monkeypatch) -> None:
+    monkeypatch.setattr(grammar_check, "PROCESSOR_S", 1)
+    endless = json.dumps({"type": "string", "pattern": "^(([a-z]{1,1000}){1,1000}){1,1000}$"})
+    values = Values((1, 2), None, (3, 4), "", None, schema=endless)
+    case, _ = case_of(made_receipt("turn", values).bundle().data(), Trust())
+    with pytest.raises(CannotAudit) as refused:
+        recompute(case, reader, renderer, context_length=8192, progress=lambda *_: None)
+    assert refused.value.why is Why.STRUCTURED
 
 
 async def test_a_dropped_turn_is_found_by_the_prompt(engine, audited) -> None:

@@ -64,6 +64,7 @@ async def chat(request: Request, caller: Caller) -> ASGIApp:
     check_model(terms.info, asked.model)
     question = replace(question_of(asked), nonce=nonce_of(request, asked))
     share = await assistant.share_of(caller.account_id, caller.key_id)
+    await assistant.check_schema(question, terms, share)
     await assistant.check_nonce(question.nonce)
     record = record_for(services, caller, key_of(request), asked)
     turn_id = None if record is None else record.answer_id

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
+from commun.api.schema_bounds import check_bounds
 from commun.charter.refused_settings import find_reason
 from commun.errors import N_, InvalidParameter, UnsupportedParameter
 
@@ -198,10 +199,12 @@ class ChatRequest(Common):
         return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
 
     def schema_text(self) -> str | None:
-        """The JSON Schema that the answer must satisfy, as JSON text, or None."""
+        """The JSON Schema that the answer must satisfy, as JSON text, or None. Raises SchemaTooLarge."""
         wished = self.response_format
         if isinstance(wished, JsonSchemaFormat):
-            return json.dumps(wished.json_schema.schema_ or {})
+            schema = wished.json_schema.schema_ or {}
+            check_bounds(schema)
+            return json.dumps(schema)
         return "{}" if isinstance(wished, JsonObjectFormat) else None
 
 

@@ -20,6 +20,7 @@ from commun.audit.case import CannotAudit, Case, Why
 from commun.audit.replay import NEAR, Replay, compare
 from commun.auditing.asking import ALL_CORES, LOADING, Audited, NotAsked
 from commun.auditing.weights import Weights
+from commun.engine.grammar_check import check_compiles
 from commun.engine.logits import LogitReader
 from commun.engine.manifest import Progress
 from commun.engine.rendering import Renderer
@@ -84,6 +85,8 @@ def _generated(group: Sequence[Again], model: ReadyModel, profile: str, progress
         case = one.case
         try:
             renderer.check_known((*case.prompt, *case.answer))
+            if case.schema is not None:
+                check_compiles(renderer.folder, case.schema)
             _, _, stopped = renderer.text_of(case.answer, case.stop)
             is_open = case.statement.state is not State.COMPLETE or stopped is not None
             with closing(

@@ -151,6 +151,13 @@ class Engine(Protocol):
         """Length of the prompt in tokens."""
         ...
 
+    async def check_schema(self, schema: str, asker: str = "") -> None:
+        """Before a question takes a place: whether ``generate`` would compile this JSON Schema. ``asker``: whose it is;
+        they take turns. A remote engine leaves it to its server. Raises InvalidParameter; TooManyWaiting or QueueFull
+        where too many are being looked at.
+        """
+        ...
+
     def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Delta | Finish, None]:
         """Streams the answer. Closing the iterator (``aclose``) cancels and frees the slot at once.
 

@@ -21,6 +21,7 @@ from commun.audit.comparing import build_of, processor_of
 from commun.audit.draws import draws, share_of
 from commun.audit.facts import Fact
 from commun.audit.verdict import Recomputed
+from commun.engine.grammar_check import check_compiles
 from commun.engine.masked import MaskedSampler
 from commun.engine.paged import PagedModel
 from commun.engine.processor import processor_class
@@ -135,6 +136,7 @@ def recompute(
     if case.schema is None:
         facts = reader.facts(case)
     else:
+        check_compiles(renderer.folder, case.schema)
         sampler = MaskedSampler(renderer.tokenizer, renderer.ends, case)
         facts = sampler.facts(reader.rows(case.prompt, case.answer))
     found: list[Fact] = []

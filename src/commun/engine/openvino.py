@@ -38,6 +38,7 @@ from commun.engine.base import (
     Score,
 )
 from commun.engine.connection import COMMAND, Connection, Spare
+from commun.engine.grammar_check import GrammarCheck, GrammarProcess
 from commun.errors import (
     CommunError,
     ConfigError,
@@ -131,6 +132,7 @@ class OpenVINOEngine:
         self._info: EngineInfo | None = None
         self._connection: Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._grammar: GrammarCheck | None = None
         self._load_s = float(FIRST_LOAD_S)
 
     @property
@@ -158,6 +160,8 @@ class OpenVINOEngine:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
+        if self._grammar is not None:
+            await self._grammar.close()
         if self._spare is not None:
             await self._spare.close()
         if self._connection is not None:
@@ -175,6 +179,11 @@ class OpenVINOEngine:
     async def count(self, prompt: Prompt) -> int:
         return len(known_ids(prompt))
 
+    async def check_schema(self, schema: str, asker: str = "") -> None:
+        self._ready()
+        if self._grammar is not None:
+            await self._grammar.check(schema, asker)
+
     def generate(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Delta | Finish, None]:
         return self._generate(prompt, sampling, time.monotonic())
 
@@ -191,6 +200,8 @@ class OpenVINOEngine:
         return connection.table.pieces[token_id]
 
     async def _generate(self, prompt: Prompt, sampling: Sampling, began: float) -> AsyncGenerator[Delta | Finish, None]:
+        if sampling.json_schema is not None:  # whoever asks: nothing is compiled there that was not tried apart
+            await self.check_schema(sampling.json_schema)
         connection = self._ready()
         token_ids = known_ids(prompt)
         number, stream = connection.go(token_ids, self._bounded(token_ids, sampling))
@@ -262,6 +273,10 @@ class OpenVINOEngine:
         self._load_s = time.monotonic() - began
         connection.retry_after = self._retry_after()
         self._connection, self._ready_model, self._info = connection, ready, info
+        if self._grammar is None or self._grammar.folder != ready.folder:
+            old, self._grammar = self._grammar, GrammarCheck(GrammarProcess(ready.folder))
+            if old is not None:
+                await old.close()
         self._refusal = None
         self._state = EngineState.READY
         log.info("the model is loaded", model=model.id, seconds=round(self._load_s, 2))

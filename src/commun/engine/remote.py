@@ -141,6 +141,9 @@ class RemoteEngine:
     async def encode(self, text: str) -> Prompt:
         return Prompt(token_ids=None, text=text)
 
+    async def check_schema(self, schema: str, asker: str = "") -> None:
+        """That server compiles it, and refuses what it cannot."""
+
     async def count(self, prompt: Prompt) -> int:
         """Exact where the server has ``/tokenize`` (vLLM), else ``estimated_tokens``."""
         if prompt.token_ids is not None or not self._counts_exactly:

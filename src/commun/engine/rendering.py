@@ -26,6 +26,7 @@ class Renderer:
     def __init__(self, folder: Path) -> None:
         import openvino_genai as genai
 
+        self.folder = folder
         self.tokenizer = genai.Tokenizer(str(folder))
         self._table = table_of(self.tokenizer)
         self._prompts = PromptIds(self.tokenizer, self._table)
