@@ -1,5 +1,6 @@
 """What becomes of a conversation of another assistant: the whole tree, every branch, and what could not come along."""
 
+import time
 from typing import Any
 
 import pytest
@@ -293,3 +294,33 @@ def test_fields_of_any_other_type_break_nothing() -> None:
                 read(conversation(one, node("a", "q", "assistant", "Because.")))
             except NotAConversation:
                 continue
+
+
+@pytest.mark.parametrize("mark", ["\ue200", "\ue200x\ue201", '<details type="a">', '<details type="a"', "<details "])
+def test_a_megabyte_of_nothing_but_opening_marks_is_read_in_one_go(mark: str) -> None:
+    """Looked through again from each of them, it would take minutes in which nothing else of the server goes on."""
+    text = "So. " + mark * (1_000_000 // len(mark))
+    chatgpt = conversation(node("q", None, "user", text))
+    webui = open_webui_chat()
+    webui["chat"]["history"]["messages"] = {"q": {"id": "q", "role": "user", "content": text}}
+    for value in (chatgpt, webui):
+        begun = time.process_time()
+        assert read(value).messages[0].text.startswith("So. ")
+        assert time.process_time() - begun < 20, "a hundred times what it takes"
+
+
+def test_citations_and_details_end_at_their_first_end_and_one_without_an_end_stays() -> None:
+    cited = "One\ue200cite\ue202turn0\ue201, two\ue203.\ue200open\nThree\ue201\ue201 four \ue200never"
+    found = read(conversation(node("q", None, "user", cited)))
+    assert found.messages[0].text == "One, two. four never"
+    chat = open_webui_chat()
+    details = (
+        '<details type="reasoning" done="true">why</details>\n\nOne <details type="tool_calls" name="look">'
+        'a</details> two </details> <details type="x"><details type="y">in</details>. <details type="z">open'
+    )
+    chat["chat"]["history"]["messages"] = {"q": {"id": "q", "role": "user", "content": details}}
+    told = read(chat)
+    assert told.messages[0].text == (
+        'One [Asked the tool “look”]\n\ntwo </details> [Asked the tool “x”]\n\n. <details type="z">open'
+    )
+    assert told.left_out == {"reasoning": 1, "tools": 2}

@@ -153,7 +153,7 @@ def test_a_kill_between_two_pieces_leaves_nothing_to_be_seen_and_it_comes_in_aga
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == -9, done.stderr[-2000:]
     store = open_store(tmp_path / "home")

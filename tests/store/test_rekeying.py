@@ -193,7 +193,7 @@ def test_a_kill_in_the_middle_leaves_the_conversation_under_its_old_key(tmp_path
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == -9, done.stderr[-2000:]
     owner_token, reader_token, where, theirs = done.stdout.splitlines()[-1].split()

@@ -17,7 +17,8 @@ from commun.importing.reading import CALL, FILE, IMAGE, SOUND, TOOL, Reading, Tr
 
 SOURCE: Final = "chatgpt"
 MAX_TOOL_CHARACTERS: Final = 20_000
-_MARKS: Final = re.compile("\ue200.*?\ue201|[\ue000-\uf8ff]", re.DOTALL)  # citations of its own page
+CITED, CITED_END = "\ue200", "\ue201"  # around a citation of its own page
+_MARKS: Final = re.compile("[\ue000-\uf8ff]")
 _ABOUT_ME: Final = "user_editable_context"
 _HIDDEN: Final = frozenset({_ABOUT_ME, "model_editable_context"})
 _PROJECT: Final = re.compile(r"g-p-\w{1,100}")
@@ -70,7 +71,7 @@ class _Reading(Reading):
         text = "\n\n".join(part for part in self._parts(message, metadata, role) if part.strip())
         if text:
             made.role = "user" if role == "user" else "assistant"
-            made.text = _MARKS.sub("", text)
+            made.text = _without_marks(text)
         made.created = moment(message.get("create_time"))
         made.model = "" if role == "user" else short_name(metadata.get("model_slug") or " ").strip("?")
         return made
@@ -117,6 +118,15 @@ class _Reading(Reading):
         if "audio" in kind or "video" in kind:
             return self.named(SOUND, "sounds")
         return self.named(FILE, "files", kind)
+
+
+def _without_marks(text: str) -> str:
+    """Each character is looked at once: where no end follows, none is looked for behind."""
+    kept, at = [], 0
+    while (begin := text.find(CITED, at)) >= 0 and (end := text.find(CITED_END, begin)) >= 0:
+        kept.append(text[at:begin])
+        at = end + 1
+    return _MARKS.sub("", "".join(kept) + text[at:])
 
 
 def _fenced(text: str, language: str) -> str:

@@ -12,7 +12,9 @@ from commun.importing.outline import Node, Outline, moment
 from commun.importing.reading import CALL, FILE, IMAGE, MAX_NAME, Reading, Translate, list_of, short_name, table_of
 
 SOURCE: Final = "open-webui"
-_DETAILS: Final = re.compile(r'<details type="(\w+)"([^>]*)>.*?</details>\s*', re.DOTALL)
+DETAILS_END: Final = "</details>"
+_DETAILS: Final = re.compile(r'<details type="(\w+)"')
+_SPACE: Final = re.compile(r"\s*")
 _CALLED: Final = re.compile(r'\bname="([^"]{1,200})"')
 
 
@@ -59,15 +61,29 @@ class _Reading(Reading):
         content = message.get("content")
         for part in [content] if isinstance(content, str) else list_of(content):
             text = part if isinstance(part, str) else str(table_of(part).get("text") or "")
-            yield _DETAILS.sub(self._detail, text)
+            yield "".join(self._without_details(text))
         for file in map(table_of, list_of(message.get("files"))):
             is_image = file.get("type") == "image" or str(file.get("content_type") or "").startswith("image/")
             name = file.get("name") or table_of(file.get("file")).get("filename") or file.get("id") or file.get("type")
             yield self.named(IMAGE, "images", name) if is_image else self.named(FILE, "files", name)
 
-    def _detail(self, found: re.Match[str]) -> str:
-        if found[1] == "reasoning":
+    def _without_details(self, text: str) -> Iterator[str]:
+        """Each character is looked at once: where no end follows, none is looked for behind."""
+        at = 0
+        while (found := _DETAILS.search(text, at)) is not None:
+            opened = text.find(">", found.end())
+            end = text.find(DETAILS_END, opened) if opened >= 0 else -1
+            if end < 0:
+                break
+            yield text[at : found.start()]
+            yield self._detail(found[1], text[found.end() : opened])
+            after = _SPACE.match(text, end + len(DETAILS_END))
+            at = after.end() if after else end
+        yield text[at:]
+
+    def _detail(self, kind: str, said: str) -> str:
+        if kind == "reasoning":
             self.count("reasoning")
             return ""
-        called = _CALLED.search(found[2])
-        return self.named(CALL, "tools", called[1] if called else found[1]) + "\n\n"
+        called = _CALLED.search(said)
+        return self.named(CALL, "tools", called[1] if called else kind) + "\n\n"
