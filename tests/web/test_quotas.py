@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from api.test_errors import problem
+from commun.api.text_completions import AT_ONCE
 from commun.store.schema import api_keys
 from fake_engine import FakeEngine
 from inhabitants import Person, inhabitant
@@ -73,6 +74,18 @@ def test_once_a_day_s_tokens_are_used_up_a_program_is_told_when_to_come_back(mem
         json={"model": "default", "prompt": "Once"},
     )
     problem(text, 429, "insufficient_quota")
+
+
+@pytest.mark.parametrize("wish", [{"max_tokens": 20}, {"max_tokens": 0, "echo": True, "logprobs": 1}])
+def test_many_texts_in_one_request_are_many_questions(member: Person, wish: dict[str, object]) -> None:
+    several = httpx2.post(
+        f"{member.site.url}/v1/completions",
+        headers={"authorization": f"Bearer {member.key}"},
+        json={"model": "default", "prompt": ["Why is that so"] * 128} | wish,
+        timeout=120,
+    )
+    problem(several, 429, "insufficient_quota")
+    assert DAILY <= spent(member) < DAILY + AT_ONCE * 20, "those that had begun are written to their end"
 
 
 def test_a_page_says_so_too_in_the_reader_s_language_and_stores_no_question(member: Person) -> None:

@@ -138,7 +138,9 @@ async def _streamed(request: Request, terms: Terms, wish: Wish) -> EventStream:
 
 
 async def _all(request: Request, terms: Terms, wish: Wish) -> list[Continued]:
-    """Every prompt, AT_ONCE at a time; the first failure is the request's."""
+    """Every prompt, AT_ONCE at a time; the first failure is the request's. Each is a question of its own, so that many
+    in one request take no more of a day's tokens than many requests.
+    """
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(prompt: str | list[int], nonce: bytes | None) -> Continued:
@@ -158,6 +160,7 @@ async def _continued(
     request: Request, terms: Terms, wish: Wish, given: str | list[int], nonce: bytes | None
 ) -> Continued:
     asked, assistant = wish.asked, services_of(request).assistant
+    await assistant.check_again(wish.share)
     prompt = await _prompt(terms, given)
     done = None
     if wish.max_tokens:
