@@ -1,6 +1,6 @@
 """Models that are not quite the adopted one: its converted graph with other weights, for dishonest answers.
 
-- ``again``: one matrix of each layer quantised to four bits again, by Q4_0's formula;
+- ``q8_0``, ``q4_0``: one matrix of each layer quantised again, by these formulas, from the adopted weights' values;
 - ``noise``: each group's scale times 1 + 1 % Gaussian noise;
 - ``smaller``: two layers add nothing, as if they were left out.
 """
@@ -15,6 +15,7 @@ import openvino as ov
 from openvino import opset13 as op
 
 GRAPH = "openvino_model.xml"
+AGAIN = "ffn_down.weight"
 NOISE = 0.01
 LEFT_OUT = ("blk.10.", "blk.20.")
 RESIDUAL = ("attn_output.weight", "ffn_down.weight")  # what a layer adds comes out of these
@@ -39,20 +40,34 @@ def _weights(model: Any) -> Iterator[tuple[str, Any]]:
                 yield node.get_friendly_name(), product
 
 
-def _again(name: str, product: Any) -> None:
-    if not name.endswith("ffn_down.weight"):
+def _eight_bits(name: str, product: Any) -> None:
+    if not name.endswith(AGAIN):
         return
+    weights = _values(product)
+    scale = (np.abs(weights).max(axis=2, keepdims=True) / 127).astype(np.float16).astype(np.float32)
+    codes = np.clip(np.rint(weights / np.where(scale == 0, 1, scale)), -127, 127).astype(np.int8)
+    _replace(product, op.multiply(op.convert(op.constant(codes), "f32"), op.constant(scale)))
+
+
+def _four_bits(name: str, product: Any) -> None:
+    if not name.endswith(AGAIN):
+        return
+    weights = _values(product)
+    largest = np.take_along_axis(weights, np.abs(weights).argmax(axis=2, keepdims=True), axis=2)
+    scale = (largest / -8).astype(np.float16).astype(np.float32)
+    codes = np.clip(np.floor(weights / np.where(scale == 0, 1, scale) + 8.5), 0, 15).astype(np.uint8)
+    value = op.subtract(op.convert(op.constant(codes), "f32"), op.constant(np.full_like(scale, 8)))
+    _replace(product, op.multiply(value, op.constant(scale)))
+
+
+def _values(product: Any) -> Any:
+    """What the codes and scales of a matrix say, as they are: a row of groups for each row."""
     difference = product.input_value(0).get_node()
     codes = difference.input_value(0).get_node().input_value(0).get_node()
     packed = codes.data
     shape = tuple(codes.get_output_shape(0))
     whole = np.stack([packed & 15, packed >> 4], axis=-1).reshape(shape).astype(np.float32)
-    weights = (whole - difference.input_value(1).get_node().data) * product.input_value(1).get_node().data
-    largest = np.take_along_axis(weights, np.abs(weights).argmax(axis=2, keepdims=True), axis=2)
-    scale = (largest / -8).astype(np.float16).astype(np.float32)
-    fresh = np.clip(np.floor(weights / np.where(scale == 0, 1, scale) + 8.5), 0, 15).astype(np.uint8)
-    value = op.subtract(op.convert(op.constant(fresh), "f32"), op.constant(np.full_like(scale, 8)))
-    _replace(product, op.multiply(value, op.constant(scale)))
+    return (whole - difference.input_value(1).get_node().data) * product.input_value(1).get_node().data
 
 
 def _noise(name: str, product: Any) -> None:
@@ -72,4 +87,9 @@ def _replace(product: Any, other: Any) -> None:
         reader.replace_source_output(other.output(0))
 
 
-CHANGES: dict[str, Callable[[str, Any], None]] = {"again": _again, "noise": _noise, "smaller": _smaller}
+CHANGES: dict[str, Callable[[str, Any], None]] = {
+    "q8_0": _eight_bits,
+    "q4_0": _four_bits,
+    "noise": _noise,
+    "smaller": _smaller,
+}
