@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ import httpx2
 import pytest
 
 from commun.importing import items
+from commun.web import reading_apart
 from exports import chatgpt_zip, open_webui_chat, two_branches
 from fake_engine import FakeEngine
 from site_server import Site, serving
@@ -309,3 +312,25 @@ def test_nothing_of_what_is_brought_in_lies_open_in_the_data_folder(site: Site, 
     for file in site.app.state.services.settings.home.rglob("*"):
         if file.is_file():
             assert b"canary" not in file.read_bytes(), file.name
+
+
+ENDLESS = "import os, sys, time, pathlib; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(3600)"
+
+
+def test_a_server_that_ends_takes_the_process_with_it_that_reads_a_long_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "pid"
+    monkeypatch.setattr(reading_apart, "COMMAND", [sys.executable, "-c", ENDLESS, str(told)])
+    with serving(tmp_path / "home", FakeEngine()) as site, httpx2.Client(
+        base_url=site.url, timeout=120, follow_redirects=True
+    ) as client:  # fmt: skip
+        client.get(site.link()).raise_for_status()
+        data = chatgpt_zip([{"mapping": {}, "filler": "x" * items.LONG}])
+        client.post("/settings/import", files={"file": ("export.zip", data)}).raise_for_status()
+        until = time.monotonic() + 120
+        while not (told.exists() and told.read_text()):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text()), 0)

@@ -28,6 +28,7 @@ MAX_MEMORY_BYTES: Final = 1 << 30
 MAX_PROCESSOR_S: Final = 60
 NICE: Final = 10
 _NOT_JSON: Final = "it is not JSON"
+_NOT_READ: Final = "it cannot be read, or takes more to read than an honest one"
 _ABOUT: Final = tuple(one.name for one in fields(ImportedConversation) if one.name != "messages")
 _OF_EACH: Final = tuple(one.name for one in fields(ImportedMessage) if one.name != "kept")
 
@@ -41,12 +42,19 @@ def question(data: bytes, translate: Translate, *, now: float) -> Iterator[bytes
 def understood(answer: Iterable[bytes]) -> ImportedConversation:
     """What it told. Raises NotAConversation; BadImport where it is not JSON, which ends the import."""
     lines = iter(answer)
-    about = json.loads(next(lines, b"{}"))
-    if about.get("refused") == _NOT_JSON:
-        raise BadImport(reason=N_("a conversation in it is not JSON"))
+    try:
+        about = json.loads(next(lines, b"{}"))
+        if about.get("refused") != _NOT_JSON:
+            return _conversation(about, lines)
+    except (ValueError, KeyError, TypeError):  # it was ended in the middle
+        raise NotAConversation(_NOT_READ) from None
+    raise BadImport(reason=N_("a conversation in it is not JSON"))
+
+
+def _conversation(about: dict[str, Any], lines: Iterator[bytes]) -> ImportedConversation:
     messages = tuple(_message(json.loads(line)) for line in lines)
     if not messages or about.pop("count", None) != len(messages):
-        raise NotAConversation("it cannot be read, or takes more to read than an honest one")
+        raise NotAConversation(_NOT_READ)
     return ImportedConversation(messages=messages, **about)
 
 

@@ -4,6 +4,7 @@
   this process (``importing/spool.py``). Nothing of it is read before all of it is here;
 - then it is read in the background, one conversation at a time, while its owner may go on; ``/settings/data`` shows how
   far it has come, and in the end what became of it. One import of a person at a time, MOST_RUNNING of all;
+- what takes long to read is read in processes of its own, which may take so much and no more (``reading_apart.py``);
 - signing out does not stop it. Ending the server does: what was brought in stays, and the same file brings in the rest;
 - what is told of it is counts, kept in memory until the next import; and the instructions that Commun's own export has
   of its owner, sealed to them there, which take the place of nothing unless they are sent as one's own.
@@ -37,7 +38,7 @@ from commun.store.people import Viewer
 from commun.store.rows import unlocked
 from commun.store.vault import bind
 from commun.web.i18n import number
-from commun.web.reading_apart import conversation_apart
+from commun.web.reading_apart import ReadingApart
 from commun.web.rules import check_stored
 from commun.web.visit import Visit, check_asking, member_of
 
@@ -192,6 +193,7 @@ def _parser(request: Request, file: Spool) -> MultipartParser:
 
 async def _run(visit: Visit, file: Spool, job: Import) -> None:
     """Raises nothing: what went wrong is told on the page."""
+    apart = ReadingApart(visit.translate)
     try:
         export = Export(file, told=job.reached)
         account = own.account(await asyncio.to_thread(export.account))
@@ -199,7 +201,7 @@ async def _run(visit: Visit, file: Spool, job: Import) -> None:
         imports, viewer, items = Imports(visit.services.database, folders=job.folders), visit.owner, export.items()
         job.offered = _offered(viewer, account.instructions)
         while (value := await asyncio.to_thread(next, items, None)) is not None:
-            await _take(visit, viewer, imports, value, job)
+            await _take(visit, apart, imports, value, job)
             job.unreadable, job.left_out["opinions"] = job.strange + export.skipped, imports.unsaid
         if job.new:
             await imports.add_empty_folders(viewer)
@@ -209,6 +211,7 @@ async def _run(visit: Visit, file: Spool, job: Import) -> None:
         log.error("an import ended early", where=__name__)  # noqa: TRY400
         job.problem = CommunError()
     finally:
+        apart.stop()
         job.running = False
         file.close()
 
@@ -234,22 +237,24 @@ def _context(viewer: Viewer) -> bytes:
     return bind("imports", "offered", viewer.account_id, viewer.vault_id)
 
 
-async def _take(visit: Visit, viewer: Viewer, imports: Imports, value: dict[str, Any] | bytes, job: Import) -> None:
+async def _take(
+    visit: Visit, apart: ReadingApart, imports: Imports, value: dict[str, Any] | bytes, job: Import
+) -> None:
     try:
-        found = await asyncio.to_thread(_found, value, visit.translate)
+        found = await asyncio.to_thread(_found, value, visit.translate, apart)
     except NotAConversation:
         job.strange += 1
         if job.strange > MOST_STRANGE:
             raise BadImport(reason=N_("most of it is in no form that is known here")) from None
         return
-    stored = await imports.add(viewer, found)
+    stored = await imports.add(visit.owner, found)
     job.count(stored, found)
 
 
-def _found(value: dict[str, Any] | bytes, translate: Translate) -> ImportedConversation:
-    """Raises NotAConversation."""
+def _found(value: dict[str, Any] | bytes, translate: Translate, apart: ReadingApart) -> ImportedConversation:
+    """Raises NotAConversation, BadImport, Busy."""
     if isinstance(value, bytes):
-        return conversation_apart(value, translate, now=time.time())
+        return apart.conversation(value, now=time.time())
     return conversation_of(value, translate, now=time.time())
 
 
