@@ -32,6 +32,7 @@ from commun.charter.clauses import Model
 from commun.config import Settings, load_settings
 from commun.engine.base import Message, Prompt, Sampling
 from commun.engine.remote import RemoteEngine
+from commun.engine.remote_request import request_of
 from commun.engine.weights import ModelLibrary
 from commun.store.accounts import Accounts
 from commun.store.database import Database
@@ -224,7 +225,7 @@ def test_a_remote_server_is_asked_the_same_with_another_key() -> None:
     asked = []
     for value in KEYS["remote_key"][1:]:
         engine = RemoteEngine(model.url, model.remote_model, value, context_length=model.context_length)
-        asked.append((engine._request(prompt, sampling), engine._base))
+        asked.append((request_of(engine._model, prompt, sampling, tells_ids=True), engine._base))
     assert asked[0] == asked[1]
 
 

@@ -176,6 +176,17 @@ def test_tokens_that_the_named_model_has_not_speak_against_the_receipt(answers, 
     assert "no such model has this token" in result.stdout
 
 
+def test_a_schema_that_compiles_for_ever_ends_no_audit(answers, elsewhere, tmp_path) -> None:
+    statement, values = opened(answers[2])
+    assert values.schema is not None
+    endless = json.dumps({"type": "string", "pattern": "^(([a-z]{1,1000}){1,1000}){1,1000}$"})
+    hostile = claimed(tmp_path / "endless.json", statement, replace(values, schema=endless))
+    result = commun("audit", hostile, answers[1], "--json", home=elsewhere)
+    first, second = verdicts(result)["answers"]
+    assert first["trouble"]["why"] == "structured"
+    assert second["judgement"]["outcome"] == "identical"
+
+
 def test_a_machine_without_the_model_says_how_to_get_it_and_that_nothing_was_audited(answers, tmp_path) -> None:
     result = commun("audit", answers[0], home=tmp_path / "nothing")
     assert result.returncode == 2
