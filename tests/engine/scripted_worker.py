@@ -1,7 +1,8 @@
 """The engine's real process around a scripted pipeline: it says bytes in order, and breaks where a prompt asks it to.
 
 Prompt [n, ...]: n tokens are said, one per step. The last id says what goes wrong (FAULTS). Vocabulary: 256 bytes and
-one special token. Half a character cannot be read; after the text LOSING nothing can.
+one special token. Half a character cannot be read; after the text LOSING nothing can, after the text
+GARBLING all is read otherwise. The chat template tells the day, which the text MIDNIGHT ends.
 """
 
 import os
@@ -15,6 +16,8 @@ RAISE, HANG, DIE, SLOW, SLOWEST = 1001, 1002, 1003, 1004, 1005
 PAUSES = {SLOW: 0.02, SLOWEST: 0.5}
 SPECIAL = 256
 LOSING = "from here on it reads nothing"
+GARBLING = "from here on it reads otherwise"
+MIDNIGHT = "from here on it is another day"
 
 
 class Request:
@@ -31,7 +34,8 @@ class Scripted:
         if Path(settings["path"], "broken").exists():
             raise RuntimeError("a secret text that must not be told")
         self.requests: list[Request] = []
-        self.is_lost = False
+        self.is_lost = self.is_garbled = False
+        self.day = ""
 
     def about(self) -> dict[str, Any]:
         return {
@@ -71,13 +75,18 @@ class Scripted:
         return [ids, [-0.5] * len(ids), finish]
 
     def encode(self, text: str) -> list[int]:
-        self.is_lost |= text == LOSING
+        self.is_lost |= LOSING in text
+        self.is_garbled |= GARBLING in text
         if self.is_lost:
             raise RuntimeError("a secret text that must not be told")
-        return list(text.encode())
+        ids = list(text.encode())
+        return ids[::-1] + ids if self.is_garbled else ids
 
     def render(self, messages: list[list[str]]) -> list[int]:
-        return self.encode("".join(content for _, content in messages))
+        text = "".join(content for _, content in messages)
+        if text == MIDNIGHT:
+            self.day = "tomorrow "
+        return self.encode(self.day + text)
 
     def score(self, token_ids: list[int]) -> list[list[float]]:
         return [[token, -0.5, token, -0.5] for token in token_ids[1:]]

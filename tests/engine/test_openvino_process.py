@@ -28,7 +28,7 @@ from commun.errors import (
     MessageTooLong,
     UnsupportedModel,
 )
-from engine.scripted_worker import DIE, HANG, LOSING, RAISE, SLOW, SLOWEST
+from engine.scripted_worker import DIE, GARBLING, HANG, LOSING, MIDNIGHT, RAISE, SLOW, SLOWEST
 
 pytestmark = pytest.mark.anyio
 COMMAND = (sys.executable, str(Path(__file__).with_name("scripted_worker.py")))
@@ -132,6 +132,30 @@ async def test_what_it_cannot_read_is_refused_and_breaks_nothing(tmp_path):
         _, _, finish = await read(running)
         assert finish.completion_tokens == 200
         assert engine.state is EngineState.READY
+
+
+async def test_what_it_cannot_read_breaks_nothing_on_another_day_either(tmp_path):
+    async with started(tmp_path) as engine:
+        today = await engine.render([Message("user", "hé")])
+        await engine.render([Message("user", MIDNIGHT)])
+        assert (await engine.render([Message("user", "hé")])).token_ids != today.token_ids
+        running = engine.generate(prompt(200, SLOW), sampling())
+        await anext(running)
+        with pytest.raises(InvalidParameter):
+            await engine.render([Message("user", "\ud800")])
+        _, _, finish = await read(running)
+        assert finish.completion_tokens == 200
+        assert engine.state is EngineState.READY
+
+
+@pytest.mark.parametrize("kind", ["render", "encode"])
+async def test_a_tokenizer_that_reads_otherwise_is_started_again_when_it_fails(tmp_path, kind):
+    async with started(tmp_path) as engine:
+        await engine.encode(GARBLING)
+        failing = engine.render([Message("user", "\ud800")]) if kind == "render" else engine.encode("\ud800")
+        with pytest.raises(EngineFailed):
+            await failing
+        assert (await encoded_again(engine, "hé")).token_ids == tuple("hé".encode())
 
 
 async def encoded_again(engine: OpenVINOEngine, text: str) -> Prompt:

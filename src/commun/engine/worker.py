@@ -8,7 +8,8 @@ native crash, or a step that never ends, can be survived from outside only. ``en
 - any exception in the pipeline ends the process: its state is unknown then. Texts of exceptions are never told, they
   may quote a prompt; their kind and place are;
 - a text that the tokenizer cannot read is refused, and is the trouble of nobody but whoever sent it. One that does not
-  read any more what it read at the start is broken for good, and ends the process;
+  read any more what it read at the start is broken for good, and ends the process. (How a text is read may change by
+  itself: a chat template can tell the day.)
 - the socket's end is the end of the process, so a killed server leaves nothing behind.
 """
 
@@ -80,7 +81,7 @@ class Loop:
         self._untold: dict[int, list[Any]] = {}
         self._begun: set[int] = set()  # their first token was told
         self._told_at = 0.0
-        self._read_at_start = {kind: self._tried(kind) for kind in READING}
+        self._read_at_start = self._reading()
 
     def run(self) -> None:
         while True:
@@ -126,9 +127,15 @@ class Loop:
         try:
             return call(*arguments)
         except Exception as error:
-            if self._tried(kind) != self._read_at_start[kind]:
+            if self._reading() != self._read_at_start:
                 raise
             raise InvalidParameter(parameter=READING[kind], reason=UNREADABLE) from error
+
+    def _reading(self) -> tuple[bool, list[int] | None]:
+        """What must stay as it was at the start. Of messages only whether they can be read: a template that tells the
+        day gives other ids tomorrow.
+        """
+        return self._tried("render") is not None, self._tried("encode")
 
     def _tried(self, kind: str) -> list[int] | None:
         """How a text that most models can read is read now; None where it is not."""
