@@ -95,3 +95,13 @@ async def test_draws_of_another_seed_do_not_lead_to_the_same_tokens(engine, mode
     prompt, ids, _ = await answered(engine, QUESTIONS[0], said)
     other = Sampling(seed=2, max_tokens=LONGEST, temperature=1.0, top_p=0.95, ignore_eos=True)
     assert max(fact.shift for fact in facts_of(reader, prompt, ids, other)) > 1_000 * SHIFT_BOUND
+
+
+def test_no_token_is_left_out_silently(model) -> None:
+    reader = LogitReader(model.folder, profile="exact", threads=2)
+    answer = (11, 12, 13, 14)
+    for shares in ((0.5,) * 3, (0.5,) * 5):
+        with pytest.raises(ValueError, match=r"4 tokens, 4 rows, 5 shares|shorter"):
+            list(reader.facts_of((5, 6, 7), answer, shares, temperature=1.0, top_p=0.95))
+    facts = list(reader.facts_of((5, 6, 7), answer, (0.5,) * 4, temperature=1.0, top_p=0.95))
+    assert tuple(fact.token for fact in facts) == answer

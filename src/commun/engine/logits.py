@@ -12,6 +12,7 @@ Token ids come from a stranger's file: those that the model has not are refused 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,7 +78,11 @@ class LogitReader:
         temperature: float,
         top_p: float,
     ) -> Iterator[Fact]:
-        """``shares``: of the draws, one for each token of the answer, as ``fact_of`` takes it."""
+        """``shares``: of the draws, one for each token of the answer, as ``fact_of`` takes it.
+
+        A part of the rows is reduced whole before its first fact is told: rows are the model's own memory, which no
+        thread reads while whoever asked has the turn. Raises ValueError unless each token has its row and its share.
+        """
 
         def reduced(places: tuple[Any, Sequence[int], Sequence[float | None]]) -> list[Fact]:
             every = zip(*places, strict=True)
@@ -92,8 +97,10 @@ class LogitReader:
                 cuts = [slice(start, start + each) for start in range(0, len(part), each)]
                 tokens, drawn = answer[done : done + len(part)], shares[done : done + len(part)]
                 done += len(part)
-                for facts in pool.map(reduced, [(part[cut], tokens[cut], drawn[cut]) for cut in cuts]):
-                    yield from facts
+                facts = list(pool.map(reduced, [(part[cut], tokens[cut], drawn[cut]) for cut in cuts]))
+                yield from chain.from_iterable(facts)
+        if not done == len(answer) == len(shares):
+            raise ValueError(f"{len(answer)} tokens, {done} rows, {len(shares)} shares")
 
     def _parts(self, prompt: tuple[int, ...], answer: tuple[int, ...]) -> Iterator[Any]:
         return self._model.parts([*prompt, *answer[:-1]], len(prompt) - 1)  # after the last token nothing was chosen
