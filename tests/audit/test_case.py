@@ -116,4 +116,5 @@ def test_settings_that_no_sampler_can_have_are_not_computed_with(temperature: st
 
 def test_more_stop_strings_than_a_server_takes_are_not_looked_for() -> None:
     many = replace(VALUES, stop=tuple(f"{number}." for number in range(MAX_STOPS + 1)))
-    assert why_not(made_receipt("turn", many).bundle().data()) is Why.TOO_LONG
+    assert why_not(made_receipt("turn", many).bundle().data()) is Why.MANY_STOPS
+    assert len(made_case(values=replace(VALUES, stop=many.stop[:MAX_STOPS])).stop) == MAX_STOPS

@@ -42,6 +42,7 @@ class Why(StrEnum):
     NO_TOKENS = "no-tokens"
     UNTOLD = "untold"
     TOO_LONG = "too-long"
+    MANY_STOPS = "many-stops"
     OTHER_SAMPLER = "other-sampler"
     OTHER_SERVER = "other-server"
     STRUCTURED = "structured"
@@ -55,6 +56,7 @@ WORDS: Final[Mapping[Why, str]] = {
     Why.NO_TOKENS: N_("the answer has no token"),
     Why.UNTOLD: N_("the server that drew it told no token ids"),
     Why.TOO_LONG: N_("the conversation is longer than an audit takes"),
+    Why.MANY_STOPS: N_("it has more stop strings than any server takes"),
     Why.OTHER_SAMPLER: N_("a sampler drew it that is not known here"),
     Why.OTHER_SERVER: N_(
         "another server drew it: name one that has the model with --remote, or the model’s file with --model"
@@ -131,8 +133,10 @@ def case_of(data: bytes, trust: Trust) -> tuple[Case, Report]:
     messages = _optional(bundle, statement, "prompt_messages")
     charter = _charter_of(bundle, statement)
     stop = _optional(bundle, statement, "stop") or ()
-    if len(prompt) + len(answer) > MAX_AUDITED_TOKENS or len(stop) > MAX_STOPS:
+    if len(prompt) + len(answer) > MAX_AUDITED_TOKENS:
         raise CannotAudit(Why.TOO_LONG)
+    if len(stop) > MAX_STOPS:
+        raise CannotAudit(Why.MANY_STOPS, f"{len(stop)} stop strings")
     temperature, top_p = float(statement.sampler.temperature), float(statement.sampler.top_p)
     if not can_draw(temperature, top_p):
         raise CannotAudit(Why.OTHER_SAMPLER, f"temperature {temperature:.3g}, top_p {top_p:.3g}")
