@@ -127,6 +127,34 @@ def test_whoever_tries_names_waits(site: Site, arrived: httpx2.Client, monkeypat
     assert answered == [200] * (FREE + 1) + [429]
 
 
+def test_the_passkey_is_taken_that_was_made_under_a_name_that_was_counted(
+    site: Site, arrived: httpx2.Client, key: SoftAuthenticator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.app.state, "name_attempts", Attempts(FREE, clock=lambda: 0.0), raising=False)
+    for _ in range(FREE):
+        assert options_for(arrived, a_name()).status_code == 200
+    name = a_name()
+    options = options_for(arrived, name).json()
+    assert options_for(arrived, a_name()).status_code == 429, "from now on others wait"
+    sent = {"name": name, "credential": key.make(options), "prf": key.prf(options)}
+    assert arrived.post(f"{JOIN}/passkey", json=sent).json() == {"url": "/welcome"}
+
+
+def test_whose_account_was_made_meanwhile_learns_of_no_name_and_is_counted(
+    site: Site, provider: HostileProvider, arrived: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = a_name()
+    inhabitant(site, name=taken)
+    monkeypatch.setattr(site.app.state, "name_attempts", Attempts(FREE, clock=lambda: 0.0), raising=False)
+    words = {"passphrase": "eleven slow green trams"}
+    with httpx2.Client(base_url=site.url, timeout=120, headers=JSON) as second:
+        come_back(second, provider)
+        assert arrived.post(JOIN, data={"name": a_name(), **words}).status_code == 303
+        names = [taken, *(a_name() for _ in range(FREE))]
+        answered = [second.post(JOIN, data={"name": name, **words}).status_code for name in names]
+    assert answered == [409] * FREE + [429]
+
+
 def test_without_an_arrival_or_with_anothers_answer_nobody_comes_in(
     site: Site, provider: HostileProvider, arrived: httpx2.Client, key: SoftAuthenticator
 ) -> None:

@@ -126,17 +126,17 @@ class ProviderAccounts:
         session: str | None,
         account_id: str | None = None,
     ) -> SignedIn:
-        """All of it or nothing."""
+        """All of it or nothing. The name comes last: whoever is refused for another reason learns of no name."""
 
         def work(connection: Connection) -> SignedIn:
             now = self._accounts.now
             role = Role.MEMBER if invitation is None else self._invitations.spend(connection, invitation)
             made = rows.new_account(connection, role, now, account_id=account_id)
-            give_name(connection, made, name)
             signed_in = self._accounts.enter(connection, made, None, session=session)
             make_opening(connection, signed_in.viewer)
             self._add(connection, signed_in.viewer, mark)
-            return signed_in
+            give_name(connection, made, name)
+            return SignedIn(signed_in.token, self._accounts.again(connection, signed_in.token))
 
         return await self._accounts.change(work)
 

@@ -24,8 +24,9 @@ from typing import Final
 
 from starlette.requests import Request
 
-from commun.errors import CommunError, TooManyRequests
-from commun.store.names import NameTaken, key_of
+from commun.errors import TooManyRequests
+from commun.store.names import NameNotUsable, key_of
+from commun.store.passwords import ManySignIns, PasswordTooCommon, PasswordTooLong, PasswordTooShort
 from commun.web.visit import is_secure
 
 FREE: Final = 5  # failures that make nobody wait
@@ -39,6 +40,7 @@ SIZE: Final = 20_000
 KNOWN: Final = "commun_known"
 SECURE_KNOWN: Final = "__Host-commun_known"
 KNOWN_DAYS: Final = 365
+TELL_NOTHING: Final = (NameNotUsable, PasswordTooShort, PasswordTooLong, PasswordTooCommon, ManySignIns)
 _NONCE_BYTES: Final = 16
 
 
@@ -115,7 +117,8 @@ class SignInAttempts:
 @contextlib.contextmanager
 def choosing_a_name(request: Request, chooser: str) -> Iterator[None]:
     """Around what gives somebody a name. ``chooser``: an account, an invitation, or whom a provider named. A name that
-    is free tells as much as one that is taken; only one that nobody can have tells nothing. Raises TooManyRequests.
+    is free tells as much as one that is taken; TELL_NOTHING is what comes before names are compared. Raises
+    TooManyRequests.
     """
     state = request.app.state
     names: Attempts | None = getattr(state, "name_attempts", None)
@@ -125,9 +128,7 @@ def choosing_a_name(request: Request, chooser: str) -> Iterator[None]:
     names.begin(subject)
     try:
         yield
-    except NameTaken:
-        raise
-    except CommunError:
+    except TELL_NOTHING:
         names.forgive(subject)
         raise
 

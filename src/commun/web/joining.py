@@ -7,6 +7,9 @@
   spent only then: who was refused tries again on the same page.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -14,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from commun.errors import BadRequest, Busy, CommunError
 from commun.openid.errors import LinkedElsewhere, TryOver
 from commun.store.invitations import InvitationOver
-from commun.store.names import NameNotUsable, read_name
+from commun.store.names import NameNotUsable, key_of, read_name
 from commun.store.passwords import MIN_LENGTH
 from commun.store.provider_accounts import MarkTaken, PasskeyOpensNothing
 from commun.web.attempts import choosing_a_name
@@ -78,6 +81,18 @@ def _join_page(visit: Visit, name: str, error: CommunError | None = None) -> Res
     return response
 
 
+@contextlib.contextmanager
+def _choosing(request: Request, arrival: Arrival, typed: str) -> Iterator[None]:
+    """A name is counted once for whoever arrived: a passkey made under it meanwhile would be lost to a wait."""
+    key = key_of(typed)
+    if key in arrival.names:
+        yield
+        return
+    with choosing_a_name(request, f"arrival {arrival.person.mark.hex()}"):
+        yield
+    arrival.names.add(key)
+
+
 async def join(request: Request) -> Response:
     visit = await visit_of(request)
     provider = provider_of(visit)
@@ -88,7 +103,7 @@ async def join(request: Request) -> Response:
         return form_page(visit, "/", error=TryOver(provider=provider.name))
     try:
         check_signing_in(request)
-        with choosing_a_name(request, f"arrival {arrival.person.mark.hex()}"):
+        with _choosing(request, arrival, name):
             signed_in = await visit.services.provider_accounts.join(
                 arrival.person.mark,
                 name,
@@ -129,7 +144,7 @@ async def options_to_join(request: Request) -> Response:
     check_signing_in(request)
     arrival = _arrival(visit)
     typed = str((await body_of(request)).get("name", ""))
-    with choosing_a_name(request, f"arrival {arrival.person.mark.hex()}"):
+    with _choosing(request, arrival, typed):
         name = await visit.services.provider_accounts.check_name(typed)
     return as_json(options_to_register(request, _whose(arrival), account_id=arrival.account_id, name=name))
 
@@ -140,10 +155,11 @@ async def join_with_passkey(request: Request) -> Response:
     arrival = _arrival(visit)
     sent = await sent_by(request)
     made = registered(request, sent["credential"], challenges_of(request).take(_whose(arrival)))
-    with choosing_a_name(request, f"arrival {arrival.person.mark.hex()}"):
+    typed = str(sent.get("name", ""))
+    with _choosing(request, arrival, typed):
         signed_in = await visit.services.provider_accounts.join_with_passkey(
             arrival.person.mark,
-            str(sent.get("name", "")),
+            typed,
             new_passkey(made, "", derived_of(sent)),
             account_id=arrival.account_id,
             invitation=arrival.invitation,

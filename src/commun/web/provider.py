@@ -17,6 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import field as part
 from typing import Final, Generic, TypeVar
 
 from starlette.requests import Request
@@ -86,12 +87,13 @@ class Try:
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """Somebody who may have an account here and has none yet. ``account_id``: under which it will be made; a passkey is
-    told before.
+    told before. ``names``: keys of those that were looked at for them, and counted.
     """
 
     person: Person
     invitation: str | None
     account_id: str
+    names: set[str] = part(default_factory=set)
 
 
 def provider_routes() -> list[BaseRoute]:
