@@ -5,9 +5,11 @@ import sys
 
 import httpx2
 import pytest
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from commun.config import load_settings
 from commun.errors import ConfigError
+from commun.server import believed
 
 SERVED = """
 import sys
@@ -53,8 +55,19 @@ def test_nobody_else_is(proxies: str) -> None:
     assert counted_as(proxies, SOMEBODY) == "127.0.0.1"
 
 
-@pytest.mark.parametrize("proxies", ["*", "proxy.example.org"])
-def test_nor_can_everybody_be_or_a_name_that_others_could_take(proxies: str) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "::ffff:127.0.0.1"])
+def test_a_network_is_believed_with_bits_of_a_host_and_where_the_server_listens_on_both_kinds(host: str) -> None:
+    trusted = _TrustedHosts(believed("10.0.0.5/8, 127.0.0.1,::1,"))
+    assert host in trusted
+    assert host.replace("127.0.0.1", "10.200.3.4") in trusted
+    assert host.replace("127.0.0.1", "11.0.0.1") not in trusted
+    assert host.replace("127.0.0.1", "127.0.0.2") not in trusted
+
+
+@pytest.mark.parametrize(
+    "proxies", ["*", "proxy.example.org", "10.0.0.0/33", "10.0.0", "172.18.0.0/16 172.19.0.0/16", "::1,1.2.3.4.5"]
+)
+def test_nor_can_everybody_be_or_a_name_that_others_could_take_or_what_is_no_network(proxies: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load_settings(proxies=proxies)
     assert refused.value.details["setting"] == "proxies"

@@ -12,11 +12,12 @@ key by key; a new key needs its proof there.
 """
 
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -129,6 +130,18 @@ class Settings(BaseSettings):
     language: Literal["", "en", "fr"] = Field(
         default="", description="Language of the command line; empty: the system's."
     )
+
+    @field_validator("proxies")
+    @classmethod
+    def _check_proxies(cls, given: str) -> str:
+        """What is neither an address nor a network would match nobody, and nobody would be told."""
+        for each in filter(None, (part.strip() for part in given.split(","))):
+            try:
+                ip_network(each, strict=False)
+            except ValueError:
+                message = f"“{each}” is neither an address nor a network"
+                raise ValueError(message) from None
+        return given
 
     @classmethod
     def settings_customise_sources(

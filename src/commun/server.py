@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_network
 
 import uvicorn
 from starlette.applications import Starlette
@@ -49,6 +50,13 @@ def base_url(settings: Settings, port: int) -> str:
     return settings.public_url.rstrip("/") or f"http://{host}:{port}"
 
 
+def believed(proxies: str) -> str:
+    """The networks of the setting, each IPv4 one in its IPv6 form as well: so it comes to who listens on ``::``."""
+    networks = [ip_network(each.strip(), strict=False) for each in proxies.split(",") if each.strip()]
+    mapped = [f"::ffff:{each.network_address}/{96 + each.prefixlen}" for each in networks if each.version == 4]  # noqa: PLR2004
+    return ",".join([*map(str, networks), *mapped])
+
+
 def serve_until_stopped(app: Starlette, settings: Settings, announce: Callable[[str], Awaitable[None]]) -> None:
     """Serves until a signal. ``announce`` gets the base URL. Raises what kept the server from starting."""
     listener = listen(settings)
@@ -59,7 +67,7 @@ def serve_until_stopped(app: Starlette, settings: Settings, announce: Callable[[
         access_log=False,
         lifespan="on",
         h11_max_incomplete_event_size=settings.max_header_bytes,
-        forwarded_allow_ips=settings.proxies,
+        forwarded_allow_ips=believed(settings.proxies),
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
