@@ -1,16 +1,19 @@
 """Conversations out of another assistant, as they are stored: sealed, owned, never twice, kept as long as one's own."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from commun.errors import NotFound, VaultLocked
 from commun.importing.formats import conversation_of
-from commun.store.feedback import Feedback, Opinion, Reason, Thumb
+from commun.store import folders as folders_module
+from commun.store.feedback import Feedback, Opinion, Reason, Thumb, opinion_row
 from commun.store.folders import Folders
 from commun.store.imports import FoldersToo, Imports, Stored
 from commun.store.people import Viewer
+from commun.store.pieces import Arriving
 from commun.store.schema import conversations as table
 from commun.store.schema import feedback as feedback_table
+from commun.store.schema import messages
 from exports import open_webui_chat, two_branches
 
 DAY = 86_400
@@ -285,5 +288,106 @@ def test_what_was_brought_in_goes_on_here(store, imports, run):
         opened = await store.conversations.get(viewer, summary.id)
         await store.chat(viewer, "And here?", conversation_id=summary.id, parent_id=opened.leaf_id)
         assert len((await store.conversations.get(viewer, summary.id)).path()) == 6
+
+    run(scenario())
+
+
+async def exported(store, viewer, *, longer=False):
+    """What another Commun's export says of the one conversation that the viewer has."""
+    (summary,) = await store.conversations.list(viewer)
+    whole = await store.conversations.get(viewer, summary.id)
+    told = [
+        {"id": one.id, "parent": one.parent_id, "role": one.role, "content": one.content}
+        for one in whole.messages.values()
+    ]
+    last = {"id": "more", "parent": told[-1]["id"], "role": "user", "content": {"text": "And here?"}}
+    every = [*told, last] if longer else told
+    value = {"format": "commun-conversation/1", "id": "elsewhere", "title": "Ours", "messages": every}
+    value["leaf"] = whole.leaf_id
+    return conversation_of(value, str, now=1_800_000_000)
+
+
+def test_what_came_over_another_commun_is_the_same_as_what_comes_from_where_it_was_first(store, imports, run):
+    async def scenario():
+        there, here, third = await store.founder(), await store.somebody_else(), (await store.invited("Third")).viewer
+        await imports.add(there, found())
+        over = await exported(store, there)
+        assert await imports.add(here, over) is Stored.NEW
+        assert await imports.add(here, found()) is Stored.THERE
+        assert await imports.add(here, over) is Stored.THERE
+        (summary,) = await store.conversations.list(here)
+        told = (await store.conversations.get(here, summary.id)).path()
+        assert [one.content["imported"]["from"] for one in told] == ["chatgpt"] * 4
+        assert [one.content["imported"]["conversation"] for one in told] == ["conv-1"] * 4
+        assert told[-1].content["imported"]["message"] == "a3"
+        assert await imports.add(third, found()) is Stored.NEW
+        assert await imports.add(third, over) is Stored.THERE
+        longer = await exported(store, there, longer=True)
+        assert await imports.add(third, longer) is Stored.NEW, "what was added there is nowhere else"
+        assert await imports.add(third, longer) is Stored.THERE
+
+    run(scenario())
+
+
+def test_a_thousand_folders_are_looked_for_once_and_made_as_far_as_there_is_room(store, run, monkeypatch):
+    monkeypatch.setattr("commun.store.imports.MAX_FOLDERS", 12)
+    monkeypatch.setattr("commun.store.folders.MAX_FOLDERS", 12)
+    opened = []
+    name_of = folders_module._name
+    monkeypatch.setattr(folders_module, "_name", lambda viewer, row: opened.append(row.id) or name_of(viewer, row))
+
+    async def scenario():
+        viewer, folders = await store.founder(), Folders(store.database)
+        for number in range(10):
+            await folders.add(viewer, f"here {number}")
+        opened.clear()
+        told = {"here 3": "There."} | {f"new {number}": "x" for number in range(1000)}
+        imports = Imports(store.database, folders=FoldersToo(instructions=told))
+        await imports.add_empty_folders(viewer)
+        assert len(opened) == 10
+        assert imports.folders.made == 2
+        names = {one.name for one in await folders.list(viewer)}
+        assert {one for one in names if one.startswith("new")} == {"new 0", "new 1"}
+
+    run(scenario())
+
+
+def test_what_is_said_of_a_long_one_is_sealed_as_far_as_it_is_kept_and_written_beside_it(store, run, monkeypatch):
+    monkeypatch.setattr("commun.store.imports.MOST_SAID", 7)
+    monkeypatch.setattr("commun.store.pieces.AT_ONCE", 3)
+    sealed, written = [], []
+    monkeypatch.setattr(
+        "commun.store.imports.opinion_row", lambda *given: sealed.append(given[2]) or opinion_row(*given)
+    )
+    finish = Arriving.finish
+
+    def finished(self, connection, **values):
+        written.append(connection.execute(select(func.count()).select_from(feedback_table)).scalar_one())
+        finish(self, connection, **values)
+
+    monkeypatch.setattr(Arriving, "finish", finished)
+
+    async def scenario():
+        viewer, imports = await store.founder(), Imports(store.database)
+        await imports.add(viewer, ours(*[{"thumb": "up"}] * 9))
+        assert (len(sealed), imports.unsaid) == (7, 2)
+        assert written == [7], "all but the last piece of the ten messages"
+        (summary,) = await store.conversations.list(viewer)
+        assert len(await Feedback(store.database).find_all(viewer, summary.id)) == 7
+
+    run(scenario())
+
+
+def test_what_is_taken_out_of_the_bin_is_not_written_again_first(store, imports, run, monkeypatch):
+    monkeypatch.setattr("commun.store.pieces.AT_ONCE", 2)
+
+    async def scenario():
+        viewer = await store.founder()
+        await imports.add(viewer, found())
+        (summary,) = await store.conversations.list(viewer)
+        await store.conversations.delete(viewer, summary.id)
+        assert await imports.add(viewer, found()) is Stored.NEW
+        query = select(func.count()).select_from(messages)
+        assert await store.database.read(lambda connection: connection.execute(query).scalar_one()) == 5
 
     run(scenario())

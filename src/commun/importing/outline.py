@@ -31,15 +31,17 @@ class NotAConversation(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a Commun keeps of an answer beside its text, as its export tells it. ``facts``: single words of how it
-    ended. ``said``: what its owner says of it, in whatever form. ``origin``: where it had been brought in from before;
-    ``missing``: as a question that nobody had answered.
+    """What a Commun keeps of a message beside its text, as its export tells it. ``facts``: single words of how it
+    ended. ``said``: what its owner says of it, in whatever form. ``origin``: where it had been brought in from before,
+    ``conversation`` and ``message``: its names there; ``missing``: as a question that nobody had answered.
     """
 
     state: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     said: Any = None
     origin: str = ""
+    conversation: str = ""
+    message: str = ""
     missing: bool = False
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from commun.importing.outline import MAX_NODES, Kept, Node, NotAConversation, Outline, moment
-from commun.importing.reading import list_of, table_of
+from commun.importing.reading import MAX_NAME, list_of, table_of
 
 SOURCE: Final = "commun"
 FORMAT: Final = "commun-conversation/1"
@@ -57,16 +57,23 @@ def _node(message: Mapping[str, Any], content: Mapping[str, Any]) -> Node:
     made = Node(parent if isinstance(parent, str) else None, created=moment(message.get("created")))
     if role in ROLES and isinstance(text, str):
         made.role, made.text = role, text
+    before = table_of(content.get("imported"))
+    origin = origin if (origin := _word(before.get("from"))) in ORIGINS else ""
+    named = (_text(before.get("conversation"))[:MAX_NAME], _text(before.get("message"))[:MAX_NAME])
+    conversation, name = named if origin else ("", "")
     if made.role == "assistant":
-        before = table_of(content.get("imported"))
         made.model = str(content.get("model") or before.get("model") or "")[:200]
         made.kept = Kept(
             state=_word(message.get("state")),
-            facts={name: word for name in FACTS if (word := _word(content.get(name)))},
+            facts={fact: word for fact in FACTS if (word := _word(content.get(fact)))},
             said=message.get("feedback"),
-            origin=origin if (origin := _word(before.get("from"))) in ORIGINS else "",
+            origin=origin,
+            conversation=conversation,
+            message=name,
             missing="missing" in before,
         )
+    elif origin:
+        made.kept = Kept(origin=origin, conversation=conversation, message=name)
     return made
 
 

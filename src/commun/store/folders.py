@@ -214,11 +214,21 @@ def find_or_add(connection: Connection, viewer: Viewer, wanted: Wanted, *, now: 
         numbered = (wanted.called(number)[:MAX_NAME] for number in range(1, len(named) + 2))
         name = next((one for one in numbered if one not in named), wanted.called(0)[:MAX_NAME])
     try:
-        told = wanted.instructions.replace("\r\n", "\n").strip()[:MAX_INSTRUCTIONS]
+        told = as_told(wanted.instructions)
         made = add(connection, viewer, name, now=now, folder_id=marked, instructions=told)
     except TooManyFolders:
         return None, False
     return made, True
+
+
+def names_of(connection: Connection, viewer: Viewer) -> list[str]:
+    """Of all the viewer's. Raises VaultLocked."""
+    return [_name(viewer, row) for row in connection.execute(select(folders).where(_owned(viewer)))]
+
+
+def as_told(instructions: str) -> str:
+    """As they are kept, of whatever length a file has them."""
+    return instructions.replace("\r\n", "\n").strip()[:MAX_INSTRUCTIONS]
 
 
 def find_instructions(connection: Connection, viewer: Viewer, folder_id: str | None) -> str:

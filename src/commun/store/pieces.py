@@ -6,6 +6,7 @@ the one writer.
 - with the last piece it is there, whole. One that is short is written in one transaction.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -29,7 +30,7 @@ class Arriving:
     viewer: Viewer
     conversation: dict[str, Any] = field(repr=False)
     messages: list[dict[str, Any]] = field(repr=False)
-    opinions: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    opinions: Mapping[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def is_long(self) -> bool:
@@ -47,16 +48,19 @@ class Arriving:
 
     def _add(self, connection: Connection, piece: list[dict[str, Any]]) -> None:
         rows.get_owned(connection, self.viewer, self.conversation["id"], deleted=True)
+        self._write(connection, piece)
+
+    def _write(self, connection: Connection, piece: list[dict[str, Any]]) -> None:
         rows.add_messages(connection, piece)
+        if said := [self.opinions[one["id"]] for one in piece if one["id"] in self.opinions]:
+            connection.execute(insert(feedback), said)
 
     def finish(self, connection: Connection, **values: Any) -> None:
         """The last piece, and what else is set with it. Raises NotFound."""
         if not self.is_long:
             connection.execute(insert(conversations), self.conversation | values)
-            rows.add_messages(connection, self.messages)
+            self._write(connection, self.messages)
         else:
             left = (len(self.messages) - 1) // AT_ONCE * AT_ONCE
             self._add(connection, self.messages[left:])
             rows.change(connection, self.conversation["id"], deleted=None, **values)
-        if self.opinions:
-            connection.execute(insert(feedback), self.opinions)
