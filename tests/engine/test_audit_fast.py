@@ -2,7 +2,7 @@
 
 There rounding depends on what else runs: an answer is compared with honest ones, and one honest answer in fifty may be
 called inconsistent. So a row is six answers of other questions and seeds, in one verdict at FAR: six honest ones are
-beyond it once in 100,000 times, and a row that is caught stays so when one of its answers shows little. The rows here
+beyond it once in 10,000 times, and a row that is caught stays so when two of its answers show little. The rows here
 are those that must be caught in this profile; what else it sees, and how often, docs/spec/audit.md says.
 
 The calibration is of one class of processors. On any other there is no verdict, and that is what must be said there.
@@ -35,7 +35,7 @@ from other_weights import changed
 pytestmark = [pytest.mark.engine, pytest.mark.anyio]
 
 SERVED = "AMX"  # the class that the calibration is of
-FAR = 1e-5
+FAR = 1e-4
 TOKENS = 128
 QUESTIONS = (
     "Explain how a town council decides on its budget, step by step.",
