@@ -41,6 +41,8 @@ def zipped(name: str, data: bytes) -> bytes:
     ("data", "expected"),
     [
         (zipped("account.json", b'{"format": "commun-account/1"}'), {"format": "commun-account/1"}),
+        (zipped("export/account.json", b'{"format": "commun-account/1"}'), {"format": "commun-account/1"}),
+        (zipped("a/b/account.json", b'{"format": "commun-account/1"}'), {}),
         (zipped("account.json", b"[1]"), {}),
         (zipped("account.json", b"no JSON"), {}),
         (zipped("account.json", b"[" * 2_000_000), {}),

@@ -25,7 +25,6 @@ from commun.importing.spool import BadImport, Spool
 MAX_ITEM_BYTES: Final = 32 << 20
 LONG: Final = 512 << 10  # bytes: to read as much takes ten milliseconds, in which no other thread does anything
 MAX_MEMBERS: Final = 100_000
-ACCOUNT_MEMBER: Final = "account.json"
 MAX_ACCOUNT_BYTES: Final = 4 << 20
 MAX_UNPACKED_BYTES: Final = 8 << 30
 FREE_BYTES: Final = 64 << 20
@@ -33,6 +32,7 @@ MAX_RATIO: Final = 100
 CHUNK: Final = 1 << 20
 NOT_JSON: Final = N_("it is not JSON")
 _MEMBER: Final = re.compile(r"(?:[^/]+/)?(?:conversations(?:-\d+)?\.json|conversations/[^/]+\.json)")
+_ACCOUNT: Final = re.compile(r"(?:[^/]+/)?account\.json")
 _SIGNATURE: Final = b"PK\x03\x04"
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _OUTSIDE: Final = re.compile(rb'["{}\[\]]')
@@ -70,12 +70,13 @@ class Export:
         try:
             self._file.seek(0)
             with zipfile.ZipFile(self._file) as archive:
-                info = archive.getinfo(ACCOUNT_MEMBER)
-                if info.compress_type not in _METHODS or info.file_size > MAX_ACCOUNT_BYTES:
+                named = (one for one in archive.infolist() if _ACCOUNT.fullmatch(one.filename))
+                info = min(named, key=lambda one: len(one.filename), default=None)
+                if info is None or info.compress_type not in _METHODS or info.file_size > MAX_ACCOUNT_BYTES:
                     return {}
                 with archive.open(info) as member:
                     value = json.loads(member.read(MAX_ACCOUNT_BYTES))
-        except (*_DAMAGE, KeyError, RecursionError):
+        except (*_DAMAGE, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 
