@@ -117,7 +117,7 @@ def test_who_was_here_long_ago_shows_with_a_passkey_that_it_is_still_them(page: 
     authenticator(page, derives=False)
     ask_and_wait(page, "Still open afterwards")
     make_passkey(page, "Old key")
-    long_ago = update(sessions).values(created=time.time() - FRESH_S - 60)
+    long_ago = update(sessions).values(shown=time.time() - FRESH_S - 60)
     site.run(site.app.state.services.accounts.change(lambda connection: connection.execute(long_ago)))
     page.goto("/settings")
     page.get_by_role("button", name="Make a passkey").click()  # asked by the script

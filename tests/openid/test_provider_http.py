@@ -331,6 +331,37 @@ def test_it_is_taken_away_by_its_owner_who_is_told_where_that_locks_them_out(
     assert Browser(site).sign_in(provider).status_code == 401
 
 
+def test_signing_in_by_the_provider_does_not_show_who_sits_there(site: Site, provider: HostileProvider) -> None:
+    """Single sign-on lets in whoever sits before a browser that was left open."""
+    person = linked(site, provider, "open browser")
+    browser = Browser(site, person)
+    browser.client.headers["accept"] = "application/json"
+    provider.subject = "open browser"
+    assert browser.sign_in(provider).headers["location"] == "/unlock"
+    before = everything_stored(site)
+    for path in ("/settings/delete", "/unlock/start-over"):
+        asked = browser.client.post(path, data={"words": "start over"})
+        assert (asked.status_code, asked.json()["error"]["code"]) == (403, "is_it_you")
+    page = browser.client.get("/settings/delete", headers={"accept": "text/html"}).text
+    assert "<h1>Is it you?</h1>" in page
+    assert "and in again" not in page, "that leads nowhere"
+    assert everything_stored(site) == before
+    assert browser.client.post("/unlock", data={"words": PASSPHRASE}).status_code == 303
+    assert browser.client.post("/settings/keys", data={"name": "mine"}).status_code == 200, "the passphrase shows it"
+
+
+def test_who_has_nothing_but_the_provider_is_asked_nothing(site: Site, provider: HostileProvider) -> None:
+    person = linked(site, provider, "nothing else", passphrase=False)
+    browser = Browser(site, person)
+    provider.subject = "nothing else"
+    person.ask()
+    assert browser.sign_in(provider).headers["location"] == "/unlock"
+    assert browser.client.post("/unlock/start-over", data={"words": "start over"}).status_code == 303
+    assert browser.client.post("/settings/passphrase", data={"passphrase": PASSPHRASE}).status_code == 303
+    asked = browser.client.post("/settings/keys", data={"name": "x"}, headers={"accept": "application/json"})
+    assert asked.json()["error"]["code"] == "is_it_you", "now there is a passphrase to ask for"
+
+
 def test_the_session_of_before_ends_and_another_begins(site: Site, provider: HostileProvider) -> None:
     linked(site, provider, "fixation")
     planted = inhabitant(site)

@@ -53,6 +53,26 @@ def test_the_founder_of_an_older_folder_is_an_administrator_whose_code_and_cooki
     store.database.close()
 
 
+def test_a_session_from_before_it_was_kept_apart_was_shown_when_it_began(tmp_path, run):
+    home = tmp_path / "old"
+    home.mkdir(mode=0o700)
+    path = home / DATABASE_FILE
+    path.touch(mode=0o600)
+    upgrading.upgrade(path, to="0010")
+    cookie = new_token()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "INSERT INTO accounts (id, role, created, language, theme) VALUES ('ada', 'member', 1, '', '')"
+        )
+        row = ("s1", "ada", identify(cookie), 5.0, 6.0, 9e12)
+        connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)", row)
+    store = open_store(home)
+    viewer = run(store.accounts.viewer(cookie))
+    [session] = run(store.accounts.sessions(viewer))
+    store.database.close()
+    assert (viewer.since, session.created) == (5.0, 5.0)
+
+
 def test_a_passkey_from_before_there_were_providers_is_as_it_was_and_its_number_is_its_own(tmp_path):
     path = tmp_path / DATABASE_FILE
     path.touch(mode=0o600)

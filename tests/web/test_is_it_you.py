@@ -53,7 +53,7 @@ def viewer_of(person: Person) -> Viewer:
 
 def grow_old(person: Person) -> None:
     """As if they had shown who they are before the time for which it counts."""
-    stale = update(sessions).where(sessions.c.account_id == person.account_id).values(created=time.time() - OLD_S)
+    stale = update(sessions).where(sessions.c.account_id == person.account_id).values(shown=time.time() - OLD_S)
     person.site.run(person.site.app.state.services.accounts.change(lambda connection: connection.execute(stale)))
 
 
@@ -254,7 +254,7 @@ def test_opening_the_vault_shows_it_as_well(site: Site) -> None:
         assert not is_asked(client.post("/settings/keys", headers=JSON))
 
 
-def test_the_founders_link_shows_it_as_well(site: Site) -> None:
+def test_the_founders_link_shows_it_as_well_and_gives_another_cookie(site: Site) -> None:
     link = site.link().replace("127.0.0.1", "localhost")
     with httpx2.Client(base_url=site.url, timeout=20) as browser:
         browser.get(link)
@@ -264,7 +264,8 @@ def test_the_founders_link_shows_it_as_well(site: Site) -> None:
         grow_old(founder)
         assert is_asked(browser.post("/settings/keys", headers=JSON))
         browser.get(site.link().replace("127.0.0.1", "localhost"))
-        assert browser.cookies["commun_session"] == founder.token
+        assert browser.cookies["commun_session"] != founder.token
+        assert send(founder, "GET /settings").status_code == 401, "the former cookie is nobody's"
         assert not is_asked(browser.post("/settings/keys", headers=JSON)), "it comes from whoever runs the machine"
 
 

@@ -51,19 +51,21 @@ class Accounts:
         await self._database.write(lambda connection: rows.replace_link(connection, token, expires))
         return token
 
-    async def redeem_link(self, token: str, *, session: str | None = None) -> SignedIn:
+    async def redeem_link(self, link: str, *, session: str | None = None) -> SignedIn:
         """Signs a browser in; the first time, this makes the founder's account or its vault. ``session``: the
-        browser's present cookie; a valid one is kept, and what it opens stays open. Raises LinkExpired.
+        browser's present cookie; the session of a valid one is kept under another token, and what it opens stays open.
+        Raises LinkExpired.
         """
         now = self._now()
 
         def work(connection: Connection) -> SignedIn:
-            rows.use_link(connection, token, now)
+            rows.use_link(connection, link, now)
             account_id = rows.ensure_founder(connection, now)
             kept = rows.find_session(connection, session, now) if session else None
             if kept is not None and session and kept.viewer.account_id == account_id:
                 rows.mark_shown(connection, kept.viewer.session_id, now)
-                return SignedIn(session, self.again(connection, session))
+                token = rows.renew_token(connection, session, kept.viewer.session_id, account_id)
+                return SignedIn(token, self.again(connection, token))
             try:
                 return self.enter(connection, account_id, None, session=session)
             except NotFound:
@@ -72,16 +74,22 @@ class Accounts:
         return await self.change(work)
 
     def enter(
-        self, connection: Connection, account_id: str, key: tuple[AccountKey, str] | None, *, session: str | None
+        self,
+        connection: Connection,
+        account_id: str,
+        key: tuple[AccountKey, str] | None,
+        *,
+        session: str | None,
+        shows: bool = True,
     ) -> SignedIn:
         """A new session, in the writer: nothing that a browser held before becomes one. ``key``: what it opens, and
-        which vault that is. ``session``: the browser's former cookie, which ends. Raises NotFound where the account is
-        disabled.
+        which vault that is. ``session``: the browser's former cookie, which ends. ``shows``: it counts as showing who
+        one is. Raises NotFound where the account is disabled.
         """
         now = self._now()
         if session:
             rows.end_session(connection, session)
-        token = rows.new_session(connection, account_id, now, now + self._session_s, key=key)
+        token = rows.new_session(connection, account_id, now, now + self._session_s, key=key, shows=shows)
         return SignedIn(token, self.again(connection, token))
 
     def again(self, connection: Connection, token: str) -> Viewer:

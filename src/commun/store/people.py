@@ -32,7 +32,7 @@ class Viewer:
     ``language`` and ``theme``: "" until chosen (then the browser decides). ``told_edition``: the newest edition of the
     charter that the person was told of; None: nobody was told of any yet. ``name``: what the person signs in with; "":
     none was chosen yet (the founder, who comes by a link). ``since``: when they last showed who they are in this
-    browser, by signing in or again; seconds since 1970.
+    browser, by signing in or again; seconds since 1970; 0: they came by a provider, and have not since.
     """
 
     account_id: str

@@ -7,8 +7,8 @@ Rules:
 - it is linked by its owner, signed in (``link``), or in the moment in which the account here is made (``join``). One
   account there opens one account here, and the other way round;
 - it is a way in that signs in and opens nothing (``unlocks.py``): the provider can impersonate a person, and reads
-  nothing of theirs. So whoever joins brings a passphrase, or a passkey that derives a secret, which alone opens the new
-  vault;
+  nothing of theirs, and does not show who sits there (``web/is_it_you.py``). So whoever joins brings a passphrase, or a
+  passkey that derives a secret, which alone opens the new vault;
 - a mark whose owner is disabled signs nobody in, and stays taken.
 """
 

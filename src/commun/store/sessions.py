@@ -94,15 +94,21 @@ def _viewer(row: Row[Any], token: str) -> Viewer:
         told_edition=row.told_edition,
         role=Role(row.role),
         name=row.name or "",
-        since=row.created,
+        since=row.shown or 0.0,
     )
 
 
 def new_session(
-    connection: Connection, account_id: str, now: float, expires: float, *, key: tuple[AccountKey, str] | None = None
+    connection: Connection,
+    account_id: str,
+    now: float,
+    expires: float,
+    *,
+    key: tuple[AccountKey, str] | None = None,
+    shows: bool = True,
 ) -> str:
     """A session for another browser; returns its token. ``key``: what it opens, and which vault that is. Without one it
-    opens the vault only if there is nothing to lose yet.
+    opens the vault only if there is nothing to lose yet. ``shows``: who signed in showed by it who they are.
     """
     token, session_id = new_token(), new_id()
     connection.execute(
@@ -112,6 +118,7 @@ def new_session(
             "account_id": account_id,
             "token_hash": identify(token),
             "created": now,
+            "shown": now if shows else None,
             "last_used": now,
             "expires": expires,
         },
@@ -136,8 +143,8 @@ def end_others(connection: Connection, account_id: str, session_id: str) -> int:
 
 
 def mark_shown(connection: Connection, session_id: str, now: float) -> None:
-    """Whoever sits there has just shown who they are, as if they had signed in again."""
-    connection.execute(update(sessions).where(sessions.c.id == session_id).values(created=now))
+    """Whoever sits there has just shown who they are."""
+    connection.execute(update(sessions).where(sessions.c.id == session_id).values(shown=now))
 
 
 def renew_token(connection: Connection, token: str, session_id: str, account_id: str) -> str:

@@ -135,8 +135,9 @@ class WaysIn:
             if not is_as_it_was(connection, way):
                 raise failed
             opened = None if key is None or way.vault_id is None else (key, way.vault_id)
+            shows = way.kind is not Kind.PROVIDER
             try:
-                signed_in = self._accounts.enter(connection, way.account_id, opened, session=session)
+                signed_in = self._accounts.enter(connection, way.account_id, opened, session=session, shows=shows)
             except NotFound:
                 raise failed from None  # disabled since it was read
             mark_used(connection, way, self._accounts.now)

@@ -5,8 +5,9 @@ the request is read.
 
 - Shown is it with any way in of one's own: password, passphrase, passkey, recovery code (which stays good). Not with a
   provider: there, whoever sits before an open browser is let in, too.
-- It counts for ten minutes (``FRESH_S``), from then or from signing in, in that browser, which gets a new token. It is
-  kept with the session, so a restart forgets nothing.
+- It counts for ten minutes (``FRESH_S``), from then or from signing in with such a way, in that browser, which gets a
+  new token. It is kept with the session, so a restart forgets nothing. Who came by a provider shows it when they open
+  the vault; who cannot any more starts nothing over and takes nothing away: nor does whoever sits there in their place.
 - Whoever has no such way yet (the founder, by the link; somebody with a provider alone) has nothing but the browser to
   show and is asked nothing: else nobody could ever make a first one.
 - Tries are counted as at the door (``attempts.py``), under the account.
@@ -123,6 +124,7 @@ async def asking(visit: Visit, wanted: str, error: CommunError | None = None) ->
         only_code=kinds == {Kind.RECOVERY},
         passkeys_possible=can_have_passkeys(visit.request),
         locked=viewer.key is None,
+        comes_in=bool(kinds & {Kind.PASSWORD, Kind.PASSKEY, Kind.RECOVERY}),
         problem=told.text(visit.translate) if told is not None else "",
     )
     if isinstance(error, Busy):

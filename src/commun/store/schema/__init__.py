@@ -72,7 +72,7 @@ __all__ = [
     "vaults",
 ]
 
-REVISION: Final = "0010"  # the newest migration; checked with plain SQL at start, so that Alembic is seldom imported
+REVISION: Final = "0011"  # the newest migration; checked with plain SQL at start, so that Alembic is seldom imported
 
 
 def describe() -> str:

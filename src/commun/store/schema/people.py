@@ -127,12 +127,7 @@ sessions = Table(
         unique=True,
         comment="Derived from the cookie by HKDF-SHA256: cannot be turned back.",
     ),
-    Column(
-        "created",
-        Float,
-        nullable=False,
-        comment="In clear: when somebody signed in there, or last showed again who they are.",
-    ),
+    Column("created", Float, nullable=False, comment="In clear: when somebody signed in there."),
     Column("last_used", Float, nullable=False, comment="In clear: when it was last used, to the minute."),
     Column("expires", Float, nullable=False, comment="In clear: when it ends."),
     belongs_to(
@@ -141,6 +136,12 @@ sessions = Table(
         comment="In clear: which key pair it opens, if any.",
     ),
     Column("wrapped_key", LargeBinary, comment="Sealed: the private key under the cookie's token."),
+    Column(
+        "shown",
+        Float,
+        comment="In clear: when somebody last showed there who they are; empty: they came by the identity provider "
+        "and have not since.",
+    ),
     comment="Signed-in browsers.",
 )
 
