@@ -301,4 +301,6 @@ FRESH: Final[dict[str, str]] = {
     "POST /people/invitations": "/people",
     "POST /people/{id}/enable": "/people/{id}",
     "POST /people/{id}/role": "/people/{id}",
+    "POST /classes": "/classes",
+    "POST /classes/{id}/code": "/classes",
 }

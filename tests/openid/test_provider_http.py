@@ -13,10 +13,12 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 from joserfc.jws import JWSRegistry
 from joserfc.registry import HeaderParameter
+from sqlalchemy import update
 
-from commun.authority import Who
+from commun.authority import FRESH_S, Who
 from commun.openid.provider import mark_of
 from commun.store.people import Role
+from commun.store.schema import sessions
 from fake_engine import FakeEngine
 from inhabitants import Person, everything_stored, inhabitant
 from openid.hostile_provider import CLIENT, KEY, OTHER_KEY, SECRET, HostileProvider
@@ -309,6 +311,24 @@ def test_the_link_is_made_in_the_session_that_began_it_and_in_no_other(site: Sit
     begun.client.cookies.set("commun_session", victim.token, domain="127.0.0.1")
     assert begun.back(answer).status_code == 401  # and this one is somebody else's by now
     assert everything_stored(site) == before
+
+
+def test_it_is_made_for_whoever_shows_who_they_are_when_it_comes_back_too(
+    site: Site, provider: HostileProvider
+) -> None:
+    person = inhabitant(site)
+    browser = Browser(site, person)
+    assert browser.client.post("/settings/passphrase", data={"passphrase": PASSPHRASE}).status_code == 303
+    provider.subject = "who came later"
+    answer = provider.authorize(browser.begin("/settings/provider"))
+    long_ago = (
+        update(sessions).where(sessions.c.account_id == person.account_id).values(shown=time.time() - 2 * FRESH_S)
+    )
+    site.run(site.app.state.services.accounts.change(lambda connection: connection.execute(long_ago)))
+    seen = browser.back(answer)
+    assert seen.status_code == 403
+    assert "first show that it is you" in seen.text
+    assert Browser(site).sign_in(provider).status_code == 401, "nothing was linked"
 
 
 def test_it_is_taken_away_by_its_owner_who_is_told_where_that_locks_them_out(

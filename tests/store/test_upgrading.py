@@ -77,8 +77,9 @@ def test_a_migration_that_fails_changes_nothing(store, run, newer):
     written(store, run)
     store.database.close()
     newer(then="raise RuntimeError('half way')")
-    with pytest.raises(RuntimeError, match="half way"):
+    with pytest.raises(upgrading.UpgradeFailed) as told:
         open_store(store.home)
+    assert str(told.value.__cause__) == "half way"
     assert "pinned" not in columns(store.database.path)
     assert upgrading.revision(store.database.path) == REVISION
     assert not any(file.name.endswith("-wal") for file in store.home.iterdir())

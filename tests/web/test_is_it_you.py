@@ -34,7 +34,7 @@ EASY = {
     "POST /settings/keys/{id}/revoke", "POST /settings/sessions/{id}/revoke", "POST /settings/sessions/revoke-others",
     "POST /settings/shares/{id}/revoke", "POST /settings/sent/{id}/withdraw", "POST /settings/import",
     "POST /settings/audits", "POST /people/invitations/{id}/revoke", "POST /people/{id}/disable",
-    "POST /people/{id}/quota",
+    "POST /people/{id}/quota", "POST /classes/{id}/end",
 }  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_each_row_is_one_of_the_table_that_somebody_signed_in_may_and_leads_back
 
 
 def test_of_what_changes_an_account_each_is_asked_about_or_easy_on_purpose() -> None:
-    kinds = ("POST /welcome/", "POST /unlock", "POST /settings/", "POST /people/")
+    kinds = ("POST /welcome/", "POST /unlock", "POST /settings/", "POST /people/", "POST /classes")
     assert {row for row in TABLE if row.startswith(kinds)} == EASY | {row for row in FRESH if row.startswith("POST")}
 
 

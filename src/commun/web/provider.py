@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from commun.authority import FRESH
 from commun.errors import BadRequest, CommunError, NotFound
 from commun.openid.errors import LinkedElsewhere, TryOver, Unlinked
 from commun.openid.provider import Asked, Person, Provider
@@ -32,6 +33,7 @@ from commun.store.tree import new_id
 from commun.store.ways_in import SignInFailed
 from commun.web.account import settings_page
 from commun.web.forms import field, form_of, own_path, see
+from commun.web.is_it_you import check_fresh
 from commun.web.signing_in import MAX_TOKEN, form_page, signed_in_response
 from commun.web.templating import page
 from commun.web.visit import Visit, check_signing_in, is_secure, member_of, session_token, visit_of
@@ -258,6 +260,7 @@ async def _link(visit: Visit, begun: Try, person: Person) -> Response:
     viewer = visit.viewer
     if viewer is None or viewer.key is None or viewer.session_id != begun.session_id:
         raise TryOver(provider=provider_of(visit).name)
+    await check_fresh(visit.request, FRESH["POST /settings/provider"])  # asked where it began, which may be long ago
     try:
         await visit.services.provider_accounts.link(viewer, person.mark)
     except MarkTaken:
