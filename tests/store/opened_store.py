@@ -1,5 +1,8 @@
 """A store that is open, with a clock that can be moved and people in it."""
 
+import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,3 +72,18 @@ def open_store(home: Path, *, exclusive: bool = True) -> Store:
     conversations = Conversations(database, now=clock)
     ways_in, invitations = WaysIn(accounts, hasher), Invitations(accounts, hasher)
     return Store(home, database, accounts, conversations, clock, ways_in, invitations)
+
+
+def told_until_killed(code: str, home: Path) -> str:
+    """What ``code`` printed, in a process of its own that is given the folder and kills itself."""
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(home)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(here), str(here.parent)))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == -9, done.stderr[-2000:]
+    return done.stdout

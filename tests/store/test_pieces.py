@@ -1,10 +1,6 @@
 """A long conversation that is copied or brought in: written in pieces, there whole or not at all."""
 
 import asyncio
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -17,7 +13,7 @@ from commun.store.pieces import Arriving
 from commun.store.readers import Readers
 from commun.store.reading import Reading
 from commun.store.schema import messages
-from opened_store import open_store
+from opened_store import open_store, told_until_killed
 from read_by_others import people, read_by
 
 HOUR = 3600
@@ -146,20 +142,11 @@ asyncio.run(scenario(Path(sys.argv[1])))
 
 
 def test_a_kill_between_two_pieces_leaves_nothing_to_be_seen_and_it_comes_in_again(tmp_path, run):
-    here = Path(__file__).parent
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path / "home")],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(here), str(here.parent)))},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == -9, done.stderr[-2000:]
+    told = told_until_killed(KILLED, tmp_path / "home")
     store = open_store(tmp_path / "home")
 
     async def scenario():
-        owner = await store.accounts.viewer(done.stdout.split()[-1])
+        owner = await store.accounts.viewer(told.split()[-1])
         assert await rows_of_messages(store) == 8, "else it was not killed between two pieces"
         assert await listed(store, owner) == []
         assert await Imports(store.database).add(owner, long_one(9)) is Stored.NEW

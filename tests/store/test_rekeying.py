@@ -1,11 +1,7 @@
 """Who is sent away opens nothing that is stored from then on: the conversation has another key, whole or not at all."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +21,7 @@ from commun.store.rekeying import ATTEMPTS, SEALED, StillWriting, prepare
 from commun.store.schema import messages, metadata
 from commun.store.schema import receipts as receipts_table
 from made_receipt import CONTENT, made_receipt
-from opened_store import open_store
+from opened_store import open_store, told_until_killed
 from read_by_others import answered, everything, files_with, key_of, opened_with, people, read_by, stored
 
 # Columns of a conversation's rows that are sealed otherwise: under a link, an API key, a reader's vault.
@@ -186,17 +182,8 @@ asyncio.run(scenario(Path(sys.argv[1])))
 
 
 def test_a_kill_in_the_middle_leaves_the_conversation_under_its_old_key(tmp_path, run):
-    here = Path(__file__).parent
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path / "home")],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(here), str(here.parent)))},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == -9, done.stderr[-2000:]
-    owner_token, reader_token, where, theirs = done.stdout.splitlines()[-1].split()
+    told = told_until_killed(KILLED, tmp_path / "home")
+    owner_token, reader_token, where, theirs = told.splitlines()[-1].split()
     store = open_store(tmp_path / "home")
     reading, readers = Reading(store.database), Readers(store.database)
 
